@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+# make [all check lint bench fuzz install clean]  SAN=address,undefined|thread  V=1
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= cc
+PKGS    := fuse3 openssl glib-2.0 gio-2.0 gio-unix-2.0 sqlite3 gmime-3.0 zlib libgsasl
+SAN     ?=
+BUILD   := build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
+comma   := ,
+Q       := $(if $(V),,@)
+
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. -MMD -MP -pthread -fPIE \
+           -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Werror -fstack-protector-strong \
+           $(shell pkg-config --cflags $(PKGS))
+LDFLAGS += -pthread -pie -Wl,-z,relro,-z,now
+LDLIBS  += $(shell pkg-config --libs $(PKGS))
+ifneq ($(SAN),)
+CFLAGS  += -fsanitize=$(SAN) -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SAN)
+else
+CFLAGS  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+LIB     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out fs/main.c,$(sort $(wildcard imap/*.c cache/*.c fs/*.c))))
+# Programs that tests and the benchmark run; a test is tests/test_MODULE.c.
+TOOLS   := $(patsubst tests/tool_%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/tool_*.c)))
+TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_%,$(wildcard tests/*.c)))
+
+all: $(if $(wildcard fs/main.c),$(BUILD)/imapfs) $(TOOLS)
+
+$(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(LIB)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+
+$(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(HELPERS)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+tests: $(TESTS)
+
+check: all tests
+	$(Q)BUILD=$(BUILD) scripts/run-unit $(TESTS)
+
+lint:
+	$(Q)scripts/lint
+
+bench: all
+	$(Q)BUILD=$(BUILD) scripts/bench
+
+# make fuzz T=framer: one libFuzzer target, FUZZ_TIME seconds.
+FUZZ_TIME ?= 60
+fuzz:
+	@mkdir -p $(BUILD)/fuzz
+	$(Q)clang $(filter-out -MMD -MP -fPIE -O2,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/$(T) \
+	  tests/fuzz_$(T).c $(wildcard imap/*.c) $(LDLIBS)
+	$(Q)$(BUILD)/fuzz/$(T) -max_total_time=$(FUZZ_TIME) $(wildcard tests/corpus/$(T))
+
+install: $(BUILD)/imapfs
+	install -D -m 755 $(BUILD)/imapfs $(DESTDIR)$(PREFIX)/bin/imapfs
+	install -D -m 644 fs/imapfs.1 $(DESTDIR)$(PREFIX)/share/man/man1/imapfs.1
+	install -d $(DESTDIR)/sbin
+	ln -sf $(PREFIX)/bin/imapfs $(DESTDIR)/sbin/mount.imapfs
+
+clean:
+	rm -rf build
+
+-include $(LIB:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
+
+.PHONY: all tests check lint bench fuzz install clean
+.SECONDARY:

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+#include "imap/imap.h"
+
+/*
+ * The index of one account: an SQLite database (WAL) with one row per mailbox and per message. Message rows hold
+ * what the server has said and nothing else (name, mtime, size and hash are ours, and are never recomputed); the
+ * journal will lie over them as rows of its own, and readers read the view `shown_message`, which joins both.
+ *
+ * Reading functions may be called from any thread; each takes a read connection from a small stack and ends its
+ * read transaction before it returns. Writing happens in one thread only, in jobs: many waiting jobs share a commit,
+ * the journal goes first, and listings come in small batches, so that nobody waits long (a busy handler is not fair).
+ */
+typedef struct _Index Index;
+typedef struct _IndexTxn IndexTxn;
+
+typedef enum { INDEX_UNLISTED, INDEX_PARTIAL, INDEX_LISTED } IndexListed;
+
+typedef struct {
+  gint64 row, parent;
+  char *raw;  /* the server's name; NULL for the root of the account */
+  char *name; /* shown component, unique in parent */
+  char delimiter;
+  guint attrs; /* ImapAttrs; NOSELECT for parents that LIST does not show */
+  guint32 uidvalidity, uidnext, exists;
+  guint64 modseq;
+  char *mailboxid; /* or NULL */
+  IndexListed listed;
+  gint64 listed_at; /* s since 1970 of the end of the first listing; 0 */
+  gint64 mtime;     /* ns: last change of membership */
+} IndexMailbox;
+
+typedef struct {
+  gint64 row, mailbox;
+  guint32 uid;
+  char name[256];
+  guint flags;            /* ImapFlags */
+  char *keywords;         /* blank-separated, or NULL */
+  gint64 internaldate;    /* s; first sane value */
+  gint64 mtime, ctime;    /* ns */
+  guint64 claim;          /* RFC822.SIZE, or IMAP_UNKNOWN_SIZE */
+  guint64 size;           /* exact, or IMAP_UNKNOWN_SIZE */
+  guint8 sha256[32];      /* of the body, where size is exact */
+  guint8 fingerprint[16]; /* of the four header fields; zero: none fetched */
+  gboolean gone;          /* tombstone */
+} IndexMessage;
+
+void index_mailbox_clear(IndexMailbox *mailbox);
+void index_message_clear(IndexMessage *message);
+
+/* Opens or makes index.db in the directory (a held fd), migrates, checks integrity after an unclean stop, sets a
+ * corrupt one aside, purges tombstones. `ret_unclean`: the last run did not end by index_close(). A newer schema is an
+ * error. Path-free: only numbers. */
+Index *index_open(int dirfd, gboolean *ret_unclean, GError **error);
+void index_close(Index *index);
+
+/* ---- reading: FALSE with *error NULL means "no such row" ------------------------------------- */
+gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error);
+gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error);
+GPtrArray *index_mailboxes(Index *index, GError **error); /* all living ones, IndexMailbox*, parents first */
+/* Up to n living children after `row`, by row. Returns how many; -1 on error. */
+gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret, gsize n, GError **error);
+gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **error);
+
+gboolean index_get_message(Index *index, gint64 row, IndexMessage *ret, GError **error); /* tombstones too */
+gboolean index_find_message(Index *index, gint64 mailbox, const char *name, IndexMessage *ret, GError **error);
+gboolean index_find_uid(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, GError **error);
+gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *ret, gsize n, GError **error);
+ImapSeqset *index_uids(Index *index, gint64 mailbox, GError **error); /* of the living, streamed: no array of rows */
+
+typedef struct {
+  gint64 row;
+  guint32 uid;
+  guint64 size; /* exact or claim; 0 when neither is known */
+} IndexNext;
+typedef enum { INDEX_BY_ROW, INDEX_BY_NAME } IndexOrder;
+/* Up to n living messages that follow this one in the order. With `bodiless`, only those without a body. Returns how
+ * many, or -1. */
+gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
+                       gsize n, GError **error);
+gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error);
+char *index_get_meta(Index *index, const char *key, GError **error); /* NULL: not set */
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+typedef enum { INDEX_JOURNAL, INDEX_SYNC, INDEX_BODY, INDEX_PRIORITIES } IndexPriority;
+/* Runs in the writer thread inside a transaction; FALSE rolls this job back, not its neighbours. */
+typedef gboolean (*IndexJob)(IndexTxn *txn, gpointer data, GError **error);
+
+/* Runs the job and returns once it is committed. Blocks. */
+gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointer data, GError **error);
+/* Queues the job; then `done` (or NULL) is called in the writer thread with its outcome, after the commit; the error is
+ * borrowed. */
+void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer data,
+                void (*done)(gpointer data, const GError *error));
+
+gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox,
+                           GError **error); /* row 0: inserts and sets row; else updates all columns */
+gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error); /* it and its messages become tombstones */
+gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
+
+/* Inserts and sets row. A name that is taken gets a suffix (in message->name too). A living message with this UID:
+ * TRUE, and message->row is that row, nothing else changed but its flags. */
+gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error);
+gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags, const char *keywords,
+                         gboolean *ret_changed, GError **error);
+/* Living messages with these UIDs become tombstones; each is reported. */
+typedef void (*IndexRemoved)(gint64 row, const char *name, gpointer data);
+gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
+                           GError **error);
+gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime,
+                        GError **error); /* ctime 0: unchanged */
+gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
+
+/* ---- bodies in the cache: rows of their own, only for cache/body --------------------------------- */
+typedef struct {
+  gint64 row;
+  guint64 bytes;
+  guint queue;   /* see body.c */
+  gint64 used;   /* order of last use */
+  guint64 epoch; /* of the last verification */
+} IndexBody;
+gboolean index_each_body(Index *index, void (*each)(const IndexBody *body, gpointer data), gpointer data,
+                         GError **error);
+gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error);
+gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error);
+gboolean index_drop_bodies(IndexTxn *txn, GError **error);
+gboolean index_skip_rows(
+    IndexTxn *txn, gint64 n,
+    GError **error); /* the index is older than what was shown: leave a gap so that no row is used twice */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_close)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMailbox, index_mailbox_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMessage, index_message_clear)
