@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# one.sh PROGRAM: runs one test program, output to $LOGS/NAME.log and exit status to $LOGS/NAME.rc, and prints one line
+# about it, or on failure its log. A program has $LIMIT seconds. Status 77 means skipped, the last line says why.
+set -u
+
+program=$1
+name=$(basename "$program" .sh)
+log=$LOGS/$name.log
+[[ $program == */* ]] || program=./$program
+
+start=$SECONDS
+timeout -k 15 "${LIMIT:-240}" "$program" >"$log" 2>&1 </dev/null &
+trap 'kill $! 2>/dev/null' INT TERM
+wait $!
+rc=$?
+echo $rc >"$LOGS/$name.rc"
+
+case $rc in
+  0) printf '  ok    %-28s %4d s  %s\n' "$name" $((SECONDS - start)) "$(grep '^[0-9]*%: Checks' "$log" | tail -1)" ;;
+  77) printf '  skip  %s: %s\n' "$name" "$(tail -n 1 "$log")" ;;
+  *)
+    [ $rc = 124 ] && echo "one.sh: over $LIMIT seconds" >>"$log"
+    { printf '  FAIL  %s (status %d)\n' "$name" $rc && sed 's/^/        /' "$log" | tail -n 100; } 2>&1 | cat
+    ;;
+esac
