@@ -5,8 +5,8 @@ DESTDIR ?=
 CC      ?= cc
 PKGS    := fuse3 openssl glib-2.0 gio-2.0 gio-unix-2.0 sqlite3 gmime-3.0 zlib libgsasl
 SAN     ?=
-BUILD   := build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 comma   := ,
+BUILD   := build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 Q       := $(if $(V),,@)
 
 CFLAGS  ?= -O2 -g
