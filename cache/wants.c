@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every wanted body is one Entry, in one of these states, always in the table:
+ *
+ *   waiting  waiters > 0, in the `waiting` line, asked for by nobody
+ *   ahead    waiters = 0, in the `ahead` line, asked for by nobody
+ *   asked    in no line; a lane has sent its UID; waiters may be anything
+ *
+ * A reader that comes moves ahead -> waiting; a reader that leaves moves waiting -> (forgotten). What is asked for
+ * stays until the lane finishes or returns it: giving up means draining into the cache. `outstanding` is the sum of the
+ * sizes in state asked.
+ */
+#include "cache/wants.h"
+
+typedef struct {
+  Want want;
+  guint waiters;
+  gboolean asked;
+  GQueue *line; /* the one it stands in, or NULL */
+  GList link;
+} Entry;
+
+struct _Wants {
+  GMutex mutex; /* guards all below */
+  GCond cond;
+  GHashTable *entries; /* row -> Entry */
+  GQueue waiting, ahead;
+  guint64 outstanding;
+  gboolean closed;
+};
+
+Wants *wants_new(void) {
+  Wants *wants = g_new0(Wants, 1);
+  g_mutex_init(&wants->mutex);
+  g_cond_init(&wants->cond);
+  wants->entries = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+  return wants;
+}
+
+void wants_free(Wants *wants) {
+  if (!wants)
+    return;
+  g_hash_table_unref(wants->entries);
+  g_cond_clear(&wants->cond);
+  g_mutex_clear(&wants->mutex);
+  g_free(wants);
+}
+
+static void leave_line(Entry *entry) {
+  if (entry->line)
+    g_queue_unlink(entry->line, &entry->link);
+  entry->line = NULL;
+}
+
+static void join(Wants *wants, Entry *entry, gboolean first) {
+  entry->line = entry->waiters > 0 ? &wants->waiting : &wants->ahead;
+  if (first)
+    g_queue_push_head_link(entry->line, &entry->link);
+  else
+    g_queue_push_tail_link(entry->line, &entry->link);
+  g_cond_broadcast(&wants->cond);
+}
+
+static Entry *find(Wants *wants, gint64 row) {
+  return g_hash_table_lookup(wants->entries, &row);
+}
+
+static Entry *make(Wants *wants, const Want *want) {
+  Entry *entry = g_new0(Entry, 1);
+  entry->want = *want;
+  entry->link.data = entry;
+  g_hash_table_insert(wants->entries, &entry->want.row, entry);
+  return entry;
+}
+
+static void forget(Wants *wants, Entry *entry) {
+  leave_line(entry);
+  if (entry->asked)
+    wants->outstanding -= entry->want.size;
+  g_hash_table_remove(wants->entries, &entry->want.row);
+}
+
+gboolean wants_wait(Wants *wants, const Want *want) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, want->row);
+  gboolean fresh = entry == NULL;
+  if (fresh)
+    entry = make(wants, want);
+  entry->waiters++;
+  if (!entry->asked && entry->line != &wants->waiting) {
+    leave_line(entry);
+    join(wants, entry, FALSE);
+  }
+  return fresh;
+}
+
+void wants_ahead(Wants *wants, const Want *want) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  if (find(wants, want->row) || wants->ahead.length >= WANTS_AHEAD_MAX)
+    return;
+  join(wants, make(wants, want), FALSE);
+}
+
+void wants_leave(Wants *wants, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  if (!entry || entry->waiters == 0)
+    return;
+  entry->waiters--;
+  if (entry->waiters == 0 && !entry->asked)
+    forget(wants, entry);
+}
+
+void wants_drop_ahead(Wants *wants, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  for (GList *link = wants->ahead.head, *next; link; link = next) {
+    Entry *entry = link->data;
+    next = link->next;
+    if (mailbox == 0 || entry->want.mailbox == mailbox)
+      forget(wants, entry);
+  }
+}
+
+static gboolean suits(const Entry *entry, WantsKinds kinds, guint64 large) {
+  gboolean is_large = entry->want.size > large;
+  if (entry->waiters > 0)
+    return (kinds & (is_large ? WANTS_READER_LARGE : WANTS_READER_SMALL)) != 0;
+  return (kinds & (is_large ? WANTS_AHEAD_LARGE : WANTS_AHEAD_SMALL)) != 0;
+}
+
+static Entry *first_in(GQueue *line, WantsKinds kinds, guint64 large, gint64 mailbox) {
+  for (GList *link = line->head; link; link = link->next) {
+    Entry *entry = link->data;
+    if (suits(entry, kinds, large) && (mailbox == 0 || entry->want.mailbox == mailbox))
+      return entry;
+  }
+  return NULL;
+}
+
+static Entry *first(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox) {
+  Entry *entry = NULL;
+  if (kinds & WANTS_READER)
+    entry = first_in(&wants->waiting, kinds, large, mailbox);
+  /* A reader in another folder must not wait until all of this one is read ahead. */
+  gboolean elsewhere = !entry && mailbox != 0 && first_in(&wants->waiting, kinds, large, 0);
+  if (!entry && !elsewhere && (kinds & WANTS_AHEAD))
+    entry = first_in(&wants->ahead, kinds, large, mailbox);
+  return entry;
+}
+
+static void ask(Wants *wants, Entry *entry, GArray *ret) {
+  leave_line(entry);
+  entry->asked = TRUE;
+  wants->outstanding += entry->want.size;
+  g_array_append_val(ret, entry->want);
+}
+
+guint wants_take(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox, guint64 bytes, guint n, GArray *ret) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  guint taken = 0;
+  guint64 sum = 0;
+  while (taken < n) {
+    Entry *entry = first(wants, kinds, large, mailbox);
+    if (!entry || (taken > 0 && sum + entry->want.size > bytes))
+      break;
+    gboolean alone = entry->want.size > large;
+    if (alone && taken > 0)
+      break;
+    mailbox = entry->want.mailbox;
+    sum += entry->want.size;
+    taken++;
+    ask(wants, entry, ret);
+    if (alone)
+      break;
+  }
+  return taken;
+}
+
+gboolean wants_await(Wants *wants, WantsKinds kinds, guint64 large) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  while (!wants->closed && !first(wants, kinds, large, 0))
+    g_cond_wait(&wants->cond, &wants->mutex);
+  return !wants->closed;
+}
+
+guint wants_waiters(Wants *wants, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  return entry ? entry->waiters : 0;
+}
+
+guint wants_finish(Wants *wants, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  if (!entry)
+    return 0;
+  guint waiters = entry->waiters;
+  forget(wants, entry);
+  return waiters;
+}
+
+void wants_return(Wants *wants, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  if (!entry || !entry->asked)
+    return;
+  entry->asked = FALSE;
+  entry->want.tries++;
+  wants->outstanding -= entry->want.size;
+  join(wants, entry, TRUE);
+}
+
+GArray *wants_give_up(Wants *wants, WantsKinds kinds, guint64 large) {
+  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  for (GList *link = wants->waiting.head, *next; link; link = next) {
+    Entry *entry = link->data;
+    next = link->next;
+    if (!suits(entry, kinds, large))
+      continue;
+    g_array_append_val(rows, entry->want.row);
+    forget(wants, entry);
+  }
+  return rows;
+}
+
+guint64 wants_outstanding(Wants *wants) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  return wants->outstanding;
+}
+
+void wants_close(Wants *wants) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  wants->closed = TRUE;
+  g_cond_broadcast(&wants->cond);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+/*
+ * The bodies that are wanted and not here: who waits for them, and which connection was asked. Pure bookkeeping,
+ * thread-safe, no I/O: the lanes of the fetcher take from it and report to it.
+ */
+typedef struct _Wants Wants;
+
+typedef struct {
+  gint64 row, mailbox;
+  guint32 uid;
+  guint64 size; /* expected octets */
+  guint tries;  /* how often it was asked for in vain */
+} Want;
+
+/* Who wants it, and whether it is above `large` octets; those are asked for one at a time. */
+typedef enum {
+  WANTS_READER_SMALL = 1 << 0,
+  WANTS_READER_LARGE = 1 << 1,
+  WANTS_AHEAD_SMALL = 1 << 2,
+  WANTS_AHEAD_LARGE = 1 << 3,
+  WANTS_READER = WANTS_READER_SMALL | WANTS_READER_LARGE,
+  WANTS_AHEAD = WANTS_AHEAD_SMALL | WANTS_AHEAD_LARGE,
+} WantsKinds;
+
+Wants *wants_new(void);
+void wants_free(Wants *wants);
+
+/* One reader waits (more). TRUE: it is new here. */
+gboolean wants_wait(Wants *wants, const Want *want);
+/* Nobody waits yet. Ignored where it is wanted already, and beyond WANTS_AHEAD_MAX. */
+void wants_ahead(Wants *wants, const Want *want);
+/* One reader gave up. A body that is not yet asked for and that nobody else waits for is forgotten. */
+void wants_leave(Wants *wants, gint64 row);
+/* Forgets what was wanted ahead in this mailbox (0: in all) and not yet asked for. */
+void wants_drop_ahead(Wants *wants, gint64 mailbox);
+
+/* Takes up to `n` wants of one mailbox (`mailbox`, or where that is 0 of the first in line), whose sizes add up to at
+ * most `bytes` (the first always fits). Waiting ones first. Appends to `ret` (Want); returns how many. */
+guint wants_take(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox, guint64 bytes, guint n, GArray *ret);
+/* Blocks until wants_take() would find something, or wants_close(). FALSE: closed. */
+gboolean wants_await(Wants *wants, WantsKinds kinds, guint64 large);
+
+guint wants_waiters(Wants *wants, gint64 row);
+/* It is here, or never will be: forgotten. Returns how many waited. */
+guint wants_finish(Wants *wants, gint64 row);
+/* Asked for in vain: back to the head of its line, with one more try. */
+void wants_return(Wants *wants, gint64 row);
+/* Takes out all that wait and are not yet asked for (and match kinds): their readers are to be failed. New array of
+ * gint64. */
+GArray *wants_give_up(Wants *wants, WantsKinds kinds, guint64 large);
+
+guint64 wants_outstanding(Wants *wants); /* octets asked for, by all lanes, and not finished or returned */
+void wants_close(Wants *wants);
+
+#define WANTS_AHEAD_MAX 20000
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Wants, wants_free)
