@@ -21,7 +21,7 @@ typedef enum {
   IMAP_EVENT_SEARCH,   /* uids, from SEARCH or ESEARCH */
   IMAP_EVENT_EXISTS,   /* number */
   IMAP_EVENT_EXPUNGE,  /* number */
-  IMAP_EVENT_VANISHED, /* uids */
+  IMAP_EVENT_VANISHED, /* uids; number 1: (EARLIER) */
   IMAP_EVENT_FLAGS,    /* words */
   IMAP_EVENT_FETCH,
 } ImapEventType;
@@ -98,11 +98,11 @@ typedef enum {
 typedef enum {
   IMAP_HAS_UID = 1 << 0,
   IMAP_HAS_FLAGS = 1 << 1,
-  IMAP_HAS_DATE = 1 << 2,
+  IMAP_HAS_DATE = 1 << 2, /* and it is one */
   IMAP_HAS_SIZE = 1 << 3,
   IMAP_HAS_HEADER = 1 << 4,
-  IMAP_HAS_BODY = 1 << 5,     /* streamed into the sink, whole */
-  IMAP_HAS_NIL_BODY = 1 << 6, /* the server said NIL */
+  IMAP_HAS_BODY = 1 << 5,     /* BODY[], whole: streamed, or else in `body` */
+  IMAP_HAS_NIL_BODY = 1 << 6, /* the server said NIL, or an empty string: no message is that */
   IMAP_HAS_MODSEQ = 1 << 7,
 } ImapMessageHas;
 
@@ -115,7 +115,7 @@ typedef struct {
   guint64 size;        /* RFC822.SIZE, a claim, or IMAP_UNKNOWN_SIZE */
   guint64 modseq;
   GBytes *header; /* the octets of BODY[HEADER.FIELDS (...)] */
-  GBytes *body;   /* only where the server sent BODY[] as a quoted string */
+  GBytes *body;   /* only where BODY[] came quoted, or as a literal that was not streamed */
 } ImapMessage;
 
 typedef struct {
@@ -159,7 +159,7 @@ void imap_event_clear(ImapEvent *event);
 void imap_message_clear(ImapMessage *message);
 void imap_listing_free(ImapListing *listing);
 
-/* The error a NO (or BAD) with this code and text means to the caller. */
+/* The error a NO (or BAD, or BYE) with this code and text means to the caller. */
 GError *imap_response_error(ImapCondition condition, ImapCode code, const char *text);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapEvent, imap_event_clear)

@@ -96,3 +96,14 @@ GBytes *imap_value_dup_bytes(const ImapValue *value) {
   char *octets = g_malloc(value->len + 1);
   return g_bytes_new_take(octets, unescape(value, octets));
 }
+
+char **imap_iter_dup_words(ImapIter *iter) {
+  GPtrArray *words = g_ptr_array_new();
+  for (const ImapValue *value; (value = imap_iter_next(iter));) {
+    char *word = imap_value_dup_atom(value);
+    if (word)
+      g_ptr_array_add(words, word);
+  }
+  g_ptr_array_add(words, NULL);
+  return (char **)g_ptr_array_free(words, FALSE);
+}

@@ -45,4 +45,7 @@ char *imap_value_dup_atom(const ImapValue *value) G_GNUC_WARN_UNUSED_RESULT;
 char *imap_value_dup_astring(const ImapValue *value) G_GNUC_WARN_UNUSED_RESULT;
 GBytes *imap_value_dup_bytes(const ImapValue *value) G_GNUC_WARN_UNUSED_RESULT; /* quoted or literal, else NULL */
 
+/* The atoms among the members still to come, as a new NULL-terminated array. */
+char **imap_iter_dup_words(ImapIter *iter) G_GNUC_WARN_UNUSED_RESULT;
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapValue, imap_value_free)

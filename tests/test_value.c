@@ -125,6 +125,17 @@ START_TEST(iteration) {
 }
 END_TEST
 
+START_TEST(words) {
+  g_autoptr(ImapValue) root = NULL;
+  ImapIter iter;
+  ck_assert(imap_value_list(only("(a \"b\" (c) \\*)", 14, &root), &iter));
+  g_auto(GStrv) strv = imap_iter_dup_words(&iter);
+  ck_assert_str_eq(strv[0], "a");
+  ck_assert_str_eq(strv[1], "\\*");
+  ck_assert_ptr_null(strv[2]);
+}
+END_TEST
+
 int main(void) {
   TCase *tcase = tcase_create("value");
   tcase_add_loop_test(tcase, number, 0, G_N_ELEMENTS(numbers));
@@ -132,6 +143,7 @@ int main(void) {
   tcase_add_test(tcase, bytes_keep_nul);
   tcase_add_test(tcase, atoms);
   tcase_add_test(tcase, iteration);
+  tcase_add_test(tcase, words);
   Suite *suite = suite_create("value");
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);

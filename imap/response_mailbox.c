@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "imap/error.h"
+#include "imap/limits.h"
+#include "imap/response_read.h"
+
+/*
+ * LIST, LSUB, STATUS and NAMESPACE. A name is the server's octets, whatever they are: NIL, empty,
+ * with controls (Exchange, MK#945), with a delimiter of its own (Q29). It is its mailbox's identity
+ * and is sent back as it came.
+ */
+static char *read_name(const ImapValue *value, GError **error) {
+  g_autofree char *name = value ? imap_value_dup_astring(value) : NULL;
+  if (!name) {
+    imap_read_fail(error, "a mailbox without a name");
+    return NULL;
+  }
+  if (strlen(name) > IMAP_LIMIT_MAILBOX_NAME) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server has a mailbox name longer than %d octets",
+                IMAP_LIMIT_MAILBOX_NAME);
+    return NULL;
+  }
+  return g_steal_pointer(&name);
+}
+
+/* One character in quotes, or NIL. */
+static gboolean read_delimiter(const ImapValue *value, char *ret, GError **error) {
+  *ret = '\0';
+  if (value && imap_value_is(value, "NIL"))
+    return TRUE;
+  g_autofree char *text = value && imap_value_type(value) == IMAP_VALUE_QUOTED ? imap_value_dup_astring(value) : NULL;
+  if (!text || strlen(text) > 1)
+    return imap_read_fail(error, "a hierarchy delimiter that is none");
+  *ret = text[0];
+  return TRUE;
+}
+
+static guint read_attrs(ImapIter *list) {
+  static const struct {
+    const char *name;
+    ImapAttrs attr;
+  } attrs[] = {
+      {"\\Noselect", IMAP_ATTR_NOSELECT},
+      {"\\NonExistent", IMAP_ATTR_NOSELECT},
+      {"\\Noinferiors", IMAP_ATTR_NOINFERIORS},
+      {"\\Subscribed", IMAP_ATTR_SUBSCRIBED},
+      {"\\All", IMAP_ATTR_ALL},
+      {"\\Archive", IMAP_ATTR_ARCHIVE},
+      {"\\Drafts", IMAP_ATTR_DRAFTS},
+      {"\\Flagged", IMAP_ATTR_FLAGGED},
+      {"\\Junk", IMAP_ATTR_JUNK},
+      {"\\Sent", IMAP_ATTR_SENT},
+      {"\\Trash", IMAP_ATTR_TRASH},
+  };
+  guint set = 0;
+  for (const ImapValue *value; (value = imap_iter_next(list));) {
+    for (guint i = 0; i < G_N_ELEMENTS(attrs); i++)
+      set |= imap_value_is(value, attrs[i].name) ? attrs[i].attr : 0;
+  }
+  return set;
+}
+
+gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error) {
+  const ImapValue *first = imap_iter_next(args);
+  ImapIter attrs;
+  if (!first || !imap_value_list(first, &attrs))
+    return imap_read_fail(error, "a LIST response without attributes");
+  event->listing.attrs = read_attrs(&attrs);
+  if (!read_delimiter(imap_iter_next(args), &event->listing.delimiter, error))
+    return FALSE;
+  event->listing.name = read_name(imap_iter_next(args), error);
+  return event->listing.name != NULL;
+}
+
+gboolean imap_read_lsub(ImapIter *args, ImapEvent *event, GError **error) {
+  if (!imap_read_list(args, event, error))
+    return FALSE;
+  event->listing.attrs |= IMAP_ATTR_SUBSCRIBED;
+  return TRUE;
+}
+
+/* Zero is no UIDNEXT and no UIDVALIDITY (163.com, ME#52, MK#1010): as if it were not there. */
+static void read_status_item(const ImapValue *name, const ImapValue *value, ImapStatus *status) {
+  guint64 n;
+  if (imap_value_is(name, "HIGHESTMODSEQ")) {
+    status->has_modseq = imap_value_number(value, G_MAXINT64, &status->modseq);
+    return;
+  }
+  if (!imap_value_number(value, G_MAXUINT32, &n))
+    return;
+  if (imap_value_is(name, "MESSAGES")) {
+    status->messages = (guint32)n;
+    status->has_messages = TRUE;
+  } else if (imap_value_is(name, "UIDNEXT")) {
+    status->uidnext = (guint32)n;
+    status->has_uidnext = n > 0;
+  } else if (imap_value_is(name, "UIDVALIDITY")) {
+    status->uidvalidity = (guint32)n;
+    status->has_uidvalidity = n > 0;
+  }
+}
+
+gboolean imap_read_mailbox_status(ImapIter *args, ImapEvent *event, GError **error) {
+  event->status.name = read_name(imap_iter_next(args), error);
+  if (!event->status.name)
+    return FALSE;
+  const ImapValue *items = imap_iter_next(args);
+  ImapIter list;
+  if (!items || !imap_value_list(items, &list))
+    return imap_read_fail(error, "a STATUS response that is no list");
+  for (const ImapValue *name, *value; (name = imap_iter_next(&list)) && (value = imap_iter_next(&list));)
+    read_status_item(name, value, &event->status);
+  return TRUE;
+}
+
+/* ((prefix delimiter ...) ...) or NIL: only the first of the personal ones counts. */
+gboolean imap_read_namespace(ImapIter *args, ImapEvent *event, GError **error) {
+  const ImapValue *personal = imap_iter_next(args);
+  if (personal && imap_value_is(personal, "NIL"))
+    return TRUE;
+  ImapIter all, one;
+  const ImapValue *first = NULL;
+  if (!personal || !imap_value_list(personal, &all) || !(first = imap_iter_next(&all)) || !imap_value_list(first, &one))
+    return imap_read_fail(error, "a NAMESPACE response that is no list");
+  event->personal.prefix = read_name(imap_iter_next(&one), error);
+  return event->personal.prefix && read_delimiter(imap_iter_next(&one), &event->personal.delimiter, error);
+}
+
+void imap_listing_free(ImapListing *listing) {
+  if (!listing)
+    return;
+  g_free(listing->name);
+  g_free(listing);
+}
