@@ -78,7 +78,7 @@ typedef struct {
 } IndexNext;
 typedef enum { INDEX_BY_ROW, INDEX_BY_NAME } IndexOrder;
 /* Up to n living messages that follow this one in the order. With `bodiless`, only those without a body. Returns how
- * many, or -1. */
+ * many, or -1. Looks only at the next 4096 in the order; reads by index in either, so it costs the same anywhere. */
 gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
                        gsize n, GError **error);
 gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error);
@@ -96,13 +96,17 @@ gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointe
 void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer data,
                 void (*done)(gpointer data, const GError *error));
 
+/* Returns once all that was queued before is committed: who must read what a posted job writes calls this first. */
+gboolean index_flush(Index *index, GError **error);
+
 gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox,
                            GError **error); /* row 0: inserts and sets row; else updates all columns */
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error); /* it and its messages become tombstones */
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
 
 /* Inserts and sets row. A name that is taken gets a suffix (in message->name too). A living message with this UID:
- * TRUE, and message->row is that row, nothing else changed but its flags. */
+ * TRUE, and message->row is that row, nothing else changed but its flags. A tombstone with this UID, fingerprint and
+ * claim lives again under its row: then *message is what the index has. uid 0: not on the server. */
 gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error);
 gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags, const char *keywords,
                          gboolean *ret_changed, GError **error);
@@ -118,10 +122,12 @@ gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GErro
 typedef struct {
   gint64 row;
   guint64 bytes;
-  guint queue;   /* see body.c */
-  gint64 used;   /* order of last use */
-  guint64 epoch; /* of the last verification */
+  guint queue;     /* see body.c */
+  gint64 used;     /* order of last use */
+  guint64 epoch;   /* of the last verification */
+  gboolean orphan; /* index_each_body: its message is gone, or of another size: drop the file too */
 } IndexBody;
+/* By order of last use. */
 gboolean index_each_body(Index *index, void (*each)(const IndexBody *body, gpointer data), gpointer data,
                          GError **error);
 gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error);

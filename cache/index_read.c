@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The questions. Each takes a reader from the stack, runs one statement and resets it, so that no read transaction
+ * outlives a question (a reader that stays pins the WAL). What a user sees is read from shown_message; what the sync
+ * verifies (UIDs) from the messages themselves. Every order asked for is the order of an index: nothing is sorted and
+ * nothing scanned, however large the folder is.
+ */
+#include "cache/index_private.h"
+
+#include <string.h>
+
+#define MAILBOX_COLUMNS                                                                                                \
+  "row, parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq, mailboxid, listed, listed_at, "   \
+  "mtime"
+#define SHOWN "SELECT " INDEX_MESSAGE_COLUMNS " FROM shown_message "
+#define ANY "SELECT " INDEX_MESSAGE_COLUMNS " FROM message "
+
+static char *text_of(IndexStmt *stmt, int i) {
+  const void *octets = sqlite3_column_blob(stmt, i);
+  return octets ? g_strndup(octets, (gsize)sqlite3_column_bytes(stmt, i)) : NULL;
+}
+
+static guint64 size_of(IndexStmt *stmt, int i) {
+  return sqlite3_column_type(stmt, i) == SQLITE_NULL ? IMAP_UNKNOWN_SIZE : (guint64)sqlite3_column_int64(stmt, i);
+}
+
+static void octets_of(IndexStmt *stmt, int i, guint8 *ret, gsize len) {
+  const void *octets = sqlite3_column_blob(stmt, i);
+  if (octets && (gsize)sqlite3_column_bytes(stmt, i) == len)
+    memcpy(ret, octets, len);
+}
+
+static void read_mailbox(IndexStmt *stmt, IndexMailbox *ret) {
+  *ret = (IndexMailbox){
+      .row = sqlite3_column_int64(stmt, 0),
+      .parent = sqlite3_column_int64(stmt, 1),
+      .raw = text_of(stmt, 2),
+      .name = text_of(stmt, 3),
+      .delimiter = (char)sqlite3_column_int(stmt, 4),
+      .attrs = (guint)sqlite3_column_int64(stmt, 5),
+      .uidvalidity = (guint32)sqlite3_column_int64(stmt, 6),
+      .uidnext = (guint32)sqlite3_column_int64(stmt, 7),
+      .exists = (guint32)sqlite3_column_int64(stmt, 8),
+      .modseq = (guint64)sqlite3_column_int64(stmt, 9),
+      .mailboxid = text_of(stmt, 10),
+      .listed = (IndexListed)sqlite3_column_int(stmt, 11),
+      .listed_at = sqlite3_column_int64(stmt, 12),
+      .mtime = sqlite3_column_int64(stmt, 13),
+  };
+}
+
+void index_read_message(IndexStmt *stmt, IndexMessage *ret) {
+  *ret = (IndexMessage){
+      .row = sqlite3_column_int64(stmt, 0),
+      .mailbox = sqlite3_column_int64(stmt, 1),
+      .uid = (guint32)sqlite3_column_int64(stmt, 2),
+      .flags = (guint)sqlite3_column_int64(stmt, 4),
+      .keywords = text_of(stmt, 5),
+      .internaldate = sqlite3_column_int64(stmt, 6),
+      .mtime = sqlite3_column_int64(stmt, 7),
+      .ctime = sqlite3_column_int64(stmt, 8),
+      .claim = size_of(stmt, 9),
+      .size = size_of(stmt, 10),
+      .gone = sqlite3_column_int64(stmt, 13) != 0,
+  };
+  const char *name = (const char *)sqlite3_column_text(stmt, 3);
+  g_strlcpy(ret->name, name ? name : "", sizeof ret->name);
+  octets_of(stmt, 11, ret->sha256, sizeof ret->sha256);
+  octets_of(stmt, 12, ret->fingerprint, sizeof ret->fingerprint);
+}
+
+static gboolean one_mailbox(IndexReader *reader, IndexStmt *stmt, IndexMailbox *ret, GError **error) {
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  read_mailbox(stmt, ret);
+  return TRUE;
+}
+
+static gboolean one_message(IndexReader *reader, IndexStmt *stmt, IndexMessage *ret, GError **error) {
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  index_read_message(stmt, ret);
+  return TRUE;
+}
+
+/* ---- mailboxes ---------------------------------------------------------------------------------- */
+gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE row = ?1 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, row);
+  return one_mailbox(reader, stmt, ret, error);
+}
+
+gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, parent);
+  index_bind_text(stmt, 2, name);
+  return one_mailbox(reader, stmt, ret, error);
+}
+
+static void free_mailbox(gpointer mailbox) {
+  index_mailbox_clear(mailbox);
+  g_free(mailbox);
+}
+
+GPtrArray *index_mailboxes(Index *index, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(GPtrArray) mailboxes = g_ptr_array_new_with_free_func(free_mailbox);
+  g_autoptr(IndexStmt) stmt = index_use(
+      reader, "WITH RECURSIVE tree(id, depth) AS (SELECT m.row, 0 FROM mailbox AS m WHERE m.gone = 0 AND NOT EXISTS"
+              " (SELECT 1 FROM mailbox AS p WHERE p.row = m.parent AND p.gone = 0)"
+              " UNION ALL SELECT m.row, depth + 1 FROM tree JOIN mailbox AS m ON m.parent = tree.id WHERE m.gone = 0)"
+              " SELECT " MAILBOX_COLUMNS " FROM tree JOIN mailbox ON row = id ORDER BY depth, row");
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
+    IndexMailbox *mailbox = g_new(IndexMailbox, 1);
+    read_mailbox(stmt, mailbox);
+    g_ptr_array_add(mailboxes, mailbox);
+  }
+  return step == INDEX_STEP_DONE ? g_steal_pointer(&mailboxes) : NULL;
+}
+
+gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret, gsize n, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return -1;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1"
+                                                " AND row > ?2 AND gone = 0 ORDER BY row LIMIT ?3");
+  sqlite3_bind_int64(stmt, 1, parent);
+  sqlite3_bind_int64(stmt, 2, row);
+  sqlite3_bind_int64(stmt, 3, (gint64)n);
+  gsize found = 0;
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
+    read_mailbox(stmt, &ret[found++]);
+  if (step != INDEX_STEP_ERROR)
+    return (gssize)found;
+  while (found)
+    index_mailbox_clear(&ret[--found]);
+  return -1;
+}
+
+gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT count(*) FROM mailbox WHERE parent = ?1 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, parent);
+  gint64 count = 0;
+  if (!index_number(reader, stmt, &count, error))
+    return FALSE;
+  *ret = (guint)count;
+  return TRUE;
+}
+
+/* ---- messages ------------------------------------------------------------------------------------ */
+gboolean index_get_message(Index *index, gint64 row, IndexMessage *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, ANY "WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  return one_message(reader, stmt, ret, error);
+}
+
+gboolean index_find_message(Index *index, gint64 mailbox, const char *name, IndexMessage *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE mailbox = ?1 AND name = ?2");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  index_bind_text(stmt, 2, name);
+  return one_message(reader, stmt, ret, error);
+}
+
+gboolean index_find_uid(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, ANY "WHERE mailbox = ?1 AND uid = ?2 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, uid);
+  return one_message(reader, stmt, ret, error);
+}
+
+gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *ret, gsize n, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return -1;
+  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE mailbox = ?1 AND row > ?2 ORDER BY row LIMIT ?3");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, row);
+  sqlite3_bind_int64(stmt, 3, (gint64)n);
+  gsize found = 0;
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
+    index_read_message(stmt, &ret[found++]);
+  if (step != INDEX_STEP_ERROR)
+    return (gssize)found;
+  while (found)
+    index_message_clear(&ret[--found]);
+  return -1;
+}
+
+ImapSeqset *index_uids(Index *index, gint64 mailbox, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT uid FROM message WHERE mailbox = ?1 AND uid > 0 AND gone = 0 ORDER BY uid");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
+    guint32 uid = (guint32)sqlite3_column_int64(stmt, 0);
+    imap_seqset_add(uids, uid, uid);
+  }
+  return step == INDEX_STEP_DONE ? g_steal_pointer(&uids) : NULL;
+}
+
+/* The inner query bounds what one question costs: in a folder whose bodies are all here none would ever match. */
+static const char *const following[] = {
+    [INDEX_BY_ROW] = "SELECT n.row, n.uid, n.bytes FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes"
+                     " FROM shown_message WHERE mailbox = ?1 AND row > ?2 ORDER BY row LIMIT ?4) AS n"
+                     " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
+    [INDEX_BY_NAME] = "SELECT n.row, n.uid, n.bytes FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes"
+                      " FROM shown_message WHERE mailbox = ?1 AND name > (SELECT name FROM message WHERE row = ?2)"
+                      " ORDER BY name LIMIT ?4) AS n"
+                      " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
+};
+
+gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
+                       gsize n, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return -1;
+  g_autoptr(IndexStmt) stmt = index_use(reader, following[order]);
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, row);
+  sqlite3_bind_int64(stmt, 3, bodiless);
+  sqlite3_bind_int64(stmt, 4, bodiless ? MAX((gint64)n, INDEX_LOOKAHEAD) : (gint64)n);
+  sqlite3_bind_int64(stmt, 5, (gint64)n);
+  gsize found = 0;
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
+    ret[found++] = (IndexNext){sqlite3_column_int64(stmt, 0), (guint32)sqlite3_column_int64(stmt, 1),
+                               (guint64)sqlite3_column_int64(stmt, 2)};
+  return step == INDEX_STEP_ERROR ? -1 : (gssize)found;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------ */
+gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT messages, bytes, (SELECT count(*) FROM mailbox WHERE gone = 0) FROM totals");
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *messages = (guint64)sqlite3_column_int64(stmt, 0);
+  *bytes = (guint64)sqlite3_column_int64(stmt, 1);
+  *folders = (guint64)sqlite3_column_int64(stmt, 2);
+  return TRUE;
+}
+
+char *index_get_meta(Index *index, const char *key, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT value FROM meta WHERE key = ?1");
+  index_bind_text(stmt, 1, key);
+  return index_step(reader, stmt, error) == INDEX_STEP_ROW ? text_of(stmt, 0) : NULL;
+}
+
+gboolean index_each_body(Index *index, void (*each)(const IndexBody *body, gpointer data), gpointer data,
+                         GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT b.row, b.bytes, b.queue, b.used, b.epoch, ifnull(m.gone, 1) <> 0 OR"
+                        " m.size IS NOT b.bytes FROM body AS b LEFT JOIN message AS m ON m.row = b.row"
+                        " ORDER BY b.used");
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
+    IndexBody body = {
+        .row = sqlite3_column_int64(stmt, 0),
+        .bytes = (guint64)sqlite3_column_int64(stmt, 1),
+        .queue = (guint)sqlite3_column_int(stmt, 2),
+        .used = sqlite3_column_int64(stmt, 3),
+        .epoch = (guint64)sqlite3_column_int64(stmt, 4),
+        .orphan = sqlite3_column_int(stmt, 5) != 0,
+    };
+    each(&body, data);
+  }
+  return step == INDEX_STEP_DONE;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a job may do inside the writer's transaction to mailboxes, meta values and rows of bodies. For messages see
+ * index_message.c.
+ */
+#include "cache/index_private.h"
+
+#include <string.h>
+
+/* ---- mailboxes ------------------------------------------------------------------------------------ */
+static void bind_mailbox(IndexStmt *stmt, const IndexMailbox *mailbox) {
+  sqlite3_bind_int64(stmt, 1, mailbox->parent);
+  sqlite3_bind_blob(stmt, 2, mailbox->raw, mailbox->raw ? (int)strlen(mailbox->raw) : 0, SQLITE_STATIC);
+  index_bind_text(stmt, 3, mailbox->name);
+  sqlite3_bind_int64(stmt, 4, mailbox->delimiter);
+  sqlite3_bind_int64(stmt, 5, mailbox->attrs);
+  sqlite3_bind_int64(stmt, 6, mailbox->uidvalidity);
+  sqlite3_bind_int64(stmt, 7, mailbox->uidnext);
+  sqlite3_bind_int64(stmt, 8, mailbox->exists);
+  sqlite3_bind_int64(stmt, 9, (gint64)mailbox->modseq);
+  index_bind_text(stmt, 10, mailbox->mailboxid);
+  sqlite3_bind_int64(stmt, 11, mailbox->listed);
+  sqlite3_bind_int64(stmt, 12, mailbox->listed_at);
+  sqlite3_bind_int64(stmt, 13, mailbox->mtime);
+}
+
+static gboolean insert_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db, "INSERT INTO mailbox(parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq,"
+               " mailboxid, listed, listed_at, mtime) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+  bind_mailbox(stmt, mailbox);
+  if (!index_run(txn->db, stmt, error))
+    return FALSE;
+  mailbox->row = sqlite3_last_insert_rowid(txn->db->sql);
+  return TRUE;
+}
+
+/* Under another UIDVALIDITY a UID means another message. */
+static gboolean forget_uids(IndexTxn *txn, const IndexMailbox *mailbox, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE message SET uid = NULL WHERE mailbox = ?1 AND uid > 0 AND gone > 0"
+                         " AND (SELECT uidvalidity FROM mailbox AS b WHERE b.row = ?1) <> ?2");
+  sqlite3_bind_int64(stmt, 1, mailbox->row);
+  sqlite3_bind_int64(stmt, 2, mailbox->uidvalidity);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  if (!mailbox->row)
+    return insert_mailbox(txn, mailbox, error);
+  if (!forget_uids(txn, mailbox, error))
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db, "UPDATE mailbox SET parent = ?1, raw = ?2, name = ?3, delimiter = ?4, attrs = ?5, uidvalidity = ?6,"
+               " uidnext = ?7, messages = ?8, modseq = ?9, mailboxid = ?10, listed = ?11, listed_at = ?12, mtime = ?13"
+               " WHERE row = ?14");
+  bind_mailbox(stmt, mailbox);
+  sqlite3_bind_int64(stmt, 14, mailbox->row);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) messages = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE mailbox = ?1 AND gone = 0");
+  sqlite3_bind_int64(messages, 1, row);
+  sqlite3_bind_int64(messages, 2, txn->run);
+  g_autoptr(IndexStmt) mailbox = index_use(txn->db, "UPDATE mailbox SET gone = ?2 WHERE row = ?1 AND gone = 0");
+  sqlite3_bind_int64(mailbox, 1, row);
+  sqlite3_bind_int64(mailbox, 2, txn->run);
+  return index_run(txn->db, messages, error) && index_run(txn->db, mailbox, error);
+}
+
+gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE mailbox SET mtime = ?2 WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  sqlite3_bind_int64(stmt, 2, mtime);
+  return index_run(txn->db, stmt, error);
+}
+
+/* ---- meta, bodies, row numbers ------------------------------------------------------------------ */
+gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)");
+  index_bind_text(stmt, 1, key);
+  index_bind_text(stmt, 2, value);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "INSERT OR REPLACE INTO body(row, bytes, queue, used, epoch) VALUES(?1, ?2, ?3, ?4, ?5)");
+  sqlite3_bind_int64(stmt, 1, body->row);
+  index_bind_size(stmt, 2, body->bytes);
+  sqlite3_bind_int64(stmt, 3, body->queue);
+  sqlite3_bind_int64(stmt, 4, body->used);
+  sqlite3_bind_int64(stmt, 5, (gint64)body->epoch);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "DELETE FROM body WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_drop_bodies(IndexTxn *txn, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "DELETE FROM body");
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_skip_rows(IndexTxn *txn, gint64 n, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name IN ('mailbox', 'message')");
+  sqlite3_bind_int64(stmt, 1, n);
+  return index_run(txn->db, stmt, error);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one writer. Jobs wait in a queue per priority; the thread takes as many as fit into a batch, runs each in a
+ * savepoint of its own, commits once, and then tells each its outcome, in order.
+ *
+ *   A batch of the journal holds only jobs of the journal and is committed with synchronous=FULL. Any other batch
+ *   takes sync and body jobs in turn, for at most BATCH_US, and ends as soon as a job of the journal arrives: that one
+ *   waits for the job that runs now and one cheap commit, no longer.
+ *   Posted body jobs are collected for up to LINGER_US (nobody waits for them, and a commit costs more than they do),
+ *   unless somebody calls index_write().
+ *   Where SQLite ends the transaction by itself (disk full) or the commit fails, all of the batch fail alike.
+ *
+ * Jobs may post further jobs. index_write() from inside a job would wait for itself.
+ */
+#include "cache/index_private.h"
+
+#define BATCH_US 10000
+#define LINGER_US 100000
+#define LINGER_JOBS 256
+
+typedef struct {
+  IndexJob job;
+  gpointer data;
+  void (*done)(gpointer data, const GError *error);
+  GError *error;
+  gboolean failed, waited, finished;
+  GList link;
+} Job;
+
+static gboolean any(const IndexWriter *writer) {
+  for (guint i = 0; i < INDEX_PRIORITIES; i++)
+    if (!g_queue_is_empty((GQueue *)&writer->jobs[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether a batch should start now; else *ret_until is when to look again, 0 for "when woken". */
+static gboolean ready(const IndexWriter *writer, gint64 *ret_until) {
+  const GQueue *bodies = &writer->jobs[INDEX_BODY];
+  *ret_until = 0;
+  if (!any(writer))
+    return FALSE;
+  if (writer->closing || writer->waiting || bodies->length >= LINGER_JOBS ||
+      !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_JOURNAL]) ||
+      !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_SYNC]))
+    return TRUE;
+  *ret_until = writer->oldest + LINGER_US;
+  return g_get_monotonic_time() >= *ret_until;
+}
+
+/* FALSE: closing, and nothing left. */
+static gboolean await_jobs(IndexWriter *writer, gboolean *ret_journal) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
+  gint64 until = 0;
+  while (!ready(writer, &until)) {
+    if (writer->closing)
+      return FALSE;
+    if (until)
+      g_cond_wait_until(&writer->wake, &writer->mutex, until);
+    else
+      g_cond_wait(&writer->wake, &writer->mutex);
+  }
+  *ret_journal = !g_queue_is_empty(&writer->jobs[INDEX_JOURNAL]);
+  return TRUE;
+}
+
+static Job *next_job(IndexWriter *writer, gboolean journal, gint64 deadline) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
+  GQueue *jobs = writer->jobs;
+  if (g_get_monotonic_time() >= deadline || (!journal && !g_queue_is_empty(&jobs[INDEX_JOURNAL])))
+    return NULL;
+  writer->turn = !writer->turn;
+  IndexPriority other = writer->turn ? INDEX_SYNC : INDEX_BODY;
+  if (g_queue_is_empty(&jobs[other]))
+    other = INDEX_SYNC + INDEX_BODY - other;
+  GList *link = g_queue_pop_head_link(&jobs[journal ? INDEX_JOURNAL : other]);
+  Job *job = link ? link->data : NULL;
+  if (job && job->waited)
+    writer->waiting--;
+  if (other == INDEX_BODY)
+    writer->oldest = g_get_monotonic_time();
+  return job;
+}
+
+static gboolean exec(IndexDb *db, const char *sql, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(db, sql);
+  return index_run(db, stmt, error);
+}
+
+static gboolean begin(Index *index, gboolean journal, GError **error) {
+  if (index->full_sync != journal) {
+    if (!exec(index->db, journal ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", error))
+      return FALSE;
+    index->full_sync = journal;
+  }
+  return exec(index->db, "BEGIN IMMEDIATE", error);
+}
+
+/* FALSE: the transaction is lost, and all that was in it. */
+static gboolean run_job(Index *index, Job *job, GError **error) {
+  IndexTxn txn = {index->db, index->run};
+  if (!exec(index->db, "SAVEPOINT job", error))
+    return FALSE;
+  job->failed = !job->job(&txn, job->data, &job->error);
+  if (sqlite3_get_autocommit(index->db->sql)) {
+    if (job->error)
+      g_propagate_error(error, g_error_copy(job->error));
+    else
+      index_db_fail(index->db, error);
+    return FALSE;
+  }
+  if (job->failed && !exec(index->db, "ROLLBACK TO job", error))
+    return FALSE;
+  return exec(index->db, "RELEASE job", error);
+}
+
+static void finish_job(IndexWriter *writer, Job *job, const GError *lost) {
+  if (lost && !job->error)
+    job->error = g_error_copy(lost);
+  if (job->waited) {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
+    job->finished = TRUE;
+    g_cond_broadcast(&writer->done);
+    return;
+  }
+  if (job->done)
+    job->done(job->data, job->error);
+  g_clear_error(&job->error);
+  g_free(job);
+}
+
+static void run_batch(Index *index, gboolean journal) {
+  g_autoptr(GError) lost = NULL;
+  GQueue batch = G_QUEUE_INIT;
+  gint64 deadline = g_get_monotonic_time() + BATCH_US;
+  gboolean open = begin(index, journal, &lost);
+  for (Job *job; (job = next_job(&index->writer, journal, deadline));) {
+    g_queue_push_tail_link(&batch, &job->link);
+    if (!open || !(open = run_job(index, job, &lost)))
+      break;
+  }
+  if ((!open || !exec(index->db, "COMMIT", &lost)) && !sqlite3_get_autocommit(index->db->sql))
+    exec(index->db, "ROLLBACK", NULL);
+  for (GList *link; (link = g_queue_pop_head_link(&batch));)
+    finish_job(&index->writer, link->data, lost);
+}
+
+static gpointer writer_main(gpointer data) {
+  Index *index = data;
+  gboolean journal = FALSE;
+  while (await_jobs(&index->writer, &journal))
+    run_batch(index, journal);
+  return NULL;
+}
+
+void index_writer_start(Index *index) {
+  IndexWriter *writer = &index->writer;
+  g_mutex_init(&writer->mutex);
+  g_cond_init(&writer->wake);
+  g_cond_init(&writer->done);
+  writer->thread = g_thread_new("index", writer_main, index);
+}
+
+gboolean index_closing(Index *index) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->writer.mutex);
+  return index->writer.closing;
+}
+
+void index_writer_stop(Index *index) {
+  IndexWriter *writer = &index->writer;
+  g_mutex_lock(&writer->mutex);
+  writer->closing = TRUE;
+  g_cond_signal(&writer->wake);
+  g_mutex_unlock(&writer->mutex);
+  g_thread_join(writer->thread);
+  g_cond_clear(&writer->done);
+  g_cond_clear(&writer->wake);
+  g_mutex_clear(&writer->mutex);
+}
+
+/* Call with the mutex held. */
+static void enqueue(IndexWriter *writer, IndexPriority priority, Job *job) {
+  job->link.data = job;
+  if (priority == INDEX_BODY && g_queue_is_empty(&writer->jobs[INDEX_BODY]))
+    writer->oldest = g_get_monotonic_time();
+  g_queue_push_tail_link(&writer->jobs[priority], &job->link);
+  writer->waiting += job->waited;
+  g_cond_signal(&writer->wake);
+}
+
+gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointer data, GError **error) {
+  IndexWriter *writer = &index->writer;
+  g_assert(g_thread_self() != writer->thread);
+  Job own = {.job = job, .data = data, .waited = TRUE};
+  g_mutex_lock(&writer->mutex);
+  enqueue(writer, priority, &own);
+  while (!own.finished)
+    g_cond_wait(&writer->done, &writer->mutex);
+  g_mutex_unlock(&writer->mutex);
+  if (own.error)
+    g_propagate_error(error, own.error);
+  return !own.failed && !own.error;
+}
+
+void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer data,
+                void (*done)(gpointer data, const GError *error)) {
+  Job *posted = g_new0(Job, 1);
+  *posted = (Job){.job = job, .data = data, .done = done};
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->writer.mutex);
+  enqueue(&index->writer, priority, posted);
+}
+
+static gboolean nothing(G_GNUC_UNUSED IndexTxn *txn, G_GNUC_UNUSED gpointer data, G_GNUC_UNUSED GError **error) {
+  return TRUE;
+}
+
+gboolean index_flush(Index *index, GError **error) {
+  for (guint priority = 0; priority < INDEX_PRIORITIES; priority++)
+    if (!index_write(index, priority, nothing, NULL, error))
+      return FALSE;
+  return TRUE;
+}
