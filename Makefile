@@ -62,7 +62,7 @@ FUZZ_TIME ?= 60
 fuzz:
 	@mkdir -p $(BUILD)/fuzz
 	$(Q)clang $(filter-out -MMD -MP -fPIE -O2,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/$(T) \
-	  tests/fuzz_$(T).c $(wildcard imap/*.c) $(LDLIBS)
+	  tests/fuzz_$(T).c tests/frames.c $(wildcard imap/*.c) $(LDLIBS)
 	$(Q)$(BUILD)/fuzz/$(T) -max_total_time=$(FUZZ_TIME) $(wildcard tests/corpus/$(T))
 
 install: $(BUILD)/imapfs

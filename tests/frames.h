@@ -18,5 +18,5 @@ void frames_each(const char *bytes, gsize len, gsize cut, guint64 stream, Frames
 /* One line per frame, adjacent DATA joined, octets escaped as in C. A new string. */
 char *frames_render(const char *bytes, gsize len, gsize cut, guint64 stream);
 
-/* frames_render() gives `expected` for every cut. */
+/* frames_render() gives `expected` for every cut, else aborts. */
 void frames_assert(const char *bytes, gsize len, guint64 stream, const char *expected, int row);

@@ -10,9 +10,9 @@ static void values_print_into(GString *into, const ImapValue *value) {
   ImapIter iter;
   if (imap_value_list(value, &iter)) {
     g_string_append_c(into, '(');
-    for (const ImapValue *member; (member = imap_iter_next(&iter));) {
-      if (into->str[into->len - 1] != '(')
-        g_string_append_c(into, ' ');
+    const char *gap = "";
+    for (const ImapValue *member; (member = imap_iter_next(&iter)); gap = " ") {
+      g_string_append(into, gap);
       values_print_into(into, member);
     }
     g_string_append_c(into, ')');
