@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "imap/encoder.h"
+#include "imap/framer.h"
+#include "imap/imap.h"
+#include "imap/stream.h"
+
+/*
+ * One logged-in connection, seen from inside imap/: the command loop on which commands.c, fetch.c,
+ * login.c and auth.c are built. Owned by one thread; only imap_conn_wake() may come from elsewhere.
+ */
+typedef struct {
+  const ImapConfig *config; /* outlives the connection */
+  guint number;             /* for the trace */
+  gboolean may_compress;    /* not for a connection that only watches */
+  guint64 rate;             /* octets per second measured last time; 0: unknown */
+  atomic_llong *heard;      /* set to the monotonic time of each arrival */
+} ImapConnSetup;
+
+/* Of the body that is being received, see fetch.c. */
+typedef enum { IMAP_BODY_NONE, IMAP_BODY_WANTED, IMAP_BODY_DRAINED, IMAP_BODY_BROKEN } ImapBodyState;
+
+struct _ImapConn {
+  ImapConnSetup setup;
+  ImapStream *stream;
+  ImapFramer *framer;
+  GByteArray *out; /* commands not yet on the line: they leave whenever the connection waits */
+  guint8 *buffer;  /* what one read takes */
+  GHashTable *capabilities;
+  char prefix[12]; /* of all tags, random */
+  guint tag;       /* of the last command */
+  guint responses; /* untagged since the last command */
+  guint bads;
+  guint silence;       /* seconds allowed without a byte */
+  gint64 rtt;          /* µs; 0: not yet measured */
+  gboolean failed;     /* out of step with the server, for good */
+  gboolean greeted;    /* the greeting has come */
+  gboolean ended;      /* BYE is expected */
+  gboolean quiet;      /* secrets pass: continuations are *** in the trace */
+  char *selected;      /* mailbox, or NULL */
+  gboolean examined;   /* it was opened with EXAMINE */
+  ImapMailbox opening; /* as it was then */
+  GQueue *fetches;     /* guint *, the tags of those in flight, oldest first */
+  ImapBodyState body;
+  int wake_fd;
+  atomic_bool woken;
+};
+
+/* Connects and logs in. NULL: nothing is left behind. */
+ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **error);
+
+/* With `logout`, says goodbye first and waits up to IMAP_TIMEOUT_LOGOUT. */
+void imap_conn_close(ImapConn *conn, gboolean logout);
+
+/* Reads what came while nobody listened. FALSE: the connection is dead. Never blocks. */
+gboolean imap_conn_alive(ImapConn *conn);
+
+/* ---- commands --------------------------------------------------------------------------------- */
+/* A new command, its tag already written. */
+ImapEncoder *imap_conn_command(ImapConn *conn);
+
+/* Each untagged response to the running command; takes nothing. FALSE with a GError ends the connection. */
+typedef gboolean (*ImapEventFunc)(ImapEvent *event, gpointer data, GError **error);
+
+/* Queues a command; where it holds synchronising literals, waits for the server to want them. Takes
+ * `encoder`. TRUE with *ret_early set: the server refused before it had all; the answer has been read. */
+gboolean imap_conn_send(ImapConn *conn, ImapEncoder *encoder, ImapEvent *ret_early, gboolean *ret_is_early,
+                        GCancellable *c, GError **error);
+
+/* Waits for the answer to the command with this tag: TRUE if OK. ret_final (or NULL) is the tagged
+ * response, to clear, also when it was NO or BAD. */
+gboolean imap_conn_await(ImapConn *conn, guint tag, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
+                         GCancellable *c, GError **error);
+
+/* Both. No fetch may be pending. Takes `encoder`. */
+gboolean imap_conn_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
+                       GCancellable *c, GError **error);
+
+/* imap_conn_run() for a command without arguments. */
+gboolean imap_conn_simple(ImapConn *conn, const char *text, ImapEventFunc func, gpointer data, GCancellable *c,
+                          GError **error);
+
+/* ---- below commands --------------------------------------------------------------------------- */
+void imap_conn_write(ImapConn *conn, const void *data, gsize len); /* queues; no trace */
+gboolean imap_conn_push(ImapConn *conn); /* sends what can be sent without waiting; TRUE: something is left */
+void imap_conn_trace(ImapConn *conn, char direction, const char *line);
+
+/* The next event. Does what is the same everywhere: BYE, capabilities, alerts, limits. */
+gboolean imap_conn_event(ImapConn *conn, ImapEvent *ret, GCancellable *c, GError **error);
+
+/* The next frame, never MORE. *ret_woken (or NULL) TRUE: imap_conn_wake() came first. */
+gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GCancellable *c, GError **error);
+gboolean imap_conn_digest(ImapConn *conn, const ImapFrame *frame, ImapEvent *ret, GError **error);
+
+/* The number of a tag of ours, 0 for a stranger's. */
+guint imap_conn_tag_number(const ImapConn *conn, const char *tag);
+
+/* The error of a NO or BAD answer, counting BADs; NULL for OK. */
+GError *imap_conn_refusal(ImapConn *conn, const ImapEvent *final);
+
+/* Marks the connection as lost and sets the error. Always FALSE. */
+gboolean imap_conn_lose(ImapConn *conn, GError **error, ImapError code, const char *format, ...) G_GNUC_PRINTF(4, 5);
+
+void imap_conn_forget_capabilities(ImapConn *conn);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way to a logged-in connection:
+ *
+ *   tunnel ──────────────▶ greeting ─────────────┬─▶ (capability, login)* ─▶ capability, ID ─▶ compress
+ *   TCP ─▶ TLS ──────────▶ greeting ─────────────┤        * not after PREAUTH
+ *   TCP ─▶ greeting ─▶ STARTTLS ─▶ TLS ──────────┤
+ *   TCP to loopback, tls=off ─▶ greeting ────────┘
+ *
+ * STARTTLS is demanded whatever the server says it offers, PREAUTH before it is refused, nothing that came
+ * in clear survives it (RFC 8314, CVE-2011-0411). CAPABILITY is asked right after the login even if the
+ * server has told: iCloud's proxy rewrites that word the first few times it passes, wherever it stands,
+ * and it shall not find it in somebody's mail (Q11).
+ */
+#include "imap/login.h"
+
+#include <string.h>
+
+#include "imap/auth.h"
+#include "imap/deflate.h"
+#include "imap/tls.h"
+#include "imap/tunnel.h"
+
+#define COMPRESS_BELOW (20 * 1000 * 1000) /* octets per second; above, deflating costs servers more than it saves */
+#define COMPRESS_FAR 3000                 /* µs of round trip that make a line "far" while its rate is unknown */
+#define COMPRESS_NEAR 1000                /* µs; a low rate on a shorter line is not the line's fault */
+
+/* ---- line ---------------------------------------------------------------------------------------- */
+
+static gboolean start_tls(ImapConn *conn, GCancellable *c, GError **error) {
+  const ImapConfig *config = conn->setup.config;
+  ImapTlsPolicy policy = {.host = config->host, .ca = config->tls_ca, .pin = config->tls_pin};
+  conn->stream = imap_tls_new(g_steal_pointer(&conn->stream), &policy, c, error);
+  return conn->stream != NULL;
+}
+
+static gboolean open_line(ImapConn *conn, GCancellable *c, GError **error) {
+  const ImapConfig *config = conn->setup.config;
+  if (config->tunnel != NULL) {
+    conn->stream = imap_tunnel_new(config->tunnel, error);
+    return conn->stream != NULL;
+  }
+  guint16 port = config->port != 0 ? config->port : config->tls == IMAP_TLS_IMPLICIT ? 993 : 143;
+  conn->stream = imap_stream_connect(config->host, port, config->timeout, c, error);
+  if (conn->stream == NULL)
+    return FALSE;
+  if (config->tls == IMAP_TLS_IMPLICIT)
+    return start_tls(conn, c, error);
+  if (config->tls == IMAP_TLS_OFF && !imap_stream_is_loopback(conn->stream))
+    return imap_conn_lose(conn, error, IMAP_ERROR_CONFIG,
+                          "tls=off is for this machine only, and %s is another: nothing was sent", config->host);
+  return TRUE;
+}
+
+static gboolean is_clear(const ImapConn *conn) {
+  return conn->setup.config->tunnel == NULL && conn->setup.config->tls == IMAP_TLS_STARTTLS;
+}
+
+/* ---- greeting and STARTTLS -------------------------------------------------------------------------- */
+
+static gboolean greeting(ImapConn *conn, gboolean *ret_preauth, GCancellable *c, GError **error) {
+  const char *host = conn->setup.config->host;
+  g_auto(ImapEvent) event = {0};
+  if (!imap_conn_event(conn, &event, c, error))
+    return FALSE;
+  conn->greeted = TRUE;
+  gboolean status = event.type == IMAP_EVENT_STATUS && event.tag == NULL;
+  *ret_preauth = status && event.condition == IMAP_PREAUTH;
+  if (*ret_preauth && is_clear(conn))
+    return imap_conn_lose(conn, error, IMAP_ERROR_TLS,
+                          "%s says we are logged in before the line is encrypted: somebody may be in between", host);
+  if (!*ret_preauth && !(status && event.condition == IMAP_OK))
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "%s does not greet like an IMAP server", host);
+  return TRUE;
+}
+
+static gboolean upgrade(ImapConn *conn, GCancellable *c, GError **error) {
+  const char *host = conn->setup.config->host;
+  g_autoptr(GError) refusal = NULL;
+  if (!imap_conn_simple(conn, "STARTTLS", NULL, NULL, c, &refusal)) {
+    if (conn->failed) {
+      g_propagate_error(error, g_steal_pointer(&refusal));
+      return FALSE;
+    }
+    return imap_conn_lose(conn, error, IMAP_ERROR_TLS, "%s refuses to encrypt the line: %s", host, refusal->message);
+  }
+  if (imap_framer_buffered(conn->framer) > 0)
+    return imap_conn_lose(conn, error, IMAP_ERROR_TLS,
+                          "%s sent more in clear after agreeing to encrypt: somebody may be in between", host);
+  imap_conn_forget_capabilities(conn);
+  return start_tls(conn, c, error);
+}
+
+/* ---- after the login ------------------------------------------------------------------------------------ */
+
+static void measure(ImapConn *conn, gint64 started) {
+  gint64 took = MAX(g_get_monotonic_time() - started, 1);
+  conn->rtt = conn->rtt == 0 ? took : MIN(conn->rtt, took);
+}
+
+static gboolean ask_capability(ImapConn *conn, GCancellable *c, GError **error) {
+  gint64 started = g_get_monotonic_time();
+  if (!imap_conn_simple(conn, "CAPABILITY", NULL, NULL, c, error))
+    return FALSE;
+  measure(conn, started);
+  return TRUE;
+}
+
+/* NetEase lets nobody in without ID; Yahoo wants its strings quoted, Exchange wants some (Q49). The name is
+ * all we tell. What the server says of it is of no interest. */
+static gboolean identify(ImapConn *conn, GCancellable *c, GError **error) {
+  gint64 started = g_get_monotonic_time();
+  g_autoptr(GError) refusal = NULL;
+  if (!imap_conn_has(conn, "ID") || imap_conn_simple(conn, "ID (\"name\" \"imapfs\")", NULL, NULL, c, &refusal)) {
+    if (imap_conn_has(conn, "ID"))
+      measure(conn, started);
+    return TRUE;
+  }
+  if (conn->failed)
+    g_propagate_error(error, g_steal_pointer(&refusal));
+  return !conn->failed;
+}
+
+static gboolean is_worth_compressing(const ImapConn *conn) {
+  guint64 rate = conn->setup.rate;
+  ImapCompress wish = conn->setup.config->compress;
+  if (wish != IMAP_COMPRESS_AUTO)
+    return wish == IMAP_COMPRESS_ON;
+  if (!conn->setup.may_compress)
+    return FALSE;
+  return rate != 0 ? rate < COMPRESS_BELOW && conn->rtt >= COMPRESS_NEAR : conn->rtt >= COMPRESS_FAR;
+}
+
+static gboolean compress(ImapConn *conn, GCancellable *c, GError **error) {
+  g_autoptr(GError) refusal = NULL;
+  if (!imap_conn_has(conn, "COMPRESS=DEFLATE") || !is_worth_compressing(conn))
+    return TRUE;
+  if (!imap_conn_simple(conn, "COMPRESS DEFLATE", NULL, NULL, c, &refusal)) {
+    if (conn->failed)
+      g_propagate_error(error, g_steal_pointer(&refusal));
+    return !conn->failed;
+  }
+  if (imap_framer_buffered(conn->framer) > 0)
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server spoke before compression was in place");
+  conn->stream = imap_deflate_new(g_steal_pointer(&conn->stream));
+  return TRUE;
+}
+
+gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
+  gboolean preauth;
+  if (!open_line(conn, c, error) || !greeting(conn, &preauth, c, error))
+    return FALSE;
+  if (is_clear(conn) && !upgrade(conn, c, error))
+    return FALSE;
+  if (!preauth) {
+    if (g_hash_table_size(conn->capabilities) == 0 && !ask_capability(conn, c, error))
+      return FALSE;
+    if (!imap_auth(conn, c, error))
+      return FALSE;
+  }
+  return ask_capability(conn, c, error) && identify(conn, c, error) && compress(conn, c, error);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "imap/conn.h"
+
+/*
+ * From nothing to a logged-in connection: tunnel or TCP, TLS, greeting, STARTTLS, authentication,
+ * CAPABILITY, ID, COMPRESS. FALSE: with an error that is one sentence for the user.
+ */
+gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error);

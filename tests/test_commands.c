@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <string.h>
+
+#include "tests/fake.h"
+
+typedef struct {
+  Fake *fake;
+  ImapConfig config;
+  ImapPool *pool;
+  ImapConn *conn;
+} Session;
+
+static Session session_new(const char *capabilities, const char *dialogue) {
+  Session s = {0};
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
+  g_autofree char *script = g_strconcat(login, dialogue, NULL);
+  GError *error = NULL;
+  s.fake = fake_new(script);
+  s.config = fake_config(s.fake);
+  s.pool = imap_pool_new(&s.config);
+  s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, &error);
+  ck_assert_msg(s.conn != NULL, "%s", error != NULL ? error->message : "");
+  return s;
+}
+
+static void session_clear(Session *s) {
+  imap_conn_fail(s->conn); /* no LOGOUT: the dialogue is over */
+  imap_pool_release(s->pool, s->conn);
+  imap_pool_free(s->pool);
+  fake_free(s->fake);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
+
+/* ---- EXAMINE --------------------------------------------------------------------------------------- */
+
+START_TEST(test_examine) {
+  g_auto(Session) s = session_new("", "C: @ EXAMINE \"INBOX\"\n"
+                                      "S: * FLAGS (\\Seen)\n"
+                                      "S: * 500 EXISTS\n"
+                                      "S: * 1000 EXISTS\n"
+                                      "S: * OK [UIDVALIDITY 77] x\n"
+                                      "S: * OK [UIDNEXT 4711]\n"
+                                      "S: * OK [HIGHESTMODSEQ 12345678901]\n"
+                                      "S: * OK [MAILBOXID (F22)] x\n"
+                                      "S: @ OK [READ-ONLY] done\n"
+                                      "C: @ NOOP\n"
+                                      "S: * 1001 EXISTS\n"
+                                      "S: @ OK\n"
+                                      "C: @ SELECT \"INBOX\"\n"
+                                      "S: @ OK [READ-WRITE] done\n");
+  g_auto(ImapMailbox) m = {0}, again = {0}, selected = {0};
+  ck_assert(imap_examine(s.conn, "INBOX", TRUE, &m, NULL, NULL));
+  ck_assert_uint_eq(m.exists, 1000);
+  ck_assert_uint_eq(m.uidvalidity, 77);
+  ck_assert_uint_eq(m.uidnext, 4711);
+  ck_assert_uint_eq(m.modseq, 12345678901);
+  ck_assert_str_eq(m.mailboxid, "F22");
+  ck_assert(m.sticky && m.read_only);
+  ck_assert(imap_noop(s.conn, NULL, NULL));
+  ck_assert(imap_examine(s.conn, "INBOX", TRUE, &again, NULL, NULL));
+  ck_assert_uint_eq(again.exists, 1000);
+  ck_assert_str_eq(again.mailboxid, "F22");
+  ck_assert_str_eq(imap_selected(s.conn), "INBOX");
+  ck_assert(imap_examine(s.conn, "INBOX", FALSE, &selected, NULL, NULL));
+  ck_assert(!selected.read_only);
+  ck_assert_uint_eq(selected.uidnext, 0);
+  ck_assert_uint_eq(selected.uidvalidity, 0);
+}
+END_TEST
+
+/* Courier leaves UIDNEXT out; a server may have no stable UIDs (Q13, Q24). */
+START_TEST(test_examine_unstable) {
+  g_auto(Session) s = session_new("", "C: @ EXAMINE \"a\"\n"
+                                      "S: * 3 EXISTS\n"
+                                      "S: * OK [UIDVALIDITY 0] x\n"
+                                      "S: * OK [UIDNEXT 0] x\n"
+                                      "S: * NO [UIDNOTSTICKY] x\n"
+                                      "S: @ OK done\n");
+  g_auto(ImapMailbox) m = {0};
+  ck_assert(imap_examine(s.conn, "a", TRUE, &m, NULL, NULL));
+  ck_assert_uint_eq(m.uidvalidity, 0);
+  ck_assert_uint_eq(m.uidnext, 0);
+  ck_assert(!m.sticky);
+}
+END_TEST
+
+START_TEST(test_examine_refused_leaves_nothing_selected) {
+  g_auto(Session) s = session_new("UNSELECT", "C: @ EXAMINE \"a\"\nS: @ OK\n"
+                                              "C: @ EXAMINE \"[Gmail]\"\nS: @ NO [NONEXISTENT] Unknown Mailbox\n"
+                                              "C: @ EXAMINE \"a\"\nS: @ OK\n"
+                                              "C: @ UNSELECT\nS: @ OK\n");
+  g_autoptr(GError) error = NULL;
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(!imap_examine(s.conn, "[Gmail]", TRUE, NULL, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_GONE));
+  ck_assert_ptr_null(imap_selected(s.conn));
+  ck_assert(!imap_conn_failed(s.conn));
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_unselect(s.conn, NULL, NULL));
+  ck_assert_ptr_null(imap_selected(s.conn));
+  ck_assert(imap_unselect(s.conn, NULL, NULL));
+}
+END_TEST
+
+/* A name that cannot be quoted waits for the server's "+", and may be refused before it. */
+START_TEST(test_literal_name) {
+  g_auto(Session) s = session_new("", "C: @ EXAMINE {3}\n"
+                                      "S: * 9 EXISTS\n"
+                                      "S: + go on\n"
+                                      "C: a?b\n"
+                                      "S: @ OK\n"
+                                      "C: @ STATUS {3}\n"
+                                      "S: @ NO [NOPERM] not that one\n");
+  g_autoptr(GError) error = NULL;
+  ImapStatus status;
+  ck_assert(imap_examine(s.conn, "a\tb", TRUE, NULL, NULL, NULL));
+  ck_assert(!imap_status(s.conn, "a\nb", &status, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_PERMISSION));
+}
+END_TEST
+
+/* ---- UIDs -------------------------------------------------------------------------------------------- */
+
+static const struct {
+  const char *capabilities, *dialogue, *uids;
+} searches[] = {
+    {"ESEARCH", "C: @ UID SEARCH RETURN (ALL) ALL\nS: * ESEARCH (TAG \"x\") UID ALL 1:3,9\nS: @ OK\n", "1:3,9"},
+    {"ESEARCH", "C: @ UID SEARCH RETURN (ALL) ALL\nS: * ESEARCH (TAG \"x\") UID\nS: @ OK\n", ""},
+    {"ESEARCH", "C: @ UID SEARCH RETURN (ALL) ALL\nS: * SEARCH 3 1 2\nS: @ OK\n", "1:3"},
+    {"ESEARCH", "C: @ UID SEARCH RETURN (ALL) ALL\nS: @ BAD what\nC: @ UID SEARCH ALL\nS: * SEARCH 4\nS: @ OK\n", "4"},
+    {"ESEARCH", "C: @ UID SEARCH RETURN (ALL) ALL\nS: @ OK\nC: @ UID SEARCH ALL\nS: * SEARCH 4\nS: @ OK\n", "4"},
+    {"", "C: @ UID SEARCH ALL\nS: * SEARCH 1 2\nS: * SEARCH 5\nS: @ OK\n", "1:2,5"},
+    {"", "C: @ UID SEARCH ALL\nS: * SEARCH\nS: @ OK\n", ""},
+    {"", "C: @ UID SEARCH ALL\nS: @ OK nothing said, with 3 messages there\n", NULL},
+    {"", "C: @ UID SEARCH ALL\nS: @ NO not now\n", NULL},
+};
+
+START_TEST(test_uids) {
+  g_autofree char *dialogue =
+      g_strconcat("C: @ EXAMINE \"INBOX\"\nS: * 3 EXISTS\nS: @ OK\n", searches[_i].dialogue, NULL);
+  g_auto(Session) s = session_new(searches[_i].capabilities, dialogue);
+  g_autoptr(ImapSeqset) uids = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert(imap_examine(s.conn, "INBOX", TRUE, NULL, NULL, NULL));
+  gboolean done = imap_uids(s.conn, &uids, NULL, &error);
+  ck_assert_msg(done == (searches[_i].uids != NULL), "row %d", _i);
+  g_autofree char *text = done ? imap_seqset_format(uids) : NULL;
+  ck_assert_msg(g_strcmp0(text, searches[_i].uids) == 0, "row %d: %s", _i, text);
+  ck_assert(done == (error == NULL));
+}
+END_TEST
+
+/* ---- LIST --------------------------------------------------------------------------------------------- */
+
+/* "name/attrs " of each, in order. */
+static char *describe(GPtrArray *listings) {
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < listings->len; i++) {
+    ImapListing *l = g_ptr_array_index(listings, i);
+    g_string_append_printf(text, "%s%c%u ", l->name, l->delimiter != 0 ? l->delimiter : '-', l->attrs);
+  }
+  return g_string_free(text, FALSE);
+}
+
+#define EXTENDED "LIST-EXTENDED SPECIAL-USE LIST-STATUS"
+#define ITEMS "STATUS (MESSAGES UIDNEXT UIDVALIDITY)"
+
+static const struct {
+  const char *capabilities;
+  gboolean subscribed;
+  const char *dialogue, *listings;
+  gboolean has_status;
+} lists[] = {
+    {EXTENDED, FALSE,
+     "C: @ LIST \"\" \"\\*\" RETURN (SUBSCRIBED SPECIAL-USE " ITEMS ")\n"
+     "S: * LIST (\\Subscribed) \"/\" INBOX\n"
+     "S: * STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 5)\n"
+     "S: * LIST (\\Trash) \"/\" Bin\n"
+     "S: @ OK\n",
+     "INBOX/4 Bin/512 ", TRUE},
+    {EXTENDED, TRUE,
+     "C: @ LIST (SUBSCRIBED) \"\" \"\\*\" RETURN (SUBSCRIBED SPECIAL-USE " ITEMS ")\n"
+     "S: * LIST (\\Subscribed) \"/\" a\n"
+     "S: @ OK\n",
+     "a/4 INBOX/0 ", TRUE},
+    {EXTENDED, FALSE,
+     "C: @ LIST \"\" \"\\*\" RETURN (SUBSCRIBED SPECIAL-USE " ITEMS ")\n"
+     "S: @ BAD syntax\n"
+     "C: @ LIST \"\" \"\\*\"\n"
+     "S: * LIST () \"|\" Inbox\n"
+     "S: @ OK\n",
+     "Inbox|0 ", FALSE},
+    {"", FALSE,
+     "C: @ LIST \"\" \"\\*\"\n"
+     "S: * LIST (\\Noselect) \"/\" \"[Gmail]\"\n"
+     "S: * LIST (\\HasNoChildren) \"/\" \"[Gmail]/All Mail\"\n"
+     "S: * LIST () NIL \"flat\"\n"
+     "S: * LIST () \"/\" \"[Gmail]\"\n"
+     "S: @ OK\n",
+     "[Gmail]/1 [Gmail]/All Mail/0 flat-0 INBOX/0 ", FALSE},
+    {"", TRUE,
+     "C: @ LIST \"\" \"\\*\"\n"
+     "S: * LIST (\\Sent) \".\" a\n"
+     "S: * LIST () \".\" b\n"
+     "S: * LIST () \".\" INBOX\n"
+     "S: @ OK\n"
+     "C: @ LSUB \"\" \"\\*\"\n"
+     "S: * LSUB () \".\" a\n"
+     "S: * LSUB () \".\" gone\n"
+     "S: @ OK\n",
+     "a.260 INBOX.0 ", FALSE},
+};
+
+/* The fake's patterns know no escape: "\*" stands for one octet. */
+static char *pattern(const char *dialogue) {
+  g_autoptr(GString) text = g_string_new(dialogue);
+  g_string_replace(text, "\\*", "?", 0);
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+START_TEST(test_list) {
+  g_autofree char *dialogue = pattern(lists[_i].dialogue);
+  g_auto(Session) s = session_new(lists[_i].capabilities, dialogue);
+  g_autoptr(GPtrArray) listings = NULL;
+  g_autoptr(GHashTable) status = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(imap_list(s.conn, lists[_i].subscribed, &listings, &status, NULL, &error), "row %d: %s", _i,
+                error != NULL ? error->message : "");
+  g_autofree char *text = describe(listings);
+  ck_assert_msg(strcmp(text, lists[_i].listings) == 0, "row %d: %s", _i, text);
+  ck_assert((status != NULL) == lists[_i].has_status);
+  if (_i == 0)
+    ck_assert_uint_eq(((ImapStatus *)g_hash_table_lookup(status, "INBOX"))->uidnext, 4);
+}
+END_TEST
+
+START_TEST(test_status) {
+  g_auto(Session) s = session_new("CONDSTORE", "C: @ STATUS \"a b\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)\n"
+                                               "S: * STATUS \"a b\" (MESSAGES 3 HIGHESTMODSEQ 9 )\n"
+                                               "S: @ OK\n"
+                                               "C: @ STATUS *\n"
+                                               "S: * STATUS c ()\n"
+                                               "S: @ OK\n");
+  g_auto(ImapStatus) status = {0}, empty = {0};
+  ck_assert(imap_status(s.conn, "a b", &status, NULL, NULL));
+  ck_assert(status.has_messages && status.has_modseq && !status.has_uidnext);
+  ck_assert_uint_eq(status.messages, 3);
+  ck_assert_str_eq(status.name, "a b");
+  ck_assert(imap_status(s.conn, "c", &empty, NULL, NULL));
+  ck_assert(!empty.has_messages);
+}
+END_TEST
+
+START_TEST(test_namespace) {
+  g_auto(Session) s = session_new("NAMESPACE", "C: @ NAMESPACE\n"
+                                               "S: * NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\n"
+                                               "S: @ OK\n");
+  ImapNamespace ns;
+  ck_assert(imap_namespace(s.conn, &ns, NULL, NULL));
+  ck_assert_str_eq(ns.prefix, "INBOX.");
+  ck_assert_int_eq(ns.delimiter, '.');
+  imap_namespace_clear(&ns);
+}
+END_TEST
+
+/* ---- the command loop ------------------------------------------------------------------------------------ */
+
+static const struct {
+  const char *dialogue;
+  ImapError code;
+  gboolean lost;
+} ends[] = {
+    {"C: @ NOOP\nS: @ NO [UNAVAILABLE] later\n", IMAP_ERROR_UNAVAILABLE, FALSE},
+    {"C: @ NOOP\nS: @ BAD what\n", IMAP_ERROR_PROTOCOL, FALSE},
+    {"C: @ NOOP\nS: @ BAD User is authenticated but not connected.\n", IMAP_ERROR_AUTH, TRUE},
+    {"C: @ NOOP\nS: * BYE\n", IMAP_ERROR_NETWORK, TRUE},
+    {"C: @ NOOP\nS: * BYE Session expired, please login again.\n", IMAP_ERROR_NETWORK, TRUE},
+    {"C: @ NOOP\nS: * BYE [UNAVAILABLE] going down\n", IMAP_ERROR_UNAVAILABLE, TRUE},
+    {"C: @ NOOP\nhalf\n", IMAP_ERROR_NETWORK, TRUE},
+    {"C: @ NOOP\nR: * OK [ALE\nhalf\n", IMAP_ERROR_NETWORK, TRUE},
+    {"C: @ NOOP\nS: XX1 OK done\n", IMAP_ERROR_PROTOCOL, TRUE},
+    {"C: @ NOOP\nS: * 12 FETCH (FLAGS (\\Seen\n", IMAP_ERROR_PROTOCOL, TRUE},
+    {"C: @ NOOP\nstall\n", IMAP_ERROR_TIMEOUT, TRUE},
+};
+
+START_TEST(test_end) {
+  Session s = session_new("", "");
+  session_clear(&s);
+  g_autofree char *script = g_strconcat(FAKE_LOGIN(""), ends[_i].dialogue, NULL);
+  g_autoptr(GError) error = NULL;
+  s.fake = fake_new(script);
+  s.config = fake_config(s.fake);
+  s.config.timeout = 1;
+  s.pool = imap_pool_new(&s.config);
+  s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, NULL);
+  ck_assert(!imap_noop(s.conn, NULL, &error));
+  ck_assert_msg(error->code == (int)ends[_i].code, "row %d: %d %s", _i, error->code, error->message);
+  ck_assert_msg(imap_conn_failed(s.conn) == ends[_i].lost, "row %d", _i);
+  session_clear(&s);
+}
+END_TEST
+
+START_TEST(test_five_bads_end_it) {
+  g_autoptr(GString) dialogue = g_string_new(NULL);
+  for (int i = 0; i < 5; i++)
+    g_string_append(dialogue, "C: @ NOOP\nS: @ BAD what\n");
+  g_auto(Session) s = session_new("", dialogue->str);
+  for (int i = 0; i < 5; i++) {
+    ck_assert(!imap_conn_failed(s.conn));
+    ck_assert(!imap_noop(s.conn, NULL, NULL));
+  }
+  ck_assert(imap_conn_failed(s.conn));
+}
+END_TEST
+
+static gpointer cancel_when_waiting(gpointer data) {
+  g_usleep(20000); /* so that the cancellation meets a wait in most runs; both orders must pass */
+  g_cancellable_cancel(data);
+  return NULL;
+}
+
+START_TEST(test_cancel) {
+  g_auto(Session) s = session_new("", "C: @ NOOP\nstall\n");
+  g_autoptr(GCancellable) c = g_cancellable_new();
+  g_autoptr(GError) error = NULL;
+  GThread *thread = g_thread_new("cancel", cancel_when_waiting, c);
+  gint64 before = g_get_monotonic_time();
+  ck_assert(!imap_noop(s.conn, c, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
+  ck_assert_int_lt(g_get_monotonic_time() - before, 2 * G_USEC_PER_SEC);
+  ck_assert(imap_conn_failed(s.conn));
+  g_thread_join(thread);
+}
+END_TEST
+
+START_TEST(test_capabilities) {
+  g_auto(Session) s = session_new("LITERAL + uidplus IDLE ", "C: @ NOOP\nS: * CAPABILITY IMAP4rev1 MOVE\nS: @ OK\n");
+  s.config.disable = NULL;
+  ck_assert(imap_conn_has(s.conn, "LITERAL+"));
+  ck_assert(imap_conn_has(s.conn, "UIDPLUS"));
+  ck_assert(imap_conn_has(s.conn, "idle"));
+  ck_assert(!imap_conn_has(s.conn, "MOVE"));
+  ck_assert(imap_noop(s.conn, NULL, NULL));
+  ck_assert(imap_conn_has(s.conn, "MOVE"));
+  ck_assert(!imap_conn_has(s.conn, "IDLE"));
+  ck_assert_int_ge(imap_conn_rtt(s.conn), 1);
+  ck_assert_uint_gt(imap_conn_received(s.conn), 50);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("commands");
+  TCase *tc = tcase_create("all");
+  tcase_set_timeout(tc, 60);
+  tcase_add_test(tc, test_examine);
+  tcase_add_test(tc, test_examine_unstable);
+  tcase_add_test(tc, test_examine_refused_leaves_nothing_selected);
+  tcase_add_test(tc, test_literal_name);
+  tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
+  tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
+  tcase_add_test(tc, test_status);
+  tcase_add_test(tc, test_namespace);
+  tcase_add_loop_test(tc, test_end, 0, G_N_ELEMENTS(ends));
+  tcase_add_test(tc, test_five_bads_end_it);
+  tcase_add_test(tc, test_cancel);
+  tcase_add_test(tc, test_capabilities);
+  suite_add_tcase(suite, tc);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
