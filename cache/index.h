@@ -17,6 +17,10 @@
 typedef struct _Index Index;
 typedef struct _IndexTxn IndexTxn;
 
+/* In attrs: not shown (hide=, subscribed), and passed over by index_find_mailbox(), _children() and _count_children().
+ */
+#define INDEX_HIDDEN (1u << 31)
+
 typedef enum { INDEX_UNLISTED, INDEX_PARTIAL, INDEX_LISTED } IndexListed;
 
 typedef struct {
@@ -24,7 +28,7 @@ typedef struct {
   char *raw;  /* the server's name; NULL for the root of the account */
   char *name; /* shown component, unique in parent */
   char delimiter;
-  guint attrs; /* ImapAttrs; NOSELECT for parents that LIST does not show */
+  guint attrs; /* ImapAttrs and INDEX_HIDDEN; NOSELECT for parents that LIST does not show */
   guint32 uidvalidity, uidnext, exists;
   guint64 modseq;
   char *mailboxid; /* or NULL */
@@ -99,8 +103,15 @@ void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer dat
 /* Returns once all that was queued before is committed: who must read what a posted job writes calls this first. */
 gboolean index_flush(Index *index, GError **error);
 
-gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox,
-                           GError **error); /* row 0: inserts and sets row; else updates all columns */
+/* row 0: inserts and sets row. Else updates what LIST says: parent, raw, name, delimiter, attrs. */
+gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error);
+/* Updates what opening it says: uidvalidity, uidnext, exists, modseq, mailboxid, listed, listed_at. Under another
+ * UIDVALIDITY tombstones lose their UIDs. */
+gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **error);
+/* The server renumbered: living messages lose their UIDs and wait to be matched. index_add_message() then gives a
+ * message to the one row that has its fingerprint and claim, where there is exactly one; index_end_forgotten() ends
+ * those that nothing matched. */
+gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, GError **error);
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error); /* it and its messages become tombstones */
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
 
@@ -114,6 +125,7 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
 typedef void (*IndexRemoved)(gint64 row, const char *name, gpointer data);
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error);
+gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, GError **error);
 gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime,
                         GError **error); /* ctime 0: unchanged */
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);

@@ -102,6 +102,28 @@ static gboolean free_name(IndexTxn *txn, IndexMessage *message, GError **error) 
   return FALSE;
 }
 
+/* The one row that waits to be matched and is this message, by all we know of it. */
+static gboolean find_forgotten(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND fingerprint = ?2 AND claim = ?3"
+                         " AND " INDEX_FORGOTTEN " HAVING count(*) = 1");
+  sqlite3_bind_int64(stmt, 1, message->mailbox);
+  bind_fingerprint(stmt, 2, message);
+  index_bind_size(stmt, 3, message->claim);
+  return index_number(txn->db, stmt, ret, error);
+}
+
+static gboolean rematch(IndexTxn *txn, IndexMessage *message, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE message SET uid = ?2, flags = ?3, keywords = ?4 WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  sqlite3_bind_int64(stmt, 2, message->uid);
+  sqlite3_bind_int64(stmt, 3, message->flags);
+  index_bind_text(stmt, 4, message->keywords);
+  message->row = row;
+  return index_run(txn->db, stmt, error);
+}
+
 static gboolean come_back(IndexTxn *txn, IndexMessage *message, IndexMessage *tombstone, GError **error) {
   tombstone->gone = FALSE;
   tombstone->flags = message->flags;
@@ -112,22 +134,29 @@ static gboolean come_back(IndexTxn *txn, IndexMessage *message, IndexMessage *to
   return free_name(txn, message, error) && revive(txn, message, error);
 }
 
-gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error) {
+/* As a row that is there already in one way or another, or as a new one. */
+static gboolean place_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error) {
   g_autoptr(GError) failed = NULL;
   g_auto(IndexMessage) tombstone = {0};
-  gboolean changed, ok;
-  if (ret_added)
-    *ret_added = FALSE;
+  gint64 row = 0;
   if (message->uid && living_row(txn, message, &message->row, &failed))
-    return index_set_flags(txn, message->mailbox, message->uid, message->flags, message->keywords, &changed, error);
+    return index_set_flags(txn, message->mailbox, message->uid, message->flags, message->keywords, NULL, error);
+  if (!failed && message->uid && find_forgotten(txn, message, &row, &failed))
+    return rematch(txn, message, row, error);
+  *ret_added = TRUE;
   if (!failed && message->uid && find_tombstone(txn, message, &tombstone, &failed))
-    ok = come_back(txn, message, &tombstone, &failed);
-  else
-    ok = !failed && free_name(txn, message, &failed) && insert_message(txn, message, &failed);
-  if (failed)
-    g_propagate_error(error, g_steal_pointer(&failed));
+    return come_back(txn, message, &tombstone, error);
+  if (!failed)
+    return free_name(txn, message, error) && insert_message(txn, message, error);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error) {
+  gboolean added = FALSE;
+  gboolean ok = place_message(txn, message, &added, error);
   if (ret_added)
-    *ret_added = ok;
+    *ret_added = ok && added;
   return ok;
 }
 
@@ -153,15 +182,8 @@ typedef struct {
   char name[NAMES_MAX + 1];
 } Leaving;
 
-/* The first few living messages of the range; -1 on error. */
-static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, Leaving *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT row, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
-                         " ORDER BY uid LIMIT ?4");
-  sqlite3_bind_int64(stmt, 1, mailbox);
-  sqlite3_bind_int64(stmt, 2, range->first);
-  sqlite3_bind_int64(stmt, 3, range->last);
-  sqlite3_bind_int64(stmt, 4, REMOVE_ROWS);
+/* Rows of (row, name); -1 on error. */
+static int read_leaving(IndexTxn *txn, IndexStmt *stmt, Leaving *ret, GError **error) {
   int n = 0;
   IndexStep step;
   while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW && n < REMOVE_ROWS) {
@@ -171,11 +193,34 @@ static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, L
   return step == INDEX_STEP_ERROR ? -1 : n;
 }
 
+/* The first few living messages of the range; -1 on error. */
+static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, Leaving *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT row, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
+                         " ORDER BY uid LIMIT ?4");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, range->first);
+  sqlite3_bind_int64(stmt, 3, range->last);
+  sqlite3_bind_int64(stmt, 4, REMOVE_ROWS);
+  return read_leaving(txn, stmt, ret, error);
+}
+
 static gboolean bury(IndexTxn *txn, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE OR FAIL message SET gone = ?2 WHERE row = ?1");
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE row = ?1");
   sqlite3_bind_int64(stmt, 1, row);
   sqlite3_bind_int64(stmt, 2, txn->run);
   return index_run(txn->db, stmt, error);
+}
+
+static gboolean bury_all(IndexTxn *txn, const Leaving *leaving, int n, IndexRemoved removed, gpointer data,
+                         GError **error) {
+  for (int i = 0; i < n; i++) {
+    if (!bury(txn, leaving[i].row, error))
+      return FALSE;
+    if (removed)
+      removed(leaving[i].row, leaving[i].name, data);
+  }
+  return TRUE;
 }
 
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
@@ -186,15 +231,35 @@ gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids
   for (gsize i = 0; i < n_ranges; i++)
     for (int n = REMOVE_ROWS; n == REMOVE_ROWS;) {
       n = find_leaving(txn, mailbox, &ranges[i], leaving, error);
-      if (n < 0)
+      if (n < 0 || !bury_all(txn, leaving, n, removed, data, error))
         return FALSE;
-      for (int k = 0; k < n; k++) {
-        if (!bury(txn, leaving[k].row, error))
-          return FALSE;
-        if (removed)
-          removed(leaving[k].row, leaving[k].name, data);
-      }
     }
+  return TRUE;
+}
+
+/* ---- renumbering ------------------------------------------------------------------------------------ */
+gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET uid = NULL WHERE mailbox = ?1 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  return index_run(txn->db, stmt, error);
+}
+
+static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, Leaving *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT row, name FROM message AS m WHERE mailbox = ?1 AND " INDEX_FORGOTTEN " LIMIT ?2");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, REMOVE_ROWS);
+  return read_leaving(txn, stmt, ret, error);
+}
+
+gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, GError **error) {
+  g_autofree Leaving *leaving = g_new(Leaving, REMOVE_ROWS);
+  int n;
+  do {
+    n = find_forgotten_rows(txn, mailbox, leaving, error);
+    if (n < 0 || !bury_all(txn, leaving, n, removed, data, error))
+      return FALSE;
+  } while (n == REMOVE_ROWS);
   return TRUE;
 }
 

@@ -89,3 +89,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexReader, index_reader_release)
 #define INDEX_MESSAGE_COLUMNS                                                                                          \
   "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone"
 void index_read_message(IndexStmt *stmt, IndexMessage *ret);
+
+/* A living message m that lost its UID and is no new one of the journal's. */
+#define INDEX_FORGOTTEN                                                                                                \
+  "m.uid IS NULL AND m.gone = 0 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row)"

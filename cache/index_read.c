@@ -12,6 +12,7 @@
 #define MAILBOX_COLUMNS                                                                                                \
   "row, parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq, mailboxid, listed, listed_at, "   \
   "mtime"
+#define VISIBLE " AND attrs < 2147483648" /* without INDEX_HIDDEN */
 #define SHOWN "SELECT " INDEX_MESSAGE_COLUMNS " FROM shown_message "
 #define ANY "SELECT " INDEX_MESSAGE_COLUMNS " FROM message "
 
@@ -98,7 +99,7 @@ gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, Index
   if (!reader)
     return FALSE;
   g_autoptr(IndexStmt) stmt =
-      index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0");
+      index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0" VISIBLE);
   sqlite3_bind_int64(stmt, 1, parent);
   index_bind_text(stmt, 2, name);
   return one_mailbox(reader, stmt, ret, error);
@@ -133,7 +134,7 @@ gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret
   if (!reader)
     return -1;
   g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1"
-                                                " AND row > ?2 AND gone = 0 ORDER BY row LIMIT ?3");
+                                                " AND row > ?2 AND gone = 0" VISIBLE " ORDER BY row LIMIT ?3");
   sqlite3_bind_int64(stmt, 1, parent);
   sqlite3_bind_int64(stmt, 2, row);
   sqlite3_bind_int64(stmt, 3, (gint64)n);
@@ -152,7 +153,7 @@ gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT count(*) FROM mailbox WHERE parent = ?1 AND gone = 0");
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT count(*) FROM mailbox WHERE parent = ?1 AND gone = 0" VISIBLE);
   sqlite3_bind_int64(stmt, 1, parent);
   gint64 count = 0;
   if (!index_number(reader, stmt, &count, error))

@@ -38,6 +38,7 @@ const char *const index_migrations[INDEX_VERSION] = {
     " gone INTEGER NOT NULL DEFAULT 0);"
     "CREATE UNIQUE INDEX message_uid ON message(mailbox, uid, gone) WHERE gone = 0;"
     "CREATE UNIQUE INDEX message_name ON message(mailbox, name) WHERE gone = 0;"
+    "CREATE INDEX message_forgotten ON message(mailbox, fingerprint) WHERE uid IS NULL AND gone = 0;"
     "CREATE INDEX message_order ON message(mailbox) WHERE gone = 0;"
     "CREATE INDEX message_gone ON message(mailbox, uid, gone) WHERE gone > 0;"
 

@@ -8,12 +8,16 @@
 #include <string.h>
 
 /* ---- mailboxes ------------------------------------------------------------------------------------ */
-static void bind_mailbox(IndexStmt *stmt, const IndexMailbox *mailbox) {
+/* What LIST says, and what opening it says. */
+static void bind_place(IndexStmt *stmt, const IndexMailbox *mailbox) {
   sqlite3_bind_int64(stmt, 1, mailbox->parent);
   sqlite3_bind_blob(stmt, 2, mailbox->raw, mailbox->raw ? (int)strlen(mailbox->raw) : 0, SQLITE_STATIC);
   index_bind_text(stmt, 3, mailbox->name);
   sqlite3_bind_int64(stmt, 4, mailbox->delimiter);
   sqlite3_bind_int64(stmt, 5, mailbox->attrs);
+}
+
+static void bind_state(IndexStmt *stmt, const IndexMailbox *mailbox) {
   sqlite3_bind_int64(stmt, 6, mailbox->uidvalidity);
   sqlite3_bind_int64(stmt, 7, mailbox->uidnext);
   sqlite3_bind_int64(stmt, 8, mailbox->exists);
@@ -21,22 +25,33 @@ static void bind_mailbox(IndexStmt *stmt, const IndexMailbox *mailbox) {
   index_bind_text(stmt, 10, mailbox->mailboxid);
   sqlite3_bind_int64(stmt, 11, mailbox->listed);
   sqlite3_bind_int64(stmt, 12, mailbox->listed_at);
-  sqlite3_bind_int64(stmt, 13, mailbox->mtime);
 }
 
 static gboolean insert_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(
       txn->db, "INSERT INTO mailbox(parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq,"
                " mailboxid, listed, listed_at, mtime) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
-  bind_mailbox(stmt, mailbox);
+  bind_place(stmt, mailbox);
+  bind_state(stmt, mailbox);
+  sqlite3_bind_int64(stmt, 13, mailbox->mtime);
   if (!index_run(txn->db, stmt, error))
     return FALSE;
   mailbox->row = sqlite3_last_insert_rowid(txn->db->sql);
   return TRUE;
 }
 
+gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  if (!mailbox->row)
+    return insert_mailbox(txn, mailbox, error);
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE mailbox SET parent = ?1, raw = ?2, name = ?3, delimiter = ?4,"
+                                                 " attrs = ?5 WHERE row = ?6");
+  bind_place(stmt, mailbox);
+  sqlite3_bind_int64(stmt, 6, mailbox->row);
+  return index_run(txn->db, stmt, error);
+}
+
 /* Under another UIDVALIDITY a UID means another message. */
-static gboolean forget_uids(IndexTxn *txn, const IndexMailbox *mailbox, GError **error) {
+static gboolean forget_tombstones(IndexTxn *txn, const IndexMailbox *mailbox, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE message SET uid = NULL WHERE mailbox = ?1 AND uid > 0 AND gone > 0"
                          " AND (SELECT uidvalidity FROM mailbox AS b WHERE b.row = ?1) <> ?2");
@@ -45,17 +60,14 @@ static gboolean forget_uids(IndexTxn *txn, const IndexMailbox *mailbox, GError *
   return index_run(txn->db, stmt, error);
 }
 
-gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
-  if (!mailbox->row)
-    return insert_mailbox(txn, mailbox, error);
-  if (!forget_uids(txn, mailbox, error))
+gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **error) {
+  if (!forget_tombstones(txn, mailbox, error))
     return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(
-      txn->db, "UPDATE mailbox SET parent = ?1, raw = ?2, name = ?3, delimiter = ?4, attrs = ?5, uidvalidity = ?6,"
-               " uidnext = ?7, messages = ?8, modseq = ?9, mailboxid = ?10, listed = ?11, listed_at = ?12, mtime = ?13"
-               " WHERE row = ?14");
-  bind_mailbox(stmt, mailbox);
-  sqlite3_bind_int64(stmt, 14, mailbox->row);
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE mailbox SET uidvalidity = ?6, uidnext = ?7, messages = ?8,"
+                                                 " modseq = ?9, mailboxid = ?10, listed = ?11, listed_at = ?12"
+                                                 " WHERE row = ?13");
+  bind_state(stmt, mailbox);
+  sqlite3_bind_int64(stmt, 13, mailbox->row);
   return index_run(txn->db, stmt, error);
 }
 

@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 
 #include "imap/error.h"
+#include "imap/limits.h"
 #include "imap/response.h"
 #include "imap/seqset.h"
 

@@ -45,6 +45,10 @@ static gboolean put_mailbox(IndexTxn *txn, gpointer data, GError **error) {
   return index_put_mailbox(txn, data, error);
 }
 
+static gboolean set_state(IndexTxn *txn, gpointer data, GError **error) {
+  return index_set_state(txn, data, error);
+}
+
 static gint64 add_mailbox(Index *index, gint64 parent, const char *name) {
   IndexMailbox mailbox = {
       .parent = parent, .raw = (char *)name, .name = (char *)name, .delimiter = '/', .uidvalidity = 7, .modseq = 99};
@@ -332,7 +336,7 @@ START_TEST(no_tombstone_comes_back_under_another_uidvalidity) {
   g_auto(IndexMailbox) mailbox = {0};
   ck_assert(index_get_mailbox(index, box, &mailbox, NULL));
   mailbox.uidvalidity++;
-  do_write(index, put_mailbox, &mailbox);
+  do_write(index, set_state, &mailbox);
   do_write(index, add_one, &again);
   ck_assert_int_ne(again.message.row, add.message.row);
 }
@@ -349,6 +353,98 @@ static gboolean set_size(IndexTxn *txn, gpointer data, GError **error) {
   guint8 sha256[32] = {1, 2, 3};
   return index_set_size(txn, size->row, size->size, sha256, size->ctime, error);
 }
+
+/* ---- renumbering ---------------------------------------------------------------------------------- */
+static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
+  return index_forget_uids(txn, *(gint64 *)data, error);
+}
+
+static void count_removed(gint64 row, const char *name, gpointer data) {
+  (void)row;
+  (void)name;
+  ++*(guint *)data;
+}
+
+static guint ended;
+
+static gboolean end_forgotten(IndexTxn *txn, gpointer data, GError **error) {
+  ended = 0;
+  return index_end_forgotten(txn, *(gint64 *)data, count_removed, &ended, error);
+}
+
+START_TEST(renumbered_messages_keep_their_rows) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  g_auto(IndexMessage) before = {0}, after = {0};
+  add_messages(index, mailbox, 1, 600);
+  ck_assert(index_find_uid(index, mailbox, 5, &before, NULL));
+  do_write(index, forget, &mailbox);
+  ck_assert(!index_find_uid(index, mailbox, 5, &after, NULL));
+  Add again = {.message = message_of(mailbox, 5)};
+  again.message.uid = 70005;
+  do_write(index, add_one, &again);
+  ck_assert(!again.added);
+  ck_assert_int_eq(again.message.row, before.row);
+  do_write(index, end_forgotten, &mailbox);
+  ck_assert_uint_eq(ended, 599);
+  ck_assert(index_find_uid(index, mailbox, 70005, &after, NULL));
+  ck_assert_str_eq(after.name, before.name);
+  ck_assert(index_find_message(index, mailbox, before.name, &(IndexMessage){0}, NULL));
+}
+END_TEST
+
+START_TEST(twins_are_not_matched_by_guess) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  Add one = {.message = message_of(mailbox, 5)}, two = {.message = message_of(mailbox, 5)};
+  two.message.uid = 6;
+  do_write(index, add_one, &one);
+  do_write(index, add_one, &two);
+  do_write(index, forget, &mailbox);
+  Add again = {.message = message_of(mailbox, 5)};
+  do_write(index, add_one, &again);
+  ck_assert(again.added);
+  ck_assert_int_ne(again.message.row, one.message.row);
+  ck_assert_int_ne(again.message.row, two.message.row);
+}
+END_TEST
+
+START_TEST(a_hidden_mailbox_keeps_its_row) {
+  g_autoptr(Index) index = open_index(NULL);
+  IndexMailbox mailbox = {.raw = (char *)"Junk", .name = (char *)"Junk", .delimiter = '/'};
+  do_write(index, put_mailbox, &mailbox);
+  g_auto(IndexMailbox) found = {0};
+  guint n = 9;
+  mailbox.attrs |= INDEX_HIDDEN;
+  do_write(index, put_mailbox, &mailbox);
+  ck_assert(!index_find_mailbox(index, 0, "Junk", &found, NULL));
+  ck_assert(index_count_children(index, 0, &n, NULL));
+  ck_assert_uint_eq(n, 0);
+  ck_assert_int_eq(index_children(index, 0, 0, &found, 1, NULL), 0);
+  ck_assert(index_get_mailbox(index, mailbox.row, &found, NULL));
+  g_autoptr(GPtrArray) all = index_mailboxes(index, NULL);
+  ck_assert_uint_eq(all->len, 1);
+}
+END_TEST
+
+START_TEST(place_and_state_do_not_overwrite_each_other) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 row = add_mailbox(index, 0, "Old");
+  g_auto(IndexMailbox) place = {0}, state = {0}, found = {0};
+  ck_assert(index_get_mailbox(index, row, &place, NULL));
+  ck_assert(index_get_mailbox(index, row, &state, NULL));
+  g_free(place.name);
+  place.name = g_strdup("New");
+  state.listed = INDEX_LISTED;
+  state.uidnext = 12;
+  do_write(index, set_state, &state);
+  do_write(index, put_mailbox, &place);
+  ck_assert(index_get_mailbox(index, row, &found, NULL));
+  ck_assert_str_eq(found.name, "New");
+  ck_assert_int_eq(found.listed, INDEX_LISTED);
+  ck_assert_uint_eq(found.uidnext, 12);
+}
+END_TEST
 
 START_TEST(the_exact_size_stays_and_counts) {
   g_autoptr(Index) index = open_index(NULL);
@@ -859,6 +955,10 @@ static Suite *suite(void) {
   tcase_add_test(c, removed_messages_are_reported_and_stay_as_tombstones);
   tcase_add_test(c, a_tombstone_comes_back_only_as_itself);
   tcase_add_test(c, no_tombstone_comes_back_under_another_uidvalidity);
+  tcase_add_test(c, renumbered_messages_keep_their_rows);
+  tcase_add_test(c, twins_are_not_matched_by_guess);
+  tcase_add_test(c, a_hidden_mailbox_keeps_its_row);
+  tcase_add_test(c, place_and_state_do_not_overwrite_each_other);
   tcase_add_test(c, the_exact_size_stays_and_counts);
   tcase_add_test(c, the_journal_hides_from_readers_not_from_the_sync);
   tcase_add_test(c, neighbours_in_both_orders);
