@@ -60,10 +60,10 @@ bench: all
 # make fuzz T=framer: one libFuzzer target, FUZZ_TIME seconds.
 FUZZ_TIME ?= 60
 fuzz:
-	@mkdir -p $(BUILD)/fuzz
+	@mkdir -p $(BUILD)/fuzz/corpus/$(T)
 	$(Q)clang $(filter-out -MMD -MP -fPIE -O2,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/$(T) \
 	  tests/fuzz_$(T).c tests/frames.c $(wildcard imap/*.c) $(LDLIBS)
-	$(Q)$(BUILD)/fuzz/$(T) -max_total_time=$(FUZZ_TIME) $(wildcard tests/corpus/$(T))
+	$(Q)$(BUILD)/fuzz/$(T) -max_total_time=$(FUZZ_TIME) $(BUILD)/fuzz/corpus/$(T) $(wildcard tests/corpus/$(T))
 
 install: $(BUILD)/imapfs
 	install -D -m 755 $(BUILD)/imapfs $(DESTDIR)$(PREFIX)/bin/imapfs

@@ -34,7 +34,7 @@ ImapSeqset *imap_seqset_subtract(const ImapSeqset *a, const ImapSeqset *b);
 ImapSeqset *imap_seqset_intersect(const ImapSeqset *a, const ImapSeqset *b);
 
 /* Takes the lowest up to n UIDs out of the set and returns them as a new set; the text of the
- * result stays within max_text octets. Empty when the set is. */
+ * result stays within max_text octets (at least 10, so that any UID fits). Empty when the set is. */
 ImapSeqset *imap_seqset_take(ImapSeqset *set, guint64 n, gsize max_text);
 
 /* "1:5,9": ascending and coalesced; "" for the empty set. A new string. */
