@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# dovecot.sh DIR: starts a private Dovecot on loopback with everything under DIR, as root or as any user, and returns
+# when it answers. Mail is Maildir in DIR/mail/USER, every user has the password "secret". Leaves in DIR: port and
+# tls_port (numbers), cert.pem (for localhost and 127.0.0.1), log, and run/master.pid to end it by.
+set -eu
+
+dir=$(realpath -m "$1")
+mkdir -p "$dir/run" "$dir/mail" "$dir/state"
+if [ ! -e "$dir/cert.pem" ]; then
+  openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+fi
+
+user=$(id -un) group=$(id -gn) internal=$user login=$user
+if [ "$(id -u)" = 0 ]; then # Dovecot serves no mail as root
+  user=mail group=mail internal=dovecot login=dovenull
+  chown -R "$user:$group" "$dir/mail"
+  chmod 711 "$dir"
+fi
+
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 20000)); do
+    grep -qi ":$(printf %04X $port) " /proc/net/tcp || break
+  done
+  echo $port
+}
+
+configure() { # configure PORT TLSPORT
+  cat <<END
+base_dir = $dir/run
+state_dir = $dir/state
+log_path = $dir/log
+protocols = imap
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <$dir/cert.pem
+ssl_key = <$dir/key.pem
+disable_plaintext_auth = no
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+mail_location = maildir:$dir/mail/%u
+mail_uid = $(id -u "$user")
+mail_gid = $(id -g "$user")
+first_valid_uid = 1
+default_internal_user = $internal
+default_internal_group = $(id -gn "$internal")
+default_login_user = $login
+mail_max_userip_connections = 50
+mail_plugins = \$mail_plugins zlib
+protocol imap {
+  mail_plugins = \$mail_plugins imap_zlib
+}
+passdb {
+  driver = static
+  args = password=secret
+}
+userdb {
+  driver = static
+  args = uid=$(id -u "$user") gid=$(id -g "$user") home=$dir/home/%u
+}
+service imap-login {
+  inet_listener imap {
+    port = $1
+  }
+  inet_listener imaps {
+    port = $2
+  }
+  chroot =
+}
+service anvil {
+  chroot =
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+END
+}
+
+# Somebody else may take a port between our look and Dovecot's bind: then another one does.
+for _ in 1 2 3 4 5; do
+  port=$(free_port) tls_port=$(free_port)
+  configure "$port" "$tls_port" >"$dir/dovecot.conf"
+  if dovecot -c "$dir/dovecot.conf" >"$dir/start" 2>&1 </dev/null; then
+    echo "$port" >"$dir/port"
+    echo "$tls_port" >"$dir/tls_port"
+    exit 0
+  fi
+done
+cat "$dir/start" "$dir/log" >&2
+exit 1
