@@ -761,7 +761,7 @@ static void ignore_log(G_GNUC_UNUSED const char *domain, G_GNUC_UNUSED GLogLevel
 }
 
 START_TEST(a_damaged_index_is_set_aside) {
-  g_log_set_always_fatal(G_LOG_FATAL_MASK); /* it warns, as it should */
+  g_log_set_always_fatal(G_LOG_FATAL_MASK);   /* it warns, as it should */
   static const gsize where[] = {0, 9 * 4096}; /* the header; pages in the middle, after a crash */
   guint warnings = 0;
   GLogFunc old = g_log_set_default_handler(ignore_log, &warnings);
