@@ -12,7 +12,8 @@
  * its hash before its first use, and dropped if it differs. The cache directory may be deleted at any time, also while
  * we run. Thread-safe.
  *
- * Eviction is scan-resistant (a `grep -r` larger than the cache must not empty it): see body.c.
+ * Eviction is scan-resistant (a `grep -r` larger than the cache must not empty it): see body_table.c. A body larger
+ * than a quarter of cache_size is never kept. Open the store after the index, close it before the index.
  */
 typedef struct _BodyStore BodyStore;
 typedef struct _BodyTemp BodyTemp;
@@ -34,8 +35,9 @@ void body_digest(BodyTemp *temp, BodyDigest *ret); /* after the last write */
 
 /* Makes it the body of this message (replacing one), in place by rename. It is visible to body_open() at once; the
  * index rows (size, hash, body) follow by index_post(). Returns an fd of the octets, the caller's; where it could not
- * be kept (too big for the cache, no space) the fd is of an unlinked file. Consumes temp. `ctime` as in
- * index_set_size(). */
+ * be kept (too big for the cache, no space) the fd is of an unlinked file; its offset is at the end. Consumes temp.
+ * `ctime` as in index_set_size(). The index may lag by a tenth of a second: call index_flush() before telling anybody
+ * of a size that was not the claim. Never -1. */
 int body_commit(BodyTemp *temp, gint64 row, gint64 ctime, GError **error);
 
 /* An fd, or -1 where there is no body (or it proved wrong and was dropped). Counts as a use. Never waits for the index

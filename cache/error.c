@@ -6,6 +6,8 @@
  */
 #include "cache/error.h"
 
+#include <errno.h>
+
 #include "imap/imap.h"
 
 G_DEFINE_QUARK(imapfs - cache - error - quark, cache_error)
@@ -40,4 +42,10 @@ GError *cache_error_from_imap(GError *taken) {
   taken->code = known ? (int)meaning[taken->code] : CACHE_ERROR_LOCAL;
   taken->domain = CACHE_ERROR;
   return taken;
+}
+
+gboolean cache_error_errno(GError **error, const char *what) {
+  gboolean full = errno == ENOSPC || errno == EDQUOT;
+  g_set_error(error, CACHE_ERROR, full ? CACHE_ERROR_SPACE : CACHE_ERROR_LOCAL, "%s: %s", what, g_strerror(errno));
+  return FALSE;
 }

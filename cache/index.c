@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/cache.h"
+#include "cache/error.h"
 
 #define COMMON_PRAGMAS "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
 #define WRITER_PRAGMAS                                                                                                 \
@@ -38,19 +38,13 @@ void index_message_clear(IndexMessage *message) {
   g_clear_pointer(&message->keywords, g_free);
 }
 
-static gboolean local_error(GError **error, const char *what) {
-  int code = errno == ENOSPC ? CACHE_ERROR_SPACE : CACHE_ERROR_LOCAL;
-  g_set_error(error, CACHE_ERROR, code, "%s: %s", what, g_strerror(errno));
-  return FALSE;
-}
-
 static gboolean make_file(int dirfd, GError **error) {
   int fd = openat(dirfd, "index.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
-    return local_error(error, "cannot open index.db");
+    return cache_error_errno(error, "cannot open index.db");
   int failed = fchmod(fd, 0600);
   close(fd);
-  return failed ? local_error(error, "cannot set the mode of index.db") : TRUE;
+  return failed ? cache_error_errno(error, "cannot set the mode of index.db") : TRUE;
 }
 
 static gboolean whole(IndexDb *db, GError **error) {
@@ -104,13 +98,13 @@ static gboolean set_aside(int dirfd, GError **error) {
     if (renameat2(dirfd, "index.db", dirfd, name, RENAME_NOREPLACE) == 0) {
       g_warning("the index was damaged: it is kept as %s, and a new one is made", name);
       if (renameat(dirfd, "index.db-wal", dirfd, wal) && errno != ENOENT)
-        return local_error(error, "cannot set the damaged index aside");
-      return unlinkat(dirfd, "index.db-shm", 0) && errno != ENOENT ? local_error(error, "index.db-shm") : TRUE;
+        return cache_error_errno(error, "cannot set the damaged index aside");
+      return unlinkat(dirfd, "index.db-shm", 0) && errno != ENOENT ? cache_error_errno(error, "index.db-shm") : TRUE;
     }
     if (errno != EEXIST)
       break;
   }
-  return local_error(error, "cannot set the damaged index aside");
+  return cache_error_errno(error, "cannot set the damaged index aside");
 }
 
 static gboolean open_or_replace(Index *index, gboolean *ret_unclean, GError **error) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <errno.h>
 #include <gio/gio.h>
 #include <stdlib.h>
 
@@ -49,11 +50,24 @@ START_TEST(what_is_not_of_imap) {
 }
 END_TEST
 
+START_TEST(errno_keeps_what_matters) {
+  g_autoptr(GError) full = NULL, other = NULL;
+  errno = EDQUOT;
+  ck_assert(!cache_error_errno(&full, "writing"));
+  ck_assert(g_error_matches(full, CACHE_ERROR, CACHE_ERROR_SPACE));
+  errno = EIO;
+  ck_assert(!cache_error_errno(&other, "writing"));
+  ck_assert(g_error_matches(other, CACHE_ERROR, CACHE_ERROR_LOCAL));
+  ck_assert(g_str_has_prefix(other->message, "writing: "));
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("cache_error");
   TCase *c = tcase_create("cache_error");
   tcase_add_loop_test(c, each_code_has_its_meaning, 0, G_N_ELEMENTS(table));
   tcase_add_test(c, what_is_not_of_imap);
+  tcase_add_test(c, errno_keeps_what_matters);
   suite_add_tcase(s, c);
   SRunner *runner = srunner_create(s);
   srunner_run_all(runner, CK_ENV);
