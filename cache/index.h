@@ -86,6 +86,7 @@ typedef enum { INDEX_BY_ROW, INDEX_BY_NAME } IndexOrder;
 gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
                        gsize n, GError **error);
 gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error);
+gboolean index_last_row(Index *index, gint64 *ret, GError **error);  /* the highest row number ever given */
 char *index_get_meta(Index *index, const char *key, GError **error); /* NULL: not set */
 
 /* ---- writing ---------------------------------------------------------------------------------- */

@@ -272,6 +272,14 @@ gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64
   return TRUE;
 }
 
+gboolean index_last_row(Index *index, gint64 *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT max(seq) FROM sqlite_sequence");
+  return index_number(reader, stmt, ret, error);
+}
+
 char *index_get_meta(Index *index, const char *key, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)

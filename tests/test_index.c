@@ -863,6 +863,9 @@ START_TEST(rows_are_never_used_twice) {
   do_write(again, add_range, &range);
   ck_assert_int_eq(range.last_row, 1012);
   ck_assert_int_eq(add_mailbox(again, 1, "b"), 1002);
+  gint64 last;
+  ck_assert(index_last_row(again, &last, NULL));
+  ck_assert_int_eq(last, 1012);
 }
 END_TEST
 
