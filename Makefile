@@ -26,19 +26,33 @@ LIB     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out fs/main.c,$(sort $(wildcard 
 # Programs that tests and the benchmark run; a test is tests/test_MODULE.c.
 TOOLS   := $(patsubst tests/tool_%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/tool_*.c)))
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
-HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_%,$(wildcard tests/*.c)))
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_%,$(wildcard tests/*.c)))
+# tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
+MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c))
 
-all: $(if $(wildcard fs/main.c),$(BUILD)/imapfs) $(TOOLS)
+all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(TOOLS)
 
 $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUILD)/lib.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# An archive, so that a test program takes only what it needs.
+$(BUILD)/lib.a: $(LIB)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(LIB)
+$(BUILD)/tests/test_fs_%: $(BUILD)/tests/test_fs_%.o $(MOCK) $(BUILD)/lib.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(BUILD)/lib.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
 
@@ -74,7 +88,7 @@ install: $(BUILD)/imapfs
 clean:
 	rm -rf build
 
--include $(LIB:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
+-include $(LIB:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 .PHONY: all tests check lint bench fuzz install clean
 .SECONDARY:

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#define G_LOG_DOMAIN "fs"
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <fuse_lowlevel.h>
+
+#include "fs/daemon.h"
+#include "fs/mountpoint.h"
+#include "fs/version.h"
+
+#define EXIT_USAGE 1
+
+/* Passwords and letters stay out of core files, and other processes of the user stay out of our memory. */
+static void harden(void) {
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  umask(077);
+}
+
+static int tell(Options *options) {
+  if (options->action == OPTIONS_HELP) {
+    g_autofree char *help = options_help();
+    printf("%s", help);
+  } else if (options->action == OPTIONS_VERSION) {
+    printf("imapfs %s\nlibfuse %s\nGLib %u.%u.%u\n", IMAPFS_VERSION, fuse_pkgversion(), glib_major_version,
+           glib_minor_version, glib_micro_version);
+  }
+  return 0;
+}
+
+static int start(Options *options, GError **error) {
+  const CacheConfig *account = &options->cache;
+  g_autofree char *mountpoint = mountpoint_check(options->mountpoint, error);
+  Log *log = mountpoint ? log_new(options->log_file, (LogLevel)options->log_level, error) : NULL;
+  if (!log)
+    return EXIT_USAGE;
+  g_autofree char *prompt = g_strdup_printf("Password of %s at %s: ", account->user, account->host);
+  g_autoptr(Secret) secret =
+      secret_new(options->passfile, options->password_command, options_need_prompt(options) ? prompt : NULL, error);
+  if (!secret)
+    return EXIT_USAGE;
+  Daemon daemon = {.options = options, .mountpoint = mountpoint, .secret = secret, .log = log};
+  return options->foreground ? daemon_foreground(&daemon) : daemon_background(&daemon);
+}
+
+int main(int argc, char **argv) {
+  g_auto(Options) options = {0};
+  g_autoptr(GError) error = NULL;
+  int status = EXIT_USAGE;
+
+  if (options_parse(&options, argc, argv, &error)) {
+    if (options.action != OPTIONS_MOUNT)
+      return tell(&options);
+    harden();
+    status = start(&options, &error);
+  }
+  if (error)
+    g_printerr("imapfs: %s\n", error->message);
+  return status;
+}

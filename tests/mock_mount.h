@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "fs/fs.h"
+#include "tests/mock_cache.h"
+
+/* A mock mounted on a directory of its own, for tests of the filesystem through the kernel. */
+typedef struct {
+  Cache *cache;
+  Fs *fs;
+  char *dir;
+} TestMount;
+
+gboolean mount_possible(void); /* FALSE, with a message: no /dev/fuse here */
+void mount_start(TestMount *mount, Cache *cache, guint timeout);
+void mount_stop(TestMount *mount); /* unmounts and frees all */
+char *mount_path(TestMount *mount, const char *path);
+
+/* Starts a program; its standard output goes to *ret_out, where asked for. */
+GPid mount_spawn(int *ret_out, const char *const *argv);
+char *mount_run(int *ret_status, const char *const *argv); /* to its end: what it printed */
+int mount_reap(GPid pid);                                  /* its wait status */
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+/* System calls on the mount that may wait, in a process that can be killed. Its exit status; 255: a signal. */
+int mount_child(int (*function)(const char *path), const char *path);
+/* Until so many requests are parked. */
+void mount_await_parked(TestMount *mount, guint n);
+double mount_seconds(gint64 since);

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests that wait: nothing else stops, and each ends by its news, its deadline, an interrupt or the end. */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/mock_mount.h"
+
+#define READERS 200
+#define TEXT "Subject: Slow\r\n\r\nIt took its time.\r\n"
+
+static TestMount mount;
+static gint64 inbox, here, away, claimed;
+static char *path_here, *path_away, *path_claimed, *path_inbox;
+
+static void start(guint timeout) {
+  Cache *cache = mock_new();
+  inbox = mock_folder(cache, 1, "INBOX");
+  here = mock_message(cache, inbox, "here.eml", "here");
+  away = mock_message(cache, inbox, "away.eml", TEXT);
+  claimed = mock_message(cache, inbox, "claimed.eml", TEXT);
+  mock_state(cache, away, MOCK_AWAY, 0);
+  mock_state(cache, claimed, MOCK_CLAIMED, strlen(TEXT));
+  mount_start(&mount, cache, timeout);
+  path_here = mount_path(&mount, "INBOX/here.eml");
+  path_away = mount_path(&mount, "INBOX/away.eml");
+  path_claimed = mount_path(&mount, "INBOX/claimed.eml");
+  path_inbox = mount_path(&mount, "INBOX");
+}
+
+static void start_patient(void) {
+  start(60);
+}
+
+static void start_hasty(void) {
+  start(1);
+}
+
+static void stop(void) {
+  mount_stop(&mount);
+  g_free(path_here);
+  g_free(path_away);
+  g_free(path_claimed);
+  g_free(path_inbox);
+}
+
+/* `cat` of a path whose reading waits, with its output. */
+typedef struct {
+  GPid pid;
+  int out;
+} Reader;
+
+static Reader read_slowly(const char *path) {
+  Reader reader;
+  reader.pid = mount_spawn(&reader.out, ARGV("cat", path));
+  return reader;
+}
+
+static int finish(Reader *reader, char *ret, gsize size) {
+  gsize len = 0;
+  gssize got;
+  while (ret && len < size - 1 && (got = read(reader->out, ret + len, size - 1 - len)) > 0)
+    len += got;
+  if (ret)
+    ret[len] = '\0';
+  close(reader->out);
+  return mount_reap(reader->pid);
+}
+
+static void block(GPid *pids, guint n) {
+  for (guint i = 0; i < n; i++)
+    pids[i] = mount_spawn(NULL, ARGV("cat", i % 2 ? path_away : path_claimed));
+  /* Readers of one file share a page lock in the kernel: one READ is parked for all of them. */
+  mount_await_parked(&mount, n / 2 + 1);
+}
+
+START_TEST(others_go_on) {
+  GPid pids[READERS];
+  int status;
+  block(pids, READERS);
+  gint64 begin = g_get_monotonic_time();
+  g_autofree char *text = mount_run(&status, ARGV("cat", path_here));
+  ck_assert_str_eq(text, "here");
+  g_autofree char *list = mount_run(&status, ARGV("ls", "-lR", mount.dir));
+  ck_assert_int_eq(status, 0);
+  ck_assert_msg(mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+
+  begin = g_get_monotonic_time();
+  for (guint i = 0; i < READERS; i++)
+    kill(pids[i], SIGINT);
+  for (guint i = 0; i < READERS; i++) {
+    status = mount_reap(pids[i]);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+  }
+  ck_assert_msg(mount_seconds(begin) < 3, "%.1f s", mount_seconds(begin));
+  mount_await_parked(&mount, 0);
+  ck_assert_uint_eq(mock_wanted(mount.cache, away), 0);
+  ck_assert_uint_eq(mock_wanted(mount.cache, claimed), 0);
+}
+END_TEST
+
+START_TEST(the_end_comes_at_once) {
+  GPid pids[READERS];
+  block(pids, READERS);
+  gint64 begin = g_get_monotonic_time();
+  fs_unmount(mount.fs);
+  cache_stop(mount.cache);
+  fs_free(mount.fs);
+  cache_free(mount.cache);
+  ck_assert_msg(mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+  for (guint i = 0; i < READERS; i++)
+    ck_assert(WEXITSTATUS(mount_reap(pids[i])) == 1);
+  ck_assert_int_eq(rmdir(mount.dir), 0);
+  g_free(mount.dir);
+}
+END_TEST
+
+START_TEST(body_for_all_who_wait) {
+  Reader readers[8];
+  char text[100];
+  for (int i = 0; i < 8; i++)
+    readers[i] = read_slowly(i % 2 ? path_away : path_claimed);
+  mount_await_parked(&mount, 5);
+  mock_deliver(mount.cache, away);
+  mock_deliver(mount.cache, claimed);
+  for (int i = 0; i < 8; i++) {
+    ck_assert_int_eq(finish(&readers[i], text, sizeof text), 0);
+    ck_assert_str_eq(text, TEXT);
+  }
+}
+END_TEST
+
+/* The claim was too small, too large, or zero: every way of reading sees the exact octets. */
+static const guint64 claims[] = {3, 5000, 0, sizeof TEXT - 1};
+
+static int by_mmap(const char *path) {
+  int fd = open(path, O_RDONLY);
+  if (fd < 0 || lseek(fd, 0, SEEK_END) != (off_t)strlen(TEXT))
+    return 1;
+  char *map = mmap(NULL, strlen(TEXT), PROT_READ, MAP_PRIVATE, fd, 0);
+  return map == MAP_FAILED || memcmp(map, TEXT, strlen(TEXT)) != 0;
+}
+
+static int by_sendfile(const char *path) {
+  char buf[100];
+  int in = open(path, O_RDONLY), out = memfd_create("out", 0);
+  return sendfile(out, in, NULL, 10000) != (ssize_t)strlen(TEXT) ||
+         pread(out, buf, sizeof buf, 0) != (ssize_t)strlen(TEXT);
+}
+
+/* How opening, reading or listing fails: an errno. */
+static int by_open(const char *path) {
+  return open(path, O_RDONLY) >= 0 ? 0 : errno;
+}
+
+static int by_read(const char *path) {
+  char buf[10];
+  int fd = open(path, O_RDONLY);
+  return fd < 0 ? 254 : read(fd, buf, sizeof buf) >= 0 ? 0 : errno;
+}
+
+static int by_opendir(const char *path) {
+  return opendir(path) ? 0 : errno;
+}
+
+static int by_lookup(const char *path) {
+  return access(path, F_OK) == 0 ? 0 : errno;
+}
+
+static gpointer deliver_when_asked(gpointer data) {
+  mount_await_parked(&mount, 1);
+  mock_deliver(mount.cache, *(gint64 *)data);
+  return NULL;
+}
+
+static void check_tool(const char *path, int tool) {
+  g_autofree char *copy = NULL;
+  int status;
+  switch (tool) {
+  case 0:
+    ck_assert_int_eq(mount_child(by_mmap, path), 0);
+    return;
+  case 1:
+    ck_assert_int_eq(mount_child(by_sendfile, path), 0);
+    return;
+  case 2:
+    copy = mount_run(&status, ARGV("cat", path));
+    break;
+  case 3:
+    copy = mount_run(&status, ARGV("sh", "-c", "tar -cf - \"$0\" 2>/dev/null | tar -xOf -", path));
+    break;
+  case 4:
+    copy = mount_run(&status, ARGV("sh", "-c", "stat -c %s \"$0\"; cp \"$0\" \"$1\" && cat \"$1\"; rm \"$1\"", path,
+                                   "/tmp/imapfs-test-copy"));
+    break;
+  default:
+    copy = mount_run(&status, ARGV("grep", "-c", "time", path));
+    ck_assert_str_eq(copy, "1\n");
+    return;
+  }
+  ck_assert_int_eq(status, 0);
+  ck_assert_msg(g_str_has_suffix(copy, TEXT), "tool %d: %s", tool, copy);
+}
+
+START_TEST(wrong_claims) {
+  guint64 claim = claims[_i / 6];
+  mock_state(mount.cache, claimed, MOCK_CLAIMED, claim);
+  g_autofree char *list = claim ? mount_run(NULL, ARGV("ls", "-l", path_inbox)) : NULL; /* the kernel knows the claim */
+  GThread *server = g_thread_new("server", deliver_when_asked, &claimed);
+  check_tool(path_claimed, _i % 6);
+  g_thread_join(server);
+}
+END_TEST
+
+START_TEST(deadline_is_silence) {
+  Reader reader = read_slowly(path_away);
+  char text[100];
+  mount_await_parked(&mount, 1);
+  gint64 begin = g_get_monotonic_time();
+  while (mount_seconds(begin) < 2.5) { /* a long answer that moves */
+    mock_hear(mount.cache);
+    g_usleep(100000);
+  }
+  ck_assert_uint_eq(fs_waiting(mount.fs), 1);
+  int status = finish(&reader, text, sizeof text);
+  ck_assert_int_eq(WEXITSTATUS(status), 1);
+  ck_assert(mount_seconds(begin) > 3 && mount_seconds(begin) < 6);
+  ck_assert_uint_eq(mock_wanted(mount.cache, away), 0);
+  begin = g_get_monotonic_time();
+  ck_assert_int_eq(mount_child(by_read, path_away), ETIMEDOUT);
+  ck_assert_msg(mount_seconds(begin) < 1.9, "the kernel's second READ waited, too");
+  ck_assert_int_eq(mount_child(by_open, path_claimed), ETIMEDOUT);
+}
+END_TEST
+
+static gpointer fail_when_asked(gpointer data) {
+  mount_await_parked(&mount, 1);
+  if (*(gint64 *)data == inbox)
+    mock_fail(mount.cache, CACHE_FOLDER, inbox, CACHE_ERROR_OFFLINE);
+  else
+    mock_fail(mount.cache, CACHE_MESSAGE, *(gint64 *)data, CACHE_ERROR_OFFLINE);
+  return NULL;
+}
+
+START_TEST(failure_is_told) {
+  GThread *server = g_thread_new("server", fail_when_asked, &away);
+  ck_assert_int_eq(mount_child(by_read, path_away), EHOSTUNREACH);
+  g_thread_join(server);
+
+  server = g_thread_new("server", fail_when_asked, &claimed);
+  ck_assert_int_eq(mount_child(by_open, path_claimed), EHOSTUNREACH);
+  g_thread_join(server);
+
+  mock_listed(mount.cache, inbox, CACHE_WAIT);
+  server = g_thread_new("server", fail_when_asked, &inbox);
+  ck_assert_int_eq(mount_child(by_opendir, path_inbox), EHOSTUNREACH);
+  g_thread_join(server);
+}
+END_TEST
+
+static gpointer list_when_asked(gpointer data) {
+  (void)data;
+  mount_await_parked(&mount, 1);
+  mock_deliver_listing(mount.cache, inbox);
+  return NULL;
+}
+
+START_TEST(first_listing_is_awaited) {
+  int status;
+  mock_listed(mount.cache, inbox, CACHE_WAIT);
+  GThread *server = g_thread_new("server", list_when_asked, NULL);
+  g_autofree char *list = mount_run(&status, ARGV("ls", path_inbox));
+  ck_assert_int_eq(status, 0);
+  ck_assert_str_eq(list, "away.eml\nclaimed.eml\nhere.eml\n");
+  g_thread_join(server);
+
+  mock_listed(mount.cache, inbox, CACHE_WAIT); /* a name in it, too */
+  server = g_thread_new("server", list_when_asked, NULL);
+  g_autofree char *path = mount_path(&mount, "INBOX/none");
+  ck_assert_int_eq(mount_child(by_lookup, path), ENOENT);
+  g_thread_join(server);
+}
+END_TEST
+
+START_TEST(fresh_news_are_awaited_a_second) {
+  mock_listed(mount.cache, inbox, CACHE_STALE);
+  gint64 begin = g_get_monotonic_time();
+  ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
+  ck_assert_msg(mount_seconds(begin) > 0.9 && mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+
+  GThread *server = g_thread_new("server", list_when_asked, NULL); /* or until they come */
+  begin = g_get_monotonic_time();
+  ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
+  ck_assert(mount_seconds(begin) < 0.9);
+  g_thread_join(server);
+
+  mock_listed(mount.cache, inbox, CACHE_STALE); /* their failure does not matter */
+  server = g_thread_new("server", fail_when_asked, &inbox);
+  ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
+  g_thread_join(server);
+}
+END_TEST
+
+static void ignore(int signal) {
+  (void)signal;
+}
+
+static int with_alarm(const char *path, int (*function)(const char *)) {
+  struct sigaction action = {.sa_handler = ignore};
+  struct itimerval soon = {.it_value.tv_usec = 300000};
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &soon, NULL);
+  return function(path);
+}
+
+static int read_with_alarm(const char *path) {
+  return with_alarm(path, by_read);
+}
+
+static int open_with_alarm(const char *path) {
+  return with_alarm(path, by_open);
+}
+
+/* A program that handles the signal gets EINTR at once, from read (also under read-ahead) and from open. */
+START_TEST(handled_signal) {
+  gint64 begin = g_get_monotonic_time();
+  ck_assert_int_eq(mount_child(read_with_alarm, path_away), EINTR);
+  ck_assert_int_eq(mount_child(open_with_alarm, path_claimed), EINTR);
+  ck_assert(mount_seconds(begin) < 2);
+  mount_await_parked(&mount, 0);
+}
+END_TEST
+
+START_TEST(busy_umount_changes_nothing) {
+  Reader reader = read_slowly(path_away);
+  char text[100];
+  int status;
+  mount_await_parked(&mount, 1);
+  gint64 begin = g_get_monotonic_time();
+  g_free(mount_run(&status, ARGV("umount", mount.dir)));
+  ck_assert_int_ne(status, 0);
+  g_free(mount_run(&status, ARGV("fusermount3", "-u", mount.dir)));
+  ck_assert_int_ne(status, 0);
+  ck_assert(mount_seconds(begin) < 2);
+  g_autofree char *other = mount_run(&status, ARGV("cat", path_here));
+  ck_assert_str_eq(other, "here");
+  mock_deliver(mount.cache, away);
+  ck_assert_int_eq(finish(&reader, text, sizeof text), 0);
+  ck_assert_str_eq(text, TEXT);
+}
+END_TEST
+
+START_TEST(lazy_umount) {
+  Reader reader = read_slowly(path_away);
+  char text[100];
+  int status;
+  mount_await_parked(&mount, 1);
+  g_free(mount_run(&status, ARGV("fusermount3", "-uz", mount.dir)));
+  ck_assert_int_eq(status, 0);
+  mock_deliver(mount.cache, away);
+  ck_assert_int_eq(finish(&reader, text, sizeof text), 0); /* whoever was in may finish */
+  ck_assert_str_eq(text, TEXT);
+  fs_wait(mount.fs); /* and then it is over */
+}
+END_TEST
+
+/* The kernel forgets and asks again, all the time. */
+static gpointer drop_caches(gpointer data) {
+  int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+  while (!g_atomic_int_get((gint *)data))
+    if (write(fd, "2\n", 2) != 2)
+      break;
+  close(fd);
+  return NULL;
+}
+
+START_TEST(forgetful_kernel) {
+  gint over = 0;
+  int status;
+  if (access("/proc/sys/vm/drop_caches", W_OK) != 0) {
+    g_printerr("SKIP: dropping the kernel's caches takes root\n");
+    return;
+  }
+  for (int i = 0; i < 300; i++) {
+    g_autofree char *name = g_strdup_printf("%03d.eml", i);
+    mock_message(mount.cache, inbox, name, TEXT);
+  }
+  mock_deliver(mount.cache, away);
+  mock_deliver(mount.cache, claimed);
+  GThread *dropper = g_thread_new("drop", drop_caches, &over);
+  for (int round = 0; round < 5; round++) {
+    g_autofree char *count = mount_run(&status, ARGV("sh", "-c", "grep -rl Slow \"$0\" | wc -l", mount.dir));
+    ck_assert_str_eq(count, "302\n");
+  }
+  g_atomic_int_set(&over, 1);
+  g_thread_join(dropper);
+}
+END_TEST
+
+static TCase *tcase(const char *name, void (*begin)(void), void (*end)(void)) {
+  TCase *tc = tcase_create(name);
+  tcase_add_checked_fixture(tc, begin, end);
+  tcase_set_timeout(tc, 60);
+  return tc;
+}
+
+static Suite *suite(void) {
+  Suite *s = suite_create("fs/waiting");
+  TCase *tc = tcase("patient", start_patient, stop);
+  tcase_add_test(tc, others_go_on);
+  tcase_add_test(tc, body_for_all_who_wait);
+  tcase_add_loop_test(tc, wrong_claims, 0, 6 * (int)G_N_ELEMENTS(claims));
+  tcase_add_test(tc, failure_is_told);
+  tcase_add_test(tc, first_listing_is_awaited);
+  tcase_add_test(tc, fresh_news_are_awaited_a_second);
+  tcase_add_test(tc, handled_signal);
+  tcase_add_test(tc, busy_umount_changes_nothing);
+  tcase_add_test(tc, lazy_umount);
+  tcase_add_test(tc, forgetful_kernel);
+  suite_add_tcase(s, tc);
+  tc = tcase("hasty", start_hasty, stop);
+  tcase_add_test(tc, deadline_is_silence);
+  suite_add_tcase(s, tc);
+  tc = tcase("end", start_patient, NULL);
+  tcase_add_test(tc, the_end_comes_at_once);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+int main(void) {
+  if (!mount_possible())
+    return 77;
+  SRunner *runner = srunner_create(suite());
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
