@@ -11,7 +11,7 @@
 #define NAMES_MAX 255
 
 /* "YYYY-MM-DD_From_Subject.UID.eml" into ret; header is the octets of DATE FROM SUBJECT MESSAGE-ID, or NULL for
- * "UID.eml". internaldate in s since 1970, shown in UTC. */
+ * "UID.eml". internaldate in s since 1970, shown in UTC; IMAP_UNKNOWN_DATE: Date: of the header, else 0000-00-00. */
 void names_message(gint64 internaldate, const char *header, gsize len, guint32 uid, char ret[NAMES_MAX + 1]);
 
 /* 16 octets that tell messages apart across UIDVALIDITY: a hash of the unfolded fields, their order and case aside. */
@@ -20,8 +20,8 @@ void names_fingerprint(const char *header, gsize len, guint8 ret[16]);
 /* Value of Date: in the header in seconds since 1970, or G_MININT64. */
 gint64 names_date(const char *header, gsize len);
 
-/* One part of a mailbox name as shown: decoded modified UTF-7 where valid, else its octets; '/', '%', controls, bidi
- * marks, invalid octets, "." and ".." as %XX; longer than 255 octets: cut, with a hash. A new string. */
+/* One part of a mailbox name as shown: decoded modified UTF-7, else its octets and a final "%"; '/', '%', controls,
+ * bidi marks, invalid octets, "." and ".." as %XX; longer than 255 octets: cut, with a hash. A new string. */
 char *names_folder(const char *raw, gsize len);
 
 /* "NAME~2.4711.eml" for "NAME.4711.eml" and 2: another name for what would else collide, within NAMES_MAX. ret may be
