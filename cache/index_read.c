@@ -16,9 +16,12 @@
 #define SHOWN "SELECT " INDEX_MESSAGE_COLUMNS " FROM shown_message "
 #define ANY "SELECT " INDEX_MESSAGE_COLUMNS " FROM message "
 
+/* SQLite hands out an empty text as NULL, too. */
 static char *text_of(IndexStmt *stmt, int i) {
   const void *octets = sqlite3_column_blob(stmt, i);
-  return octets ? g_strndup(octets, (gsize)sqlite3_column_bytes(stmt, i)) : NULL;
+  if (sqlite3_column_type(stmt, i) == SQLITE_NULL)
+    return NULL;
+  return g_strndup(octets ? octets : "", (gsize)sqlite3_column_bytes(stmt, i));
 }
 
 static guint64 size_of(IndexStmt *stmt, int i) {
