@@ -89,10 +89,11 @@ const char *imap_selected(ImapConn *conn) {
 }
 
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error) {
-  if (conn->selected == NULL || !imap_conn_has(conn, "UNSELECT"))
+  if (conn->selected == NULL)
     return TRUE;
+  /* Without UNSELECT the next EXAMINE leaves it; but that must be sent, also for the same mailbox. */
   deselect(conn);
-  return imap_conn_simple(conn, "UNSELECT", NULL, NULL, c, error);
+  return !imap_conn_has(conn, "UNSELECT") || imap_conn_simple(conn, "UNSELECT", NULL, NULL, c, error);
 }
 
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
