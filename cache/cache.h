@@ -117,7 +117,8 @@ typedef enum {
 
 /* The octets of a message. READY: *ret_fd is the caller's, of a file that never changes, or -1 (see OPEN). WAIT: the
  * caller counts as a waiting reader until the event of this message, or cache_unwant(). STALE: the size the
- * kernel may hold was wrong; answer ESTALE once, the next call is READY. ABSENT: gone and not cached. */
+ * kernel may hold is wrong; answer ESTALE, so that it looks the message up again (which ends this state) and opens it
+ * once more. ABSENT: gone and not cached. */
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error);
 void cache_unwant(Cache *cache, gint64 row); /* one waiting reader gave up */
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Facts about a server are kept in the index's meta table as small numbers, because they were expensive to learn: that
+ * it answers EXAMINE without UIDNEXT, that its RFC822.SIZE lies. They only ever grow, so a lost update costs one
+ * lesson.
+ */
+#include "cache/account.h"
+
+#include "cache/error.h"
+
+#define META_SELECT "select_only"
+#define META_WRONG "wrong_sizes"
+
+static gint load_number(Account *account, const char *key) {
+  g_autofree char *value = index_get_meta(account->index, key, NULL);
+  return value ? (gint)g_ascii_strtoll(value, NULL, 10) : 0;
+}
+
+void account_load_facts(Account *account) {
+  g_atomic_int_set(&account->select_only, load_number(account, META_SELECT));
+  g_atomic_int_set(&account->wrong_sizes, load_number(account, META_WRONG));
+}
+
+typedef struct {
+  const char *key;
+  gint value;
+} Fact;
+
+static gboolean write_fact(IndexTxn *txn, gpointer data, GError **error) {
+  const Fact *fact = data;
+  g_autofree char *value = g_strdup_printf("%d", fact->value);
+  return index_set_meta(txn, fact->key, value, error);
+}
+
+static void fact_written(gpointer data, const GError *error) {
+  if (error)
+    g_info("cannot remember %s: %s", ((Fact *)data)->key, error->message);
+  g_free(data);
+}
+
+static void remember(Account *account, const char *key, gint value) {
+  Fact *fact = g_new(Fact, 1);
+  *fact = (Fact){.key = key, .value = value};
+  index_post(account->index, INDEX_SYNC, write_fact, fact, fact_written);
+}
+
+void account_wrong_size(Account *account) {
+  gint count = g_atomic_int_add(&account->wrong_sizes, 1) + 1;
+  if (count > ACCOUNT_WRONG_SIZES)
+    return;
+  remember(account, META_WRONG, count);
+  if (count == ACCOUNT_WRONG_SIZES)
+    g_warning("the server's message sizes are wrong: from now on a message is fetched before its size is shown");
+}
+
+gboolean account_shows_claim(Account *account, guint64 claim) {
+  return claim != 0 && claim != IMAP_UNKNOWN_SIZE && g_atomic_int_get(&account->wrong_sizes) < ACCOUNT_WRONG_SIZES;
+}
+
+static gboolean open_once(Account *account, ImapConn *conn, const char *raw, ImapMailbox *ret, GError **error) {
+  gboolean examine = !g_atomic_int_get(&account->select_only);
+  return imap_examine(conn, raw, examine, ret, account->cancellable, error);
+}
+
+gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
+                              GError **error) {
+  g_auto(ImapMailbox) opened = {0};
+  if (!open_once(account, conn, mailbox->raw, &opened, error))
+    return FALSE;
+  if (opened.uidnext == 0 && opened.exists > 0 && !g_atomic_int_get(&account->select_only)) {
+    /* Courier: under EXAMINE it forgets the UIDs it hands out, so this opening must not be used. */
+    g_atomic_int_set(&account->select_only, 1);
+    remember(account, META_SELECT, 1);
+    imap_mailbox_clear(&opened);
+    opened = (ImapMailbox){0};
+    if (!imap_unselect(conn, account->cancellable, error) || !open_once(account, conn, mailbox->raw, &opened, error))
+      return FALSE;
+  }
+  if (mailbox->uidvalidity != 0 && opened.uidvalidity != mailbox->uidvalidity) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
+                opened.uidvalidity);
+    return FALSE;
+  }
+  if (ret)
+    *ret = opened, opened = (ImapMailbox){0};
+  return TRUE;
+}
+
+static void push(Account *account, CacheEvent *event, const GError *error) {
+  event->error = error ? g_error_copy(error) : NULL;
+  if (event->error && event->error->domain != CACHE_ERROR)
+    event->error = cache_error_from_imap(event->error);
+  cache_events_push(account->events, event);
+}
+
+void account_tell(Account *account, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name,
+                  const GError *error) {
+  CacheEvent event = {.type = type, .kind = kind, .row = row, .parent = parent, .name = g_strdup(name), .fd = -1};
+  push(account, &event, error);
+}
+
+void account_tell_body(Account *account, gint64 row, int fd, const GError *error) {
+  CacheEvent event = {.type = CACHE_EVENT_BODY, .kind = CACHE_MESSAGE, .row = row, .fd = fd};
+  push(account, &event, error);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/body.h"
+#include "cache/cache.h"
+#include "cache/events.h"
+#include "cache/index.h"
+#include "imap/imap.h"
+
+/*
+ * What the jobs of one account share: the things below them, all thread-safe, and the few facts learnt
+ * about the server that outlive a connection. A job gets a `const Account *`-like view and owns nothing here.
+ */
+typedef struct {
+  const CacheConfig *config;
+  ImapPool *pool;
+  Index *index;
+  BodyStore *bodies;
+  CacheEvents *events;
+  GCancellable *cancellable; /* set by cache_stop() */
+
+  gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */
+  gint wrong_sizes; /* atomic; claims that proved wrong since the account was first seen */
+} Account;
+
+/* After this many wrong claims no claim of this server is shown any more. */
+#define ACCOUNT_WRONG_SIZES 3
+
+void account_load_facts(Account *account); /* from the index */
+void account_wrong_size(Account *account); /* counts and remembers one */
+/* A claimed size may be shown: it is not 0, and claims were right so far. */
+gboolean account_shows_claim(Account *account, guint64 claim);
+
+/* imap_examine() in the way this server needs (DESIGN: never SELECT but where EXAMINE lacks UIDNEXT), and `GONE` where
+ * the UIDVALIDITY is not `uidvalidity` (0: any). Blocks. */
+gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
+                              GError **error);
+
+/* Pushes one event; `name` and `error` are copied. */
+void account_tell(Account *account, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name,
+                  const GError *error);
+/* The end of a wanted body: fd (given away) or error (copied). */
+void account_tell_body(Account *account, gint64 row, int fd, const GError *error);
