@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Name and UIDVALIDITY do not identify a mailbox (measured S5: DELETE and CREATE within a second give the same
+ * UIDVALIDITY, siblings share one, RENAME may renumber). So a few messages of the new folder, the lowest and the
+ * highest UIDs, are compared with the index by header fingerprint and size: all of those the old one should have must
+ * be there, and at least one. An empty folder proves nothing and counts as new.
+ */
+#include "cache/rename.h"
+
+#include <string.h>
+
+#include "cache/listing.h"
+#include "cache/message.h"
+
+#define CANDIDATES 64 /* new folders looked into per LIST: each costs two round trips */
+#define SAMPLE 8
+#define KNOWN 20000 /* messages of the old folder that are compared where UIDs do not help */
+
+typedef struct {
+  Account *account;
+  ImapConn *conn;
+  ImapMailbox opened;
+  GArray *sample; /* IndexMessage */
+} Look;
+
+static void look_clear(Look *look) {
+  imap_mailbox_clear(&look->opened);
+  for (guint i = 0; look->sample && i < look->sample->len; i++)
+    index_message_clear(&g_array_index(look->sample, IndexMessage, i));
+  g_clear_pointer(&look->sample, g_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Look, look_clear)
+
+static ImapSeqset *choose(ImapSeqset *all) {
+  g_autoptr(ImapSeqset) rest = imap_seqset_copy(all);
+  ImapSeqset *chosen = imap_seqset_take(rest, SAMPLE / 2, IMAP_LIMIT_COMMAND / 2);
+  guint64 left = imap_seqset_count(rest);
+  g_autoptr(ImapSeqset) middle =
+      left > SAMPLE / 2 ? imap_seqset_take(rest, left - SAMPLE / 2, G_MAXSIZE) : imap_seqset_new();
+  gsize n = 0;
+  const ImapRange *ranges = imap_seqset_ranges(rest, &n);
+  for (gsize i = 0; i < n; i++)
+    imap_seqset_add(chosen, ranges[i].first, ranges[i].last);
+  return chosen;
+}
+
+static gboolean fetch_sample(Look *look, const ImapSeqset *uids, GError **error) {
+  static const ImapSink sink = {0};
+  GCancellable *cancellable = look->account->cancellable;
+  if (!imap_fetch_send(look->conn, uids, listing_items(look->account), cancellable, error))
+    return FALSE;
+  for (;;) {
+    g_auto(ImapMessage) fetched = {0};
+    g_autoptr(GError) local = NULL;
+    ImapFetchResult result = imap_fetch_next(look->conn, &sink, NULL, &fetched, cancellable, &local);
+    if (result == IMAP_FETCH_FAILED)
+      g_propagate_error(error, g_steal_pointer(&local));
+    if (result == IMAP_FETCH_FAILED || result == IMAP_FETCH_DONE)
+      return result == IMAP_FETCH_DONE;
+    if (result != IMAP_FETCH_MESSAGE || !(fetched.has & IMAP_HAS_SIZE) || !imap_seqset_contains(uids, fetched.uid))
+      continue;
+    IndexMessage message;
+    message_from_fetch(&fetched, 0, look->account->config->names_uid, 0, g_get_real_time() / G_USEC_PER_SEC, &message);
+    g_array_append_val(look->sample, message);
+  }
+}
+
+static gboolean look_into(Look *look, const char *raw, GError **error) {
+  g_auto(IndexMailbox) any = {.raw = g_strdup(raw)};
+  g_autoptr(ImapSeqset) all = NULL;
+  look->sample = g_array_new(FALSE, FALSE, sizeof(IndexMessage));
+  if (!account_open_mailbox(look->account, look->conn, &any, &look->opened, error))
+    return FALSE;
+  if (!imap_uids(look->conn, &all, look->account->cancellable, error))
+    return FALSE;
+  if (imap_seqset_empty(all))
+    return TRUE;
+  g_autoptr(ImapSeqset) chosen = choose(all);
+  return fetch_sample(look, chosen, error);
+}
+
+static gboolean alike(const IndexMessage *a, const IndexMessage *b) {
+  return a->claim == b->claim && memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
+}
+
+/* UIDs kept their meaning, if the two are one: what the old folder has under a sampled UID must be that message. */
+static gboolean same_by_uid(const Look *look, const IndexMailbox *old) {
+  guint found = 0;
+  for (guint i = 0; i < look->sample->len; i++) {
+    const IndexMessage *one = &g_array_index(look->sample, IndexMessage, i);
+    g_auto(IndexMessage) known = {0};
+    if (!index_find_uid(look->account->index, old->row, one->uid, &known, NULL)) {
+      if (one->uid < old->uidnext)
+        return FALSE;
+      continue; /* came after we last looked */
+    }
+    if (!alike(one, &known))
+      return FALSE;
+    found++;
+  }
+  return found > 0;
+}
+
+static gboolean has_alike(const Look *look, gint64 mailbox, const IndexMessage *one) {
+  IndexMessage known[64];
+  gint64 after = 0;
+  gssize n = 0;
+  gboolean found = FALSE;
+  for (guint seen = 0; !found && seen < KNOWN; seen += (guint)n) {
+    n = index_messages(look->account->index, mailbox, after, known, G_N_ELEMENTS(known), NULL);
+    if (n <= 0)
+      return FALSE;
+    after = known[n - 1].row;
+    for (gssize i = 0; i < n; i++) {
+      found |= alike(one, &known[i]);
+      index_message_clear(&known[i]);
+    }
+  }
+  return found;
+}
+
+static gboolean same_by_content(const Look *look, const IndexMailbox *old) {
+  for (guint i = 0; i < look->sample->len; i++)
+    if (!has_alike(look, old->row, &g_array_index(look->sample, IndexMessage, i)))
+      return FALSE;
+  return look->sample->len > 0;
+}
+
+static gboolean is_same(const Look *look, const IndexMailbox *old) {
+  if (look->opened.mailboxid && old->mailboxid)
+    return g_str_equal(look->opened.mailboxid, old->mailboxid);
+  return look->opened.uidvalidity == old->uidvalidity ? same_by_uid(look, old) : same_by_content(look, old);
+}
+
+/* A folder that cannot be opened is not recognised; only a lost connection is an error. */
+static gboolean match_one(Account *account, ImapConn *conn, GPtrArray *missing, const char *raw, GHashTable *ret,
+                          GError **error) {
+  g_auto(Look) look = {.account = account, .conn = conn};
+  g_autoptr(GError) local = NULL;
+  if (!look_into(&look, raw, &local)) {
+    if (!imap_conn_failed(conn))
+      return TRUE;
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
+  }
+  for (guint i = 0; i < missing->len; i++) {
+    const IndexMailbox *old = missing->pdata[i];
+    if (old->listed != INDEX_LISTED || !is_same(&look, old))
+      continue;
+    g_info("folder %" G_GINT64_FORMAT " was renamed", old->row);
+    g_hash_table_insert(ret, g_strdup(raw), g_memdup2(&old->row, sizeof old->row));
+    g_ptr_array_remove_index(missing, i);
+    break;
+  }
+  return TRUE;
+}
+
+GHashTable *rename_find(Account *account, ImapConn *conn, GPtrArray *missing, GPtrArray *fresh, GError **error) {
+  g_autoptr(GHashTable) found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  for (guint i = 0; i < MIN(fresh->len, CANDIDATES) && missing->len > 0; i++) {
+    const ImapListing *listing = fresh->pdata[i];
+    if (!(listing->attrs & IMAP_ATTR_NOSELECT) && !match_one(account, conn, missing, listing->name, found, error))
+      return NULL;
+  }
+  return g_steal_pointer(&found);
+}

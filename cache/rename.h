@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/account.h"
+
+/*
+ * A folder that vanished while another appeared may be the same one: then its row, and with it inode, names and bodies,
+ * live on. MAILBOXID decides where both sides have it; else the new folder must show the old one's messages.
+ *
+ * missing: IndexMailbox* that LIST no longer shows; fresh: ImapListing* that no row has. Returns raw name -> gint64 row
+ * (maybe empty), the caller's, or NULL when the connection is lost. Blocks.
+ */
+GHashTable *rename_find(Account *account, ImapConn *conn, GPtrArray *missing, GPtrArray *fresh, GError **error);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/tree.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "tests/account.h"
+
+static void update(TestAccount *test, gboolean confirmed, gboolean unconfirmed) {
+  g_autoptr(GError) error = NULL;
+  g_auto(TreeNews) news = {0};
+  ck_assert_msg(tree_update(&test->account, test->conn, confirmed, &news, &error), "%s", error ? error->message : "");
+  ck_assert_int_eq(news.unconfirmed, unconfirmed);
+}
+
+static gboolean exists(TestAccount *test, const char *path) {
+  return tree_resolve(&test->account, path, NULL) != 0;
+}
+
+#define LIST(lines) "C: @ LIST \"\" \"*\"\n" lines "S: @ OK\n"
+
+START_TEST(splits_names_at_their_own_delimiter) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \".\" INBOX\n"
+                                                          "S: * LIST () \".\" INBOX.Sent\n"
+                                                          "S: * LIST () \"/\" \"shared/a.b/c\"\n"
+                                                          "S: * LIST () NIL \"flat/name\"\n"
+                                                          "S: * LIST () \"/\" &AOQ-rger\n"));
+  update(test, FALSE, FALSE);
+  ck_assert(exists(test, "INBOX/Sent"));
+  ck_assert(exists(test, "inbox"));
+  ck_assert(exists(test, "shared/a.b/c"));
+  ck_assert(exists(test, "flat%2Fname"));
+  ck_assert(exists(test, "\303\244rger"));
+  g_auto(IndexMailbox) shared = {0};
+  ck_assert(index_get_mailbox(test->account.index, test_account_folder(test, "shared"), &shared, NULL));
+  ck_assert(shared.attrs & IMAP_ATTR_NOSELECT);
+  ck_assert(!exists(test, "nothing"));
+}
+END_TEST
+
+START_TEST(the_namespace_itself_is_no_folder) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST (\\Noselect) \".\" INBOX.\n"
+                                                          "S: * LIST () \".\" INBOX\n"
+                                                          "S: * LIST () \".\" INBOX.Sent\n"));
+  update(test, FALSE, FALSE);
+  guint children = 0;
+  ck_assert(index_count_children(test->account.index, test_account_folder(test, "INBOX"), &children, NULL));
+  ck_assert_uint_eq(children, 1);
+  g_auto(IndexMailbox) inbox = {0};
+  ck_assert(index_get_mailbox(test->account.index, test_account_folder(test, "INBOX"), &inbox, NULL));
+  ck_assert(!(inbox.attrs & IMAP_ATTR_NOSELECT));
+}
+END_TEST
+
+START_TEST(inbox_is_always_there) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" Other\n"));
+  update(test, FALSE, FALSE);
+  ck_assert(exists(test, "INBOX"));
+}
+END_TEST
+
+START_TEST(a_folder_missing_once_is_not_gone) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" A\nS: * LIST () \"/\" B\n") //
+                                                 LIST("S: * LIST () \"/\" A\n")                           //
+                                                 LIST("S: * LIST () \"/\" A\nS: * LIST () \"/\" B\n")     //
+                                                 LIST("S: * LIST () \"/\" A\n"));
+  update(test, FALSE, FALSE);
+  gint64 row = test_account_folder(test, "B");
+  update(test, FALSE, TRUE);
+  ck_assert_int_eq(test_account_folder(test, "B"), row);
+  update(test, TRUE, FALSE);
+  ck_assert_int_eq(test_account_folder(test, "B"), row);
+  g_free(test_account_events(test));
+  update(test, TRUE, FALSE);
+  ck_assert(!exists(test, "B"));
+  g_autofree char *events = test_account_events(test);
+  g_autofree char *removed = g_strdup_printf("REMOVED %d B\n", (int)row);
+  ck_assert_msg(strstr(events, removed) != NULL, "%s", events);
+}
+END_TEST
+
+START_TEST(hidden_folders_keep_their_rows) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" Lists/big\n") //
+                                                 LIST("S: * LIST () \"/\" Lists/big\n")     //
+                                                 LIST("S: * LIST () \"/\" Lists/big\n"));
+  char *hide[] = {"Lists/*", NULL};
+  update(test, FALSE, FALSE);
+  gint64 row = test_account_folder(test, "Lists/big");
+  test->config.hide = hide;
+  update(test, FALSE, FALSE);
+  ck_assert(!exists(test, "Lists/big"));
+  ck_assert(exists(test, "Lists"));
+  test->config.hide = NULL;
+  update(test, FALSE, FALSE);
+  ck_assert_int_eq(test_account_folder(test, "Lists/big"), row);
+}
+END_TEST
+
+START_TEST(one_path_for_two_mailboxes) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \".\" x.y\n"
+                                                          "S: * LIST () \"/\" x/y\n"));
+  update(test, FALSE, FALSE);
+  ck_assert(exists(test, "x/y"));
+  ck_assert(exists(test, "x/y%~2"));
+}
+END_TEST
+
+/* The old folder must be listed for a rename to be recognised: two messages, known by UID and size. */
+static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox *mailbox = data;
+  mailbox->listed = INDEX_LISTED;
+  mailbox->uidvalidity = 7;
+  mailbox->uidnext = 3;
+  for (guint32 uid = 1; uid <= 2; uid++) {
+    IndexMessage message = {.mailbox = mailbox->row, .uid = uid, .claim = 100 + uid, .size = IMAP_UNKNOWN_SIZE};
+    g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
+    if (!index_add_message(txn, &message, NULL, error))
+      return FALSE;
+  }
+  return index_set_state(txn, mailbox, error);
+}
+
+#define MESSAGE(uid, size)                                                                                             \
+  "S: * " uid " FETCH (UID " uid " FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE " size ")\n"
+#define LOOK(name, sizes)                                                                                              \
+  "C: @ EXAMINE \"" name "\"\nS: * 2 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 3] x\nS: @ OK\n"              \
+  "C: @ UID SEARCH ALL\nS: * SEARCH 1 2\nS: @ OK\n"                                                                    \
+  "C: @ UID FETCH 1:2 (UID FLAGS INTERNALDATE RFC822.SIZE)\n" sizes "S: @ OK\n"
+
+static TestAccount *with_old_folder(const char *script) {
+  TestAccount *test = test_account_new("", script);
+  test->config.names_uid = TRUE;
+  update(test, FALSE, FALSE);
+  g_auto(IndexMailbox) old = {0};
+  ck_assert(index_get_mailbox(test->account.index, test_account_folder(test, "Old"), &old, NULL));
+  ck_assert(index_write(test->account.index, INDEX_SYNC, fill, &old, NULL));
+  return test;
+}
+
+START_TEST(a_rename_keeps_the_row) {
+  g_autoptr(TestAccount) test = with_old_folder(LIST("S: * LIST () \"/\" Old\n") //
+                                                LIST("S: * LIST () \"/\" New\n") //
+                                                LOOK("New", MESSAGE("1", "101") MESSAGE("2", "102")));
+  gint64 row = test_account_folder(test, "Old");
+  update(test, FALSE, FALSE);
+  ck_assert(!exists(test, "Old"));
+  ck_assert_int_eq(test_account_folder(test, "New"), row);
+  ck_assert(index_find_message(test->account.index, row, "2.eml", &(IndexMessage){0}, NULL));
+}
+END_TEST
+
+START_TEST(another_folder_is_no_rename) {
+  g_autoptr(TestAccount) test = with_old_folder(LIST("S: * LIST () \"/\" Old\n") //
+                                                LIST("S: * LIST () \"/\" New\n") //
+                                                LOOK("New", MESSAGE("1", "101") MESSAGE("2", "999")));
+  gint64 row = test_account_folder(test, "Old");
+  update(test, FALSE, TRUE);
+  ck_assert_int_eq(test_account_folder(test, "Old"), row);
+  ck_assert_int_ne(test_account_folder(test, "New"), row);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/tree");
+  TCase *tests = tcase_create("tree");
+  tcase_add_test(tests, splits_names_at_their_own_delimiter);
+  tcase_add_test(tests, the_namespace_itself_is_no_folder);
+  tcase_add_test(tests, inbox_is_always_there);
+  tcase_add_test(tests, a_folder_missing_once_is_not_gone);
+  tcase_add_test(tests, hidden_folders_keep_their_rows);
+  tcase_add_test(tests, one_path_for_two_mailboxes);
+  tcase_add_test(tests, a_rename_keeps_the_row);
+  tcase_add_test(tests, another_folder_is_no_rename);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
