@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Equal UIDVALIDITY, UIDNEXT and MESSAGES mean an equal set of messages: a new one raises UIDNEXT and a removed one
+ * lowers MESSAGES. So one STATUS, one round trip, settles most visits. Otherwise the mailbox is opened afresh (a
+ * session that saw a rename reports an emptied mailbox and confirms it in each answer, measured S5), the UID sets are
+ * compared, new messages listed, vanished ones removed and, where they may have moved, all flags compared.
+ *
+ * The numbers stored at the end are those of the STATUS or opening *before* the comparison, so whatever arrives in
+ * between differs from them and is found by the next visit.
+ */
+#include "cache/resync.h"
+
+#include "cache/listing.h"
+#include "cache/removals.h"
+
+#define UNSURE_FRACTION 5
+
+typedef struct {
+  Account *account;
+  IndexMailbox mailbox;
+  ImapMailbox opened;
+  ImapStatus asked; /* where the caller had no status */
+  ImapSeqset *server, *fresh, *gone, *kept;
+  gboolean added;
+  Removals *removals;
+} Resync;
+
+static void resync_clear(Resync *resync) {
+  index_mailbox_clear(&resync->mailbox);
+  imap_mailbox_clear(&resync->opened);
+  imap_status_clear(&resync->asked);
+  g_clear_pointer(&resync->server, imap_seqset_free);
+  g_clear_pointer(&resync->fresh, imap_seqset_free);
+  g_clear_pointer(&resync->gone, imap_seqset_free);
+  g_clear_pointer(&resync->kept, imap_seqset_free);
+  g_clear_pointer(&resync->removals, removals_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Resync, resync_clear)
+
+gboolean resync_same(const IndexMailbox *mailbox, const ImapStatus *status) {
+  return mailbox->listed == INDEX_LISTED && mailbox->uidvalidity != 0 && status->has_uidvalidity &&
+         status->uidvalidity == mailbox->uidvalidity && status->has_uidnext && status->uidnext == mailbox->uidnext &&
+         status->has_messages && status->messages == mailbox->exists &&
+         (!status->has_modseq || status->modseq == mailbox->modseq);
+}
+
+static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
+  Resync *resync = data;
+  IndexMailbox *mailbox = &resync->mailbox;
+  removals_forget(resync->removals);
+  if (!index_remove_uids(txn, mailbox->row, resync->gone, removals_add, resync->removals, error))
+    return FALSE;
+  gboolean changed = resync->added || removals_any(resync->removals);
+  if (changed && !index_touch_mailbox(txn, mailbox->row, g_get_real_time() * 1000, error))
+    return FALSE;
+  return index_set_state(txn, mailbox, error);
+}
+
+static void tell_changes(Resync *resync) {
+  gint64 folder = resync->mailbox.row;
+  removals_tell(resync->removals, resync->account, folder);
+  if (resync->added || removals_any(resync->removals))
+    account_tell(resync->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder, 0, NULL, NULL);
+}
+
+/* A session that has this mailbox open already may be blind: leave it first. */
+static gboolean open_afresh(Resync *resync, ImapConn *conn, GError **error) {
+  Account *account = resync->account;
+  const char *selected = imap_selected(conn);
+  if (selected && g_str_equal(selected, resync->mailbox.raw) && !imap_unselect(conn, account->cancellable, error))
+    return FALSE;
+  g_auto(IndexMailbox) any = {.raw = g_strdup(resync->mailbox.raw)};
+  return account_open_mailbox(account, conn, &any, &resync->opened, error);
+}
+
+static gboolean compare(Resync *resync, ImapConn *conn, GError **error) {
+  if (!imap_uids(conn, &resync->server, resync->account->cancellable, error))
+    return FALSE;
+  g_autoptr(ImapSeqset) have = index_uids(resync->account->index, resync->mailbox.row, error);
+  if (!have)
+    return FALSE;
+  resync->fresh = imap_seqset_subtract(resync->server, have);
+  resync->gone = imap_seqset_subtract(have, resync->server);
+  resync->kept = imap_seqset_intersect(have, resync->server);
+  return TRUE;
+}
+
+static gboolean would_lose_much(const Resync *resync) {
+  guint64 gone = imap_seqset_count(resync->gone);
+  return gone > 0 && gone * UNSURE_FRACTION > gone + imap_seqset_count(resync->kept);
+}
+
+static void take_numbers(Resync *resync, const ImapStatus *status) {
+  IndexMailbox *mailbox = &resync->mailbox;
+  mailbox->exists = (guint32)MIN(imap_seqset_count(resync->server), G_MAXUINT32);
+  mailbox->uidnext = resync->opened.uidnext ? resync->opened.uidnext : status->uidnext;
+  mailbox->modseq = resync->opened.modseq;
+}
+
+static ResyncResult apply(Resync *resync, ImapConn *conn, const ImapStatus *status, gboolean flags, GError **error) {
+  Account *account = resync->account;
+  gint64 row = resync->mailbox.row;
+  gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+  if (!listing_fetch(account, conn, row, resync->fresh, listing_items(account), now, &resync->added, error))
+    return RESYNC_FAILED;
+  gboolean moved = flags || resync->opened.modseq == 0 || resync->opened.modseq != resync->mailbox.modseq;
+  if (moved && !listing_fetch(account, conn, row, resync->kept, IMAP_FETCH_FLAGS, 0, NULL, error))
+    return RESYNC_FAILED;
+  take_numbers(resync, status);
+  if (!index_write(account->index, INDEX_SYNC, write_end, resync, error))
+    return RESYNC_FAILED;
+  tell_changes(resync);
+  return RESYNC_DONE;
+}
+
+static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus *status, gboolean flags,
+                                gboolean confirmed, GError **error) {
+  if (!open_afresh(resync, conn, error))
+    return RESYNC_FAILED;
+  const ImapMailbox *opened = &resync->opened;
+  if (opened->uidvalidity != resync->mailbox.uidvalidity || opened->uidvalidity == 0 || !opened->sticky)
+    return listing_first(resync->account, conn, resync->mailbox.row, error) ? RESYNC_DONE : RESYNC_FAILED;
+  if (!compare(resync, conn, error))
+    return RESYNC_FAILED;
+  if (!confirmed && would_lose_much(resync))
+    return RESYNC_UNSURE;
+  return apply(resync, conn, status, flags, error);
+}
+
+ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, gboolean flags,
+                        gboolean confirmed, GError **error) {
+  g_auto(Resync) resync = {.account = account, .removals = removals_new()};
+  if (!index_get_mailbox(account->index, row, &resync.mailbox, error)) {
+    if (error && !*error)
+      g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
+    return RESYNC_FAILED;
+  }
+  if (resync.mailbox.listed != INDEX_LISTED)
+    return RESYNC_DONE; /* its first listing will see everything */
+  if (!status) {
+    const char *selected = imap_selected(conn);
+    /* STATUS of the selected mailbox may be a cached answer (RFC 9051 section 6.3.11). */
+    if (selected && g_str_equal(selected, resync.mailbox.raw) && !imap_unselect(conn, account->cancellable, error))
+      return RESYNC_FAILED;
+    if (!imap_status(conn, resync.mailbox.raw, &resync.asked, account->cancellable, error))
+      return RESYNC_FAILED;
+    status = &resync.asked;
+  }
+  if (!flags && resync_same(&resync.mailbox, status))
+    return RESYNC_DONE;
+  return resync_open(&resync, conn, status, flags, confirmed, error);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/listing.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "cache/resync.h"
+#include "tests/account.h"
+
+#define FIELDS "BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]"
+#define ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE " FIELDS ")"
+#define BARE "(UID FLAGS INTERNALDATE RFC822.SIZE)"
+#define OPEN(exists, validity, next)                                                                                   \
+  "C: @ EXAMINE \"box\"\nS: * " exists " EXISTS\nS: * OK [UIDVALIDITY " validity "] x\nS: * OK [UIDNEXT " next         \
+  "] x\nS: @ OK\n"
+#define UIDS(list) "C: @ UID SEARCH ALL\nS: * SEARCH " list "\nS: @ OK\n"
+#define ASK(set, items) "C: @ UID FETCH " set " " items "\n"
+#define ROW(uid, subject)                                                                                              \
+  "S: * 1 FETCH (UID " uid " FLAGS (\\Seen) INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE 50"                \
+  " BODY[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)] \"Subject: " subject "\")\n"
+#define OK "S: @ OK\n"
+#define STATUS(messages, next, validity)                                                                               \
+  "C: @ STATUS \"box\" (MESSAGES UIDNEXT UIDVALIDITY)\n"                                                               \
+  "S: * STATUS box (MESSAGES " messages " UIDNEXT " next " UIDVALIDITY " validity ")\nS: @ OK\n"
+
+static gint64 box;
+
+static gboolean make_box(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox mailbox = {.raw = (char *)"box", .name = (char *)"box", .delimiter = '/'};
+  (void)data;
+  gboolean ok = index_put_mailbox(txn, &mailbox, error);
+  box = mailbox.row;
+  return ok;
+}
+
+static TestAccount *start(const char *script) {
+  TestAccount *test = test_account_new("UNSELECT", script);
+  ck_assert(index_write(test->account.index, INDEX_SYNC, make_box, NULL, NULL));
+  return test;
+}
+
+static void list(TestAccount *test) {
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(listing_first(&test->account, test->conn, box, &error), "%s", error ? error->message : "");
+}
+
+/* "1:3" of what the index has. */
+static char *uids(TestAccount *test) {
+  g_autoptr(ImapSeqset) set = index_uids(test->account.index, box, NULL);
+  return imap_seqset_format(set);
+}
+
+#define ck_uids(test, text)                                                                                            \
+  do {                                                                                                                 \
+    g_autofree char *have = uids(test);                                                                                \
+    ck_assert_str_eq(have, text);                                                                                      \
+  } while (0)
+
+static IndexListed state(TestAccount *test) {
+  g_auto(IndexMailbox) mailbox = {0};
+  ck_assert(index_get_mailbox(test->account.index, box, &mailbox, NULL));
+  return mailbox.listed;
+}
+
+static gint64 row_of(TestAccount *test, guint32 uid) {
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_find_uid(test->account.index, box, uid, &message, NULL));
+  return message.row;
+}
+
+START_TEST(lists_and_looks_again) {
+  g_autoptr(TestAccount) test =
+      start(OPEN("2", "7", "10") UIDS("3 9") ASK("3,9", ITEMS) ROW("3", "a") ROW("9", "b") OK //
+                UIDS("3 9 10") ASK("10", ITEMS) ROW("10", "c") OK UIDS("3 9 10"));
+  list(test);
+  ck_uids(test, "3,9:10");
+  ck_assert_int_eq(state(test), INDEX_LISTED);
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(test->account.index, row_of(test, 3), &message, NULL));
+  ck_assert_str_eq(message.name, "2020-01-01_a.3.eml");
+  ck_assert_int_eq(message.mtime, G_GINT64_CONSTANT(1577836800000000000));
+  ck_assert_uint_eq(message.claim, 50);
+  ck_assert_uint_eq(message.flags, IMAP_FLAG_SEEN);
+}
+END_TEST
+
+START_TEST(resumes) {
+  g_autoptr(TestAccount) test = start(OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") //
+                                      "next\n" FAKE_LOGIN("UNSELECT")                                                 //
+                                      OPEN("3", "7", "4") UIDS("1 2 3") ASK("3", ITEMS) ROW("3", "c") OK UIDS("1 2 3"));
+  g_autoptr(GError) error = NULL;
+  ck_assert(!listing_first(&test->account, test->conn, box, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK));
+  ck_assert_int_eq(state(test), INDEX_PARTIAL);
+  ck_uids(test, "1:2");
+  test_account_lease(test);
+  list(test);
+  ck_uids(test, "1:3");
+  ck_assert_int_eq(row_of(test, 3), row_of(test, 2) + 1);
+}
+END_TEST
+
+/* 1 comes; of 2 and 3, asked for one by one, 3 is refused with and without its header fields, and is listed by its UID.
+ */
+START_TEST(a_refused_message_is_found_by_halving) {
+  g_autoptr(TestAccount) test =
+      start(OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") "S: @ NO Some could not be FETCHed\n" //
+            ASK("2", ITEMS) ASK("3", ITEMS) ROW("2", "b") "S: @6 OK\nS: @7 NO sorry\n"                              //
+            ASK("3", BARE) "S: @ NO sorry\n" UIDS("1 2 3"));
+  list(test);
+  ck_uids(test, "1:3");
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(test->account.index, row_of(test, 3), &message, NULL));
+  ck_assert_uint_eq(message.claim, IMAP_UNKNOWN_SIZE);
+}
+END_TEST
+
+START_TEST(an_expunged_message_is_left_out) {
+  g_autoptr(TestAccount) test = start(OPEN("2", "7", "3") UIDS("1 2") ASK("1:2", ITEMS) ROW("2", "b") OK UIDS("2"));
+  list(test);
+  ck_uids(test, "2");
+}
+END_TEST
+
+START_TEST(pushed_flags_are_no_listing) {
+  g_autoptr(TestAccount) test = start(OPEN("1", "7", "2") UIDS("1") ASK("1", ITEMS) "S: * 1 FETCH (UID 1 FLAGS ())\n" //
+                                      ROW("1", "a") "S: * 5 FETCH (UID 99 FLAGS ())\n" OK UIDS("1"));
+  list(test);
+  ck_uids(test, "1");
+}
+END_TEST
+
+START_TEST(courier_is_opened_with_select) {
+  g_autoptr(TestAccount) test = start("C: @ EXAMINE \"box\"\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: @ OK\n" //
+                                      "C: @ UNSELECT\nS: @ OK\n"                                                  //
+                                      "C: @ SELECT \"box\"\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: @ OK\n"  //
+                                      UIDS("1") ASK("1", ITEMS) ROW("1", "a") OK UIDS("1"));
+  list(test);
+  ck_uids(test, "1");
+  ck_assert_int_eq(test->account.select_only, 1);
+}
+END_TEST
+
+/* ---- resync ---------------------------------------------------------------------------------------- */
+
+#define THREE                                                                                                          \
+  OPEN("3", "7", "4")                                                                                                  \
+  UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") ROW("3", "c") OK UIDS("1 2 3") "C: @ UNSELECT\n" OK
+#define FLAGS(set) ASK(set, "(UID FLAGS)")
+#define FLAG(uid) "S: * 1 FETCH (UID " uid " FLAGS (\\Answered))\n"
+
+static ResyncResult resync(TestAccount *test, gboolean confirmed) {
+  g_autoptr(GError) error = NULL;
+  ResyncResult result = resync_run(&test->account, test->conn, box, NULL, FALSE, confirmed, &error);
+  ck_assert_msg(result != RESYNC_FAILED, "%s", error ? error->message : "");
+  return result;
+}
+
+static TestAccount *three(const char *then) {
+  g_autofree char *script = g_strconcat(THREE, then, NULL);
+  TestAccount *test = start(script);
+  list(test);
+  g_free(test_account_events(test));
+  return test;
+}
+
+START_TEST(nothing_new_is_one_round_trip) {
+  g_autoptr(TestAccount) test = three(STATUS("3", "4", "7"));
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
+}
+END_TEST
+
+START_TEST(new_mail_comes_at_the_end) {
+  g_autoptr(TestAccount) test = three(STATUS("4", "5", "7") OPEN("4", "7", "5") UIDS("1 2 3 4") ASK("4", ITEMS)
+                                          ROW("4", "d") OK FLAGS("1:3") FLAG("2") OK);
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
+  ck_uids(test, "1:4");
+  g_auto(IndexMessage) message = {0}, two = {0};
+  ck_assert(index_get_message(test->account.index, row_of(test, 4), &message, NULL));
+  ck_assert_int_gt(message.ctime, message.mtime);
+  ck_assert(index_get_message(test->account.index, row_of(test, 2), &two, NULL));
+  ck_assert_uint_eq(two.flags, IMAP_FLAG_ANSWERED);
+  g_autofree char *events = test_account_events(test);
+  g_autofree char *changed = g_strdup_printf("CHANGED %d\n", (int)box);
+  ck_assert_str_eq(events, changed);
+}
+END_TEST
+
+START_TEST(losing_much_must_be_confirmed) {
+  g_autoptr(TestAccount) test =
+      three(STATUS("2", "4", "7") OPEN("2", "7", "4") UIDS("1 3") //
+            "C: @ UNSELECT\n" OK STATUS("2", "4", "7") OPEN("2", "7", "4") UIDS("1 3") FLAGS("1,3") FLAG("1") OK);
+  gint64 row = row_of(test, 2);
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_UNSURE);
+  ck_uids(test, "1:3");
+  ck_assert_int_eq(resync(test, TRUE), RESYNC_DONE);
+  ck_uids(test, "1,3");
+  g_autofree char *events = test_account_events(test);
+  g_autofree char *wanted = g_strdup_printf("REMOVED %d 2020-01-01_b.2.eml\nCHANGED %d\n", (int)row, (int)box);
+  ck_assert_str_eq(events, wanted);
+  g_auto(IndexMessage) gone = {0};
+  ck_assert(index_get_message(test->account.index, row, &gone, NULL));
+  ck_assert(gone.gone);
+}
+END_TEST
+
+START_TEST(renumbered_mail_keeps_rows_and_names) {
+  g_autoptr(TestAccount) test =
+      three(STATUS("2", "13", "8") OPEN("2", "8", "13") //
+            UIDS("11 12") ASK("11:12", ITEMS) ROW("11", "b") ROW("12", "new") OK UIDS("11 12"));
+  gint64 row = row_of(test, 2);
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
+  ck_uids(test, "11:12");
+  ck_assert_int_eq(row_of(test, 11), row);
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(test->account.index, row, &message, NULL));
+  ck_assert_str_eq(message.name, "2020-01-01_b.2.eml");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/listing, cache/resync");
+  TCase *tests = tcase_create("listing");
+  tcase_add_test(tests, lists_and_looks_again);
+  tcase_add_test(tests, resumes);
+  tcase_add_test(tests, a_refused_message_is_found_by_halving);
+  tcase_add_test(tests, an_expunged_message_is_left_out);
+  tcase_add_test(tests, pushed_flags_are_no_listing);
+  tcase_add_test(tests, courier_is_opened_with_select);
+  tcase_add_test(tests, nothing_new_is_one_round_trip);
+  tcase_add_test(tests, new_mail_comes_at_the_end);
+  tcase_add_test(tests, losing_much_must_be_confirmed);
+  tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
