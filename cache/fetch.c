@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which lane does what: with three connections or more the prompt lane serves readers and the bulk lane what is read
+ * ahead and what takes more than a second of line; with fewer one lane does all. Looking ahead has a thread of its own,
+ * because it asks the index, and a reader should not wait for a guess about what it will do next.
+ *
+ * `resized` holds the rows whose size the kernel may know wrongly, from the moment the true one is in the index until
+ * the kernel has asked for their attributes again. It is memory only: a new mount has a kernel that knows nothing.
+ */
+#include "cache/fetch.h"
+
+#include "cache/ahead.h"
+#include "cache/lane.h"
+
+#define AHEAD_MOST (G_GUINT64_CONSTANT(32) << 20)
+#define META_RATE "line_rate"
+
+typedef struct {
+  gint64 mailbox, row; /* row 0: stop */
+} Opened;
+
+struct _Fetch {
+  LaneShared shared;
+  Pace pace;
+  Wants *wants;
+  Lane *lanes[2]; /* the second may be NULL */
+  Ahead *ahead;
+  GThread *looker;
+  GAsyncQueue *opened; /* Opened */
+  GMutex mutex;        /* guards resized */
+  GHashTable *resized; /* set of rows */
+};
+
+static void note_resized(gint64 row, gpointer data) {
+  Fetch *fetch = data;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  g_hash_table_add(fetch->resized, g_memdup2(&row, sizeof row));
+}
+
+gboolean fetch_is_resized(Fetch *fetch, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  return g_hash_table_contains(fetch->resized, &row);
+}
+
+void fetch_shown(Fetch *fetch, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  g_hash_table_remove(fetch->resized, &row);
+}
+
+static void recall_rate(Account *account) {
+  g_autofree char *value = index_get_meta(account->index, META_RATE, NULL);
+  if (value)
+    imap_pool_set_rate(account->pool, g_ascii_strtoull(value, NULL, 10));
+}
+
+static void make_lanes(Fetch *fetch) {
+  const WantsKinds all = WANTS_READER | WANTS_AHEAD;
+  if (fetch->shared.account->config->connections < 3) {
+    fetch->lanes[0] = lane_new(&fetch->shared, IMAP_ROLE_PROMPT, all);
+    return;
+  }
+  fetch->lanes[0] = lane_new(&fetch->shared, IMAP_ROLE_PROMPT, WANTS_READER_SMALL);
+  fetch->lanes[1] = lane_new(&fetch->shared, IMAP_ROLE_BULK, WANTS_READER_LARGE | WANTS_AHEAD);
+}
+
+Fetch *fetch_new(Account *account, Sync *sync) {
+  Fetch *fetch = g_new0(Fetch, 1);
+  pace_init(&fetch->pace);
+  g_mutex_init(&fetch->mutex);
+  fetch->wants = wants_new();
+  fetch->resized = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  fetch->opened = g_async_queue_new_full(g_free);
+  /* More than a part of the cache read ahead would push out what nobody has read yet. */
+  fetch->ahead = ahead_new(account->index, MIN(AHEAD_MOST, account->config->cache_size / 4));
+  fetch->shared = (LaneShared){.account = account,
+                               .sync = sync,
+                               .wants = fetch->wants,
+                               .pace = &fetch->pace,
+                               .resized = note_resized,
+                               .resized_data = fetch};
+  recall_rate(account);
+  make_lanes(fetch);
+  return fetch;
+}
+
+static void wake_lanes(Fetch *fetch) {
+  for (guint i = 0; i < G_N_ELEMENTS(fetch->lanes); i++)
+    if (fetch->lanes[i])
+      lane_wake(fetch->lanes[i]);
+}
+
+static Want want_of(const IndexMessage *message) {
+  guint64 size = message->size != IMAP_UNKNOWN_SIZE ? message->size : message->claim;
+  return (Want){.row = message->row,
+                .mailbox = message->mailbox,
+                .uid = message->uid,
+                .size = size != IMAP_UNKNOWN_SIZE ? size : 0};
+}
+
+void fetch_wait(Fetch *fetch, const IndexMessage *message) {
+  Want want = want_of(message);
+  wants_wait(fetch->wants, &want);
+  wake_lanes(fetch);
+}
+
+void fetch_soon(Fetch *fetch, const IndexMessage *message) {
+  Want want = want_of(message);
+  wants_ahead(fetch->wants, &want);
+}
+
+void fetch_leave(Fetch *fetch, gint64 row) {
+  wants_leave(fetch->wants, row);
+}
+
+/* ---- looking ahead -------------------------------------------------------------------------------------- */
+
+void fetch_opened(Fetch *fetch, gint64 mailbox, gint64 row) {
+  Opened opened = {.mailbox = mailbox, .row = row};
+  g_async_queue_push(fetch->opened, g_memdup2(&opened, sizeof opened));
+}
+
+static void look(Fetch *fetch, const Opened *opened) {
+  g_autoptr(GArray) next = g_array_new(FALSE, FALSE, sizeof(IndexNext));
+  ahead_opened(fetch->ahead, opened->mailbox, opened->row, next);
+  BodyStore *bodies = fetch->shared.account->bodies;
+  for (guint i = 0; i < next->len; i++) {
+    const IndexNext *one = &g_array_index(next, IndexNext, i);
+    Want want = {.row = one->row, .mailbox = opened->mailbox, .uid = one->uid, .size = one->size};
+    if (!body_present(bodies, one->row))
+      wants_ahead(fetch->wants, &want);
+  }
+}
+
+static gpointer looker_main(gpointer data) {
+  Fetch *fetch = data;
+  for (;;) {
+    g_autofree Opened *opened = g_async_queue_pop(fetch->opened);
+    if (opened->row == 0)
+      return NULL;
+    look(fetch, opened);
+  }
+}
+
+/* ---- start and end ---------------------------------------------------------------------------------------- */
+
+void fetch_run(Fetch *fetch) {
+  if (fetch->looker)
+    return;
+  fetch->looker = g_thread_new("ahead", looker_main, fetch);
+  for (guint i = 0; i < G_N_ELEMENTS(fetch->lanes); i++)
+    if (fetch->lanes[i])
+      lane_run(fetch->lanes[i]);
+}
+
+static gboolean write_rate(IndexTxn *txn, gpointer data, GError **error) {
+  g_autofree char *value = g_strdup_printf("%" G_GUINT64_FORMAT, *(guint64 *)data);
+  return index_set_meta(txn, META_RATE, value, error);
+}
+
+/* What compress=auto will decide by next time. */
+static void remember_rate(Fetch *fetch) {
+  guint64 rate = pace_rate(&fetch->pace);
+  g_autoptr(GError) error = NULL;
+  if (rate > 0 && !index_write(fetch->shared.account->index, INDEX_SYNC, write_rate, &rate, &error))
+    g_info("cannot remember the line's rate: %s", error->message);
+}
+
+static void fail_rest(Fetch *fetch) {
+  g_autoptr(GError) error = g_error_new_literal(IMAP_ERROR, IMAP_ERROR_CANCELLED, "unmounting");
+  g_autoptr(GArray) rows = wants_give_up(fetch->wants, WANTS_READER, G_MAXUINT64);
+  for (guint i = 0; i < rows->len; i++)
+    account_tell_body(fetch->shared.account, g_array_index(rows, gint64, i), -1, error);
+}
+
+void fetch_stop(Fetch *fetch) {
+  wants_close(fetch->wants);
+  wake_lanes(fetch);
+  for (guint i = 0; i < G_N_ELEMENTS(fetch->lanes); i++)
+    if (fetch->lanes[i])
+      lane_join(fetch->lanes[i]);
+  if (fetch->looker)
+    fetch_opened(fetch, 0, 0);
+  g_clear_pointer(&fetch->looker, g_thread_join);
+  fail_rest(fetch);
+  remember_rate(fetch);
+}
+
+void fetch_free(Fetch *fetch) {
+  if (!fetch)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS(fetch->lanes); i++)
+    lane_free(fetch->lanes[i]);
+  g_async_queue_unref(fetch->opened);
+  ahead_free(fetch->ahead);
+  wants_free(fetch->wants);
+  g_hash_table_unref(fetch->resized);
+  g_mutex_clear(&fetch->mutex);
+  pace_clear(&fetch->pace);
+  g_free(fetch);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/account.h"
+#include "cache/sync.h"
+
+/* Brings bodies: the list of what is wanted, the lanes that fetch it, and the thread that looks ahead of readers. */
+typedef struct _Fetch Fetch;
+
+Fetch *fetch_new(Account *account, Sync *sync);
+void fetch_run(Fetch *fetch);  /* starts the threads, once */
+void fetch_stop(Fetch *fetch); /* joins; fails who still waits; Account.cancellable must be cancelled */
+void fetch_free(Fetch *fetch); /* stopped, or never run */
+
+/* A reader waits: CACHE_EVENT_BODY follows. Never blocks. */
+void fetch_wait(Fetch *fetch, const IndexMessage *message);
+void fetch_leave(Fetch *fetch, gint64 row);
+/* It will be read soon: start, but nobody waits yet. */
+void fetch_soon(Fetch *fetch, const IndexMessage *message);
+/* It was opened: look where its reader is heading. */
+void fetch_opened(Fetch *fetch, gint64 mailbox, gint64 row);
+/* The size that the kernel may hold is wrong, until fetch_shown(): its attributes are about to be sent again. */
+gboolean fetch_is_resized(Fetch *fetch, gint64 row);
+void fetch_shown(Fetch *fetch, gint64 row);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lane leases a connection while there is something to fetch and keeps it full: commands are sets of UIDs cut by
+ * bytes, and the next is sent before the last one's answer is complete, as long as the octets in flight (of all lanes,
+ * the line is one) stay within the pace's window. What arrives goes straight to a file (incoming.c) and is served as
+ * soon as its own FETCH response is closed; the tagged answer only tells what is missing.
+ *
+ * All commands in flight are for the selected mailbox; a want for another mailbox waits until they are done. A UID that
+ * was left out once is a suspect: when nothing is in flight, NOOP (a session may not have heard of new mail yet) and
+ * the UID set decide whether it is gone, or is asked for once more; left out again, it is an error of the server. A
+ * lost connection returns what was in flight for one more try; silence fails the readers, who have waited long enough.
+ */
+#include "cache/lane.h"
+
+#include <unistd.h>
+
+#include "cache/incoming.h"
+
+#define COMMAND_MIN (64u << 10)
+#define COMMAND_MAX (2u << 20)
+#define COMMAND_UIDS 400
+#define TRIES 2
+
+struct _Lane {
+  const LaneShared *shared;
+  ImapRole role;
+  WantsKinds kinds;
+  GThread *thread;
+  GMutex mutex;         /* guards conn against lane_wake() */
+  ImapConn *conn;       /* leased, or NULL */
+  gint64 mailbox;       /* row of what is selected for the wants in flight; 0: none */
+  GHashTable *asked;    /* UID -> Want: in flight */
+  GQueue commands;      /* GArray of guint32, oldest first */
+  GHashTable *suspects; /* UID -> row: left out by the server, to be looked at when nothing is in flight */
+  Incoming *incoming;
+};
+
+Lane *lane_new(const LaneShared *shared, ImapRole role, WantsKinds kinds) {
+  Lane *lane = g_new0(Lane, 1);
+  lane->shared = shared;
+  lane->role = role;
+  lane->kinds = kinds;
+  g_mutex_init(&lane->mutex);
+  lane->asked = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  lane->suspects = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  return lane;
+}
+
+static Account *account_of(Lane *lane) {
+  return lane->shared->account;
+}
+
+static void set_conn(Lane *lane, ImapConn *conn) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&lane->mutex);
+  lane->conn = conn;
+}
+
+void lane_wake(Lane *lane) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&lane->mutex);
+  if (lane->conn)
+    imap_conn_wake(lane->conn);
+}
+
+/* ---- ends of wants ------------------------------------------------------------------------------------ */
+
+static void fail_row(Lane *lane, gint64 row, const GError *error) {
+  if (wants_finish(lane->shared->wants, row) > 0)
+    account_tell_body(account_of(lane), row, -1, error);
+}
+
+static void fail_code(Lane *lane, gint64 row, ImapError code, const char *text) {
+  g_autoptr(GError) error = g_error_new_literal(IMAP_ERROR, code, text);
+  fail_row(lane, row, error);
+}
+
+/* Nobody who waits now shall wait for another attempt at what just failed. */
+static void fail_waiting(Lane *lane, const GError *error) {
+  g_autoptr(GArray) rows = wants_give_up(lane->shared->wants, lane->kinds, pace_large(lane->shared->pace));
+  for (guint i = 0; i < rows->len; i++)
+    account_tell_body(account_of(lane), g_array_index(rows, gint64, i), -1, error);
+  if (lane->kinds & WANTS_AHEAD)
+    wants_drop_ahead(lane->shared->wants, 0);
+}
+
+static gboolean worth_another_try(const Want *want, const GError *error) {
+  return want->tries + 1 < TRIES && !g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT) &&
+         !g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED);
+}
+
+/* The connection is lost, and with it all that was in flight. */
+static void lose(Lane *lane, const GError *error) {
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, lane->asked);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Want *want = value;
+    if (worth_another_try(want, error))
+      wants_return(lane->shared->wants, want->row);
+    else
+      fail_row(lane, want->row, error);
+  }
+  g_hash_table_iter_init(&iter, lane->suspects);
+  while (g_hash_table_iter_next(&iter, NULL, &value))
+    fail_row(lane, *(gint64 *)value, error);
+  g_hash_table_remove_all(lane->asked);
+  g_hash_table_remove_all(lane->suspects);
+  g_queue_clear_full(&lane->commands, (GDestroyNotify)g_array_unref);
+  if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT))
+    fail_waiting(lane, error);
+}
+
+/* ---- asking --------------------------------------------------------------------------------------------- */
+
+static gboolean send_wants(Lane *lane, GArray *wants, GError **error) {
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
+  GArray *command = g_array_sized_new(FALSE, FALSE, sizeof(guint32), wants->len);
+  for (guint i = 0; i < wants->len; i++) {
+    Want *want = &g_array_index(wants, Want, i);
+    imap_seqset_add(uids, want->uid, want->uid);
+    g_array_append_val(command, want->uid);
+    g_hash_table_replace(lane->asked, GUINT_TO_POINTER(want->uid), g_memdup2(want, sizeof *want));
+  }
+  g_queue_push_tail(&lane->commands, command);
+  incoming_sole(lane->incoming, g_hash_table_size(lane->asked) == 1 ? g_array_index(wants, Want, 0).row : 0);
+  pace_start(lane->shared->pace, g_get_monotonic_time());
+  return imap_fetch_send(lane->conn, uids, IMAP_FETCH_BODY, account_of(lane)->cancellable, error);
+}
+
+/* Selects the mailbox of these wants. FALSE: they have been failed, or the connection is lost (then *error is set). */
+static gboolean enter(Lane *lane, GArray *wants, GError **error) {
+  g_auto(IndexMailbox) mailbox = {0};
+  g_autoptr(GError) local = NULL;
+  gint64 row = g_array_index(wants, Want, 0).mailbox;
+  if (index_get_mailbox(account_of(lane)->index, row, &mailbox, &local) &&
+      account_open_mailbox(account_of(lane), lane->conn, &mailbox, NULL, &local)) {
+    lane->mailbox = row;
+    return TRUE;
+  }
+  if (!local)
+    g_set_error(&local, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
+  if (g_error_matches(local, IMAP_ERROR, IMAP_ERROR_GONE)) {
+    /* Renumbered or gone: the folder is looked at; a message that is still there has another UID by then. */
+    sync_doubt(lane->shared->sync, row);
+    local->code = IMAP_ERROR_UNAVAILABLE;
+  }
+  for (guint i = 0; i < wants->len; i++)
+    fail_row(lane, g_array_index(wants, Want, i).row, local);
+  if (imap_conn_failed(lane->conn))
+    g_propagate_error(error, g_steal_pointer(&local));
+  return FALSE;
+}
+
+static guint64 room(Lane *lane) {
+  guint64 window = pace_window(lane->shared->pace);
+  guint64 flying = wants_outstanding(lane->shared->wants);
+  if (flying >= window)
+    /* A waiting reader's lane is never kept dry by what the other reads ahead. */
+    return lane->commands.length == 0 ? COMMAND_MIN : 0;
+  return MIN(MAX(window / 4, COMMAND_MIN), COMMAND_MAX);
+}
+
+/* Somebody else waits for this very connection: what is only read ahead can wait. */
+static WantsKinds kinds_now(Lane *lane) {
+  gboolean contended = imap_pool_contended(account_of(lane)->pool, lane->conn);
+  return contended ? lane->kinds & ~(guint)WANTS_AHEAD : lane->kinds;
+}
+
+static gboolean ask(Lane *lane, GError **error) {
+  for (guint64 bytes; g_hash_table_size(lane->suspects) == 0 && (bytes = room(lane)) > 0;) {
+    g_autoptr(GArray) wants = g_array_new(FALSE, FALSE, sizeof(Want));
+    gint64 mailbox = lane->commands.length > 0 ? lane->mailbox : 0;
+    if (!wants_take(lane->shared->wants, kinds_now(lane), pace_large(lane->shared->pace), mailbox, bytes, COMMAND_UIDS,
+                    wants))
+      return TRUE;
+    if (lane->commands.length == 0 && !enter(lane, wants, error)) {
+      if (*error)
+        return FALSE;
+      continue;
+    }
+    if (!send_wants(lane, wants, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------- */
+
+static void arrived(Lane *lane, const ImapMessage *message) {
+  Want *want = g_hash_table_lookup(lane->asked, GUINT_TO_POINTER(message->uid));
+  if (!(message->has & IMAP_HAS_UID) || !(message->has & IMAP_HAS_BODY) || !want)
+    return; /* a flag update, or NIL: the tagged answer will find it missing */
+  if (!incoming_filled(lane->incoming))
+    return;
+  gint64 row = want->row;
+  g_autoptr(GError) error = NULL;
+  gboolean misplaced = FALSE;
+  int fd = incoming_accept(lane->incoming, row, message->uid, &misplaced, &error);
+  if (fd < 0 && misplaced && want->tries + 1 < TRIES) {
+    /* Another message under this UID (Yahoo, Exchange): nothing this session says can be trusted. */
+    imap_conn_fail(lane->conn);
+    return;
+  }
+  g_hash_table_remove(lane->asked, GUINT_TO_POINTER(message->uid));
+  if (wants_finish(lane->shared->wants, row) > 0)
+    account_tell_body(account_of(lane), row, fd, error);
+  else if (fd >= 0)
+    close(fd);
+}
+
+static void left_out(Lane *lane, guint32 uid, const GError *refused) {
+  Want *want = g_hash_table_lookup(lane->asked, GUINT_TO_POINTER(uid));
+  if (!want)
+    return;
+  if (want->tries + 1 < TRIES)
+    g_hash_table_insert(lane->suspects, GUINT_TO_POINTER(uid), g_memdup2(&want->row, sizeof want->row));
+  else if (refused)
+    fail_row(lane, want->row, refused);
+  else
+    fail_code(lane, want->row, IMAP_ERROR_PROTOCOL, "the server has the message but does not send it");
+  g_hash_table_remove(lane->asked, GUINT_TO_POINTER(uid));
+}
+
+static void command_done(Lane *lane, const GError *refused) {
+  g_autoptr(GArray) command = g_queue_pop_head(&lane->commands);
+  for (guint i = 0; command && i < command->len; i++)
+    left_out(lane, g_array_index(command, guint32, i), refused);
+  if (lane->commands.length == 0)
+    pace_idle(lane->shared->pace);
+}
+
+static gboolean look_at_suspects(Lane *lane, GError **error) {
+  g_autoptr(ImapSeqset) there = NULL;
+  GCancellable *cancellable = account_of(lane)->cancellable;
+  if (!imap_noop(lane->conn, cancellable, error) || !imap_uids(lane->conn, &there, cancellable, error))
+    return FALSE;
+  GHashTableIter iter;
+  gpointer uid, row;
+  g_hash_table_iter_init(&iter, lane->suspects);
+  while (g_hash_table_iter_next(&iter, &uid, &row)) {
+    if (imap_seqset_contains(there, GPOINTER_TO_UINT(uid))) {
+      wants_return(lane->shared->wants, *(gint64 *)row);
+      continue;
+    }
+    sync_doubt(lane->shared->sync, lane->mailbox);
+    fail_code(lane, *(gint64 *)row, IMAP_ERROR_GONE, "the message was deleted on the server");
+  }
+  g_hash_table_remove_all(lane->suspects);
+  return TRUE;
+}
+
+/* One answer. FALSE: the connection is lost. */
+static gboolean receive(Lane *lane, GError **error) {
+  g_auto(ImapMessage) message = {0};
+  g_autoptr(GError) local = NULL;
+  switch (
+      imap_fetch_next(lane->conn, &incoming_sink, lane->incoming, &message, account_of(lane)->cancellable, &local)) {
+  case IMAP_FETCH_MESSAGE:
+    arrived(lane, &message);
+    return TRUE;
+  case IMAP_FETCH_DONE:
+    command_done(lane, local);
+    return TRUE;
+  case IMAP_FETCH_WOKEN:
+    return TRUE;
+  case IMAP_FETCH_FAILED:
+    break;
+  }
+  g_propagate_error(error, g_steal_pointer(&local));
+  return FALSE;
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------------- */
+
+static gboolean serve(Lane *lane, GError **error) {
+  pace_rtt(lane->shared->pace, imap_conn_rtt(lane->conn));
+  for (;;) {
+    if (!ask(lane, error))
+      return FALSE;
+    if (lane->commands.length > 0) {
+      if (!receive(lane, error))
+        return FALSE;
+    } else if (g_hash_table_size(lane->suspects) > 0) {
+      if (!look_at_suspects(lane, error))
+        return FALSE;
+    } else {
+      return TRUE;
+    }
+  }
+}
+
+static void work(Lane *lane) {
+  g_autoptr(GError) error = NULL;
+  Account *account = account_of(lane);
+  ImapConn *conn = imap_pool_lease(account->pool, lane->role, account->cancellable, &error);
+  if (!conn) {
+    fail_waiting(lane, error);
+    return;
+  }
+  set_conn(lane, conn);
+  lane->incoming = incoming_new(lane->shared, conn);
+  if (!serve(lane, &error)) {
+    g_info("fetch: %s", error->message);
+    imap_conn_fail(conn);
+    lose(lane, error);
+    pace_idle(lane->shared->pace);
+  }
+  g_clear_pointer(&lane->incoming, incoming_free);
+  set_conn(lane, NULL);
+  lane->mailbox = 0;
+  imap_pool_release(account->pool, conn);
+}
+
+/* The first reader should not pay for the handshake. */
+static void warm_up(Lane *lane) {
+  Account *account = account_of(lane);
+  ImapConn *conn = imap_pool_lease(account->pool, lane->role, account->cancellable, NULL);
+  if (conn)
+    imap_pool_release(account->pool, conn);
+}
+
+static gpointer lane_main(gpointer data) {
+  Lane *lane = data;
+  warm_up(lane);
+  while (wants_await(lane->shared->wants, lane->kinds, pace_large(lane->shared->pace)))
+    work(lane);
+  return NULL;
+}
+
+void lane_run(Lane *lane) {
+  lane->thread = g_thread_new(lane->role == IMAP_ROLE_BULK ? "bulk" : "prompt", lane_main, lane);
+}
+
+void lane_join(Lane *lane) {
+  g_clear_pointer(&lane->thread, g_thread_join);
+}
+
+void lane_free(Lane *lane) {
+  if (!lane)
+    return;
+  g_hash_table_unref(lane->asked);
+  g_hash_table_unref(lane->suspects);
+  g_mutex_clear(&lane->mutex);
+  g_free(lane);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/lane.h"
+
+#include <check.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/names.h"
+#include "tests/account.h"
+
+#define OPEN "C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n"
+#define ASK(set) "C: @ UID FETCH " set " (UID BODY.PEEK[])\n"
+#define BODY(uid, subject) "S: * 1 FETCH (UID " uid " BODY[] {19}\nR: Subject: " subject "\\r\\n\\r\\nhello\nS: )\n"
+#define OK "S: @ OK\n"
+#define LOOK(uids) "C: @ NOOP\nS: @ OK\nC: @ UID SEARCH ALL\nS: * SEARCH " uids "\nS: @ OK\n"
+
+typedef struct {
+  TestAccount *test;
+  LaneShared shared;
+  Pace pace;
+  Lane *lane;
+  gint64 box, rows[4]; /* rows[uid] */
+  gint64 resized;
+} Bench;
+
+/* Messages 1 to 3, subjects 1 to 3, and a claim of 19 octets each. */
+static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
+  Bench *bench = data;
+  IndexMailbox mailbox = {.raw = (char *)"box", .name = (char *)"box", .uidvalidity = 7, .listed = INDEX_LISTED};
+  if (!index_put_mailbox(txn, &mailbox, error))
+    return FALSE;
+  bench->box = mailbox.row;
+  for (guint32 uid = 1; uid <= 3; uid++) {
+    IndexMessage message = {.mailbox = mailbox.row, .uid = uid, .claim = 19, .size = IMAP_UNKNOWN_SIZE};
+    g_autofree char *header = g_strdup_printf("Subject: %u\r\n\r\n", uid);
+    names_fingerprint(header, strlen(header), message.fingerprint);
+    g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
+    if (!index_add_message(txn, &message, NULL, error))
+      return FALSE;
+    bench->rows[uid] = message.row;
+  }
+  return TRUE;
+}
+
+static void resized(gint64 row, gpointer data) {
+  ((Bench *)data)->resized = row;
+}
+
+static void bench_start(Bench *bench, const char *script) {
+  bench->test = test_account_new("UNSELECT", script);
+  Account *account = &bench->test->account;
+  ck_assert(index_write(account->index, INDEX_SYNC, fill, bench, NULL));
+  imap_pool_release(account->pool, g_steal_pointer(&bench->test->conn));
+  pace_init(&bench->pace);
+  bench->shared = (LaneShared){.account = account,
+                               .sync = sync_new(account),
+                               .wants = wants_new(),
+                               .pace = &bench->pace,
+                               .resized = resized,
+                               .resized_data = bench};
+  bench->lane = lane_new(&bench->shared, IMAP_ROLE_PROMPT, WANTS_READER | WANTS_AHEAD);
+}
+
+static void bench_clear(Bench *bench) {
+  wants_close(bench->shared.wants);
+  g_cancellable_cancel(bench->test->account.cancellable);
+  lane_join(bench->lane);
+  lane_free(bench->lane);
+  sync_free(bench->shared.sync);
+  wants_free(bench->shared.wants);
+  pace_clear(&bench->pace);
+  g_cancellable_reset(bench->test->account.cancellable);
+  bench->test->conn = NULL;
+  test_account_free(bench->test);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bench, bench_clear)
+
+static void wait_for(Bench *bench, guint32 uid) {
+  Want want = {.row = bench->rows[uid], .mailbox = bench->box, .uid = uid, .size = 19};
+  wants_wait(bench->shared.wants, &want);
+}
+
+/* The next end of a wanted body. */
+static CacheEvent next_body(Bench *bench) {
+  for (;;) {
+    CacheEvent event;
+    ck_assert(cache_events_pop(bench->test->account.events, &event));
+    if (event.type == CACHE_EVENT_BODY)
+      return event;
+    cache_event_clear(&event);
+  }
+}
+
+static void ck_body(Bench *bench, guint32 uid, const char *text) {
+  g_auto(CacheEvent) event = next_body(bench);
+  char octets[100] = "";
+  ck_assert_msg(!event.error, "%s", event.error ? event.error->message : "");
+  ck_assert_int_eq(event.row, bench->rows[uid]);
+  ck_assert_int_ge(event.fd, 0);
+  ck_assert(pread(event.fd, octets, sizeof octets - 1, 0) >= 0);
+  ck_assert_str_eq(octets, text);
+}
+
+static void ck_failure(Bench *bench, guint32 uid, CacheError code) {
+  g_auto(CacheEvent) event = next_body(bench);
+  ck_assert_int_eq(event.row, bench->rows[uid]);
+  ck_assert_int_eq(event.fd, -1);
+  ck_assert_ptr_nonnull(event.error);
+  ck_assert_msg(g_error_matches(event.error, CACHE_ERROR, (int)code), "%d: %s", event.error->code,
+                event.error->message);
+}
+
+START_TEST(serves_each_as_it_comes) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:3") BODY("3", "3") BODY("1", "1") "wait\n" BODY("2", "2") OK);
+  for (guint32 uid = 1; uid <= 3; uid++)
+    wait_for(&bench, uid);
+  lane_run(bench.lane);
+  ck_body(&bench, 3, "Subject: 3\r\n\r\nhello");
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_assert(body_present(bench.test->account.bodies, bench.rows[1]));
+  fake_go(bench.test->fake);
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+}
+END_TEST
+
+START_TEST(an_expunged_message_is_gone) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") BODY("1", "1") OK LOOK("1 3"));
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_failure(&bench, 2, CACHE_ERROR_GONE);
+}
+END_TEST
+
+START_TEST(nil_and_nothing_are_asked_for_again_and_never_kept) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") "S: * 1 FETCH (UID 1 BODY[] NIL)\nS: * 2 FETCH (UID 2 BODY[] {0}\nS: )\n" OK LOOK(
+                          "1 2 3") ASK("1:2") BODY("1", "1") "S: * 2 FETCH (UID 2 BODY[] \"\")\n" OK);
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_failure(&bench, 2, CACHE_ERROR_GARBAGE);
+  ck_assert(!body_present(bench.test->account.bodies, bench.rows[2]));
+}
+END_TEST
+
+START_TEST(another_message_under_the_uid_is_not_accepted) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") BODY("1", "2") "next\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "2") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_GARBAGE);
+  ck_assert(!body_present(bench.test->account.bodies, bench.rows[1]));
+}
+END_TEST
+
+START_TEST(a_lost_connection_is_tried_once_more) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {19}\nR: Subje\nnext\n" FAKE_LOGIN("UNSELECT")
+                          OPEN ASK("1") BODY("1", "1") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+}
+END_TEST
+
+START_TEST(a_refusal_is_tried_once_more_and_told) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") "S: @ NO [SERVERBUG] sorry\n" LOOK("1 2 3") ASK("1") "S: @ NO [SERVERBUG] sorry\n");
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
+}
+END_TEST
+
+START_TEST(a_wrong_size_is_exact_in_the_index_before_it_is_told) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {20}\nR: Subject: 1\\r\\n\\r\\nhello!\nS: )\n" OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello!");
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(bench.test->account.index, bench.rows[1], &message, NULL));
+  ck_assert_uint_eq(message.size, 20);
+  ck_assert_int_eq(bench.resized, bench.rows[1]);
+}
+END_TEST
+
+START_TEST(silence_fails_the_readers) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") "stall\n");
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  g_auto(CacheEvent) event = next_body(&bench);
+  ck_assert(g_error_matches(event.error, CACHE_ERROR, CACHE_ERROR_TIMEOUT));
+}
+END_TEST
+
+START_TEST(a_renumbered_folder_serves_nothing) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench,
+              "C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n");
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/lane");
+  TCase *tests = tcase_create("lane");
+  tcase_set_timeout(tests, 20);
+  tcase_add_test(tests, serves_each_as_it_comes);
+  tcase_add_test(tests, an_expunged_message_is_gone);
+  tcase_add_test(tests, nil_and_nothing_are_asked_for_again_and_never_kept);
+  tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
+  tcase_add_test(tests, a_lost_connection_is_tried_once_more);
+  tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
+  tcase_add_test(tests, a_wrong_size_is_exact_in_the_index_before_it_is_told);
+  tcase_add_test(tests, silence_fails_the_readers);
+  tcase_add_test(tests, a_renumbered_folder_serves_nothing);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
