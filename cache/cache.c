@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The façade: opens the places, owns the parts, and answers the questions of fs/ from the index. An answer is one of
+ *
+ *   it is here            READY, from the index and the body store
+ *   it will be here       WAIT (or STALE), after the part that brings it has been told; its event follows
+ *   it is not             ABSENT, only where the index is known to be whole
+ *
+ * Between a question and its event nothing is remembered here: fs/ parks the request and asks again.
+ */
+#include "cache/cache.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/account.h"
+#include "cache/error.h"
+#include "cache/fetch.h"
+#include "cache/place.h"
+#include "cache/sync.h"
+#include "cache/tree.h"
+
+struct _Cache {
+  Account account;
+  Place place;
+  gboolean placed;
+  Sync *sync;
+  Fetch *fetch;
+  gint64 root;
+  gboolean stopped;
+};
+
+/* ---- opening ---------------------------------------------------------------------------------------------- */
+
+static char *secret(gpointer data, GCancellable *cancellable, GError **error) {
+  const CacheConfig *config = data;
+  (void)cancellable;
+  return config->secret(config->secret_data, error);
+}
+
+static ImapPool *make_pool(const CacheConfig *config) {
+  ImapConfig imap = {
+      .host = config->host,
+      .port = config->port,
+      .user = config->user,
+      .tls = (ImapTls)config->tls,
+      .tls_ca = config->tls_ca,
+      .tls_pin = config->tls_pin,
+      .tunnel = config->tunnel,
+      .auth = config->auth,
+      .disable = config->disable,
+      .compress = (ImapCompress)config->compress,
+      .timeout = config->timeout,
+      .connections = config->connections,
+      .secret = secret,
+      .secret_data = (gpointer)config,
+      .trace = config->trace,
+      .trace_data = config->trace_data,
+  };
+  return imap_pool_new(&imap);
+}
+
+G_STATIC_ASSERT((int)CACHE_TLS_OFF == (int)IMAP_TLS_OFF && (int)CACHE_COMPRESS_OFF == (int)IMAP_COMPRESS_OFF);
+
+static gboolean open_stores(Cache *cache, GError **error) {
+  Account *account = &cache->account;
+  const CacheConfig *config = account->config;
+  g_autofree char *name = place_account(config->user, config->host, config->port);
+  gboolean unclean = FALSE;
+  cache->placed = place_open(&cache->place, config->state_dir, config->cache_dir, name, config->mountpoint, error);
+  if (!cache->placed)
+    return FALSE;
+  account->index = index_open(cache->place.state_fd, &unclean, error);
+  if (!account->index || !place_match(&cache->place, account->index, error))
+    return FALSE;
+  account->bodies = body_store_open(cache->place.cache_path, account->index, config->cache_size, config->min_free,
+                                    cache->place.distrust, error);
+  return account->bodies != NULL;
+}
+
+Cache *cache_open(const CacheConfig *config, GError **error) {
+  Cache *cache = g_new0(Cache, 1);
+  cache->account.config = config;
+  cache->account.cancellable = g_cancellable_new();
+  cache->account.events = cache_events_new();
+  if (!open_stores(cache, error)) {
+    cache_free(cache);
+    return NULL;
+  }
+  account_load_facts(&cache->account);
+  cache->account.pool = make_pool(config);
+  cache->sync = sync_new(&cache->account);
+  cache->fetch = fetch_new(&cache->account, cache->sync);
+  return cache;
+}
+
+/* A network that is down is no reason not to mount what we have; a refused password or certificate is. */
+static gboolean can_go_on_offline(const GError *error) {
+  return error->domain == IMAP_ERROR && (error->code == IMAP_ERROR_NETWORK || error->code == IMAP_ERROR_HOST ||
+                                         error->code == IMAP_ERROR_TIMEOUT || error->code == IMAP_ERROR_UNAVAILABLE);
+}
+
+static gboolean first_contact(Cache *cache, GError **error) {
+  g_autoptr(GError) local = NULL;
+  gboolean in = sync_login(cache->sync, &local);
+  /* One login has been accepted, so the others may be tried, while this one asks for the folders. */
+  if (in)
+    fetch_run(cache->fetch);
+  if (in && sync_first(cache->sync, &local))
+    return TRUE;
+  if (tree_known(&cache->account) && can_go_on_offline(local)) {
+    g_warning("mounting without a connection: %s", local->message);
+    return tree_apply_hide(&cache->account, error);
+  }
+  g_propagate_error(error, cache_error_from_imap(g_steal_pointer(&local)));
+  return FALSE;
+}
+
+gboolean cache_start(Cache *cache, GError **error) {
+  if (!first_contact(cache, error))
+    return FALSE;
+  cache->root = tree_resolve(&cache->account, cache->account.config->root, error);
+  if (cache->root == 0)
+    return FALSE;
+  sync_run(cache->sync);
+  fetch_run(cache->fetch);
+  return TRUE;
+}
+
+void cache_stop(Cache *cache) {
+  if (cache->stopped)
+    return;
+  cache->stopped = TRUE;
+  g_cancellable_cancel(cache->account.cancellable);
+  if (cache->fetch)
+    fetch_stop(cache->fetch);
+  if (cache->sync)
+    sync_stop(cache->sync);
+  cache_events_close(cache->account.events);
+}
+
+void cache_free(Cache *cache) {
+  if (!cache)
+    return;
+  cache_stop(cache);
+  g_clear_pointer(&cache->fetch, fetch_free);
+  g_clear_pointer(&cache->sync, sync_free);
+  g_clear_pointer(&cache->account.pool, imap_pool_free);
+  g_clear_pointer(&cache->account.bodies, body_store_close);
+  g_clear_pointer(&cache->account.index, index_close);
+  if (cache->placed)
+    place_close(&cache->place);
+  cache_events_free(cache->account.events);
+  g_object_unref(cache->account.cancellable);
+  g_free(cache);
+}
+
+/* ---- entries ------------------------------------------------------------------------------------------------ */
+
+static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
+  gboolean exact = message->size != IMAP_UNKNOWN_SIZE;
+  *ret = (CacheEntry){
+      .kind = CACHE_MESSAGE,
+      .row = message->row,
+      .parent = message->mailbox,
+      .size = exact                                 ? message->size
+              : message->claim != IMAP_UNKNOWN_SIZE ? message->claim
+                                                    : 0,
+      /* A body that is here while its size is still on the way to the index has the size that was claimed. */
+      .shown = exact || account_shows_claim(&cache->account, message->claim) ||
+               body_present(cache->account.bodies, message->row),
+      .mtime = message->mtime,
+      .ctime = message->ctime,
+      .nlink = message->gone ? 0 : 1,
+  };
+  g_strlcpy(ret->name, message->name, sizeof ret->name);
+}
+
+static gboolean entry_of_mailbox(Cache *cache, const IndexMailbox *mailbox, CacheEntry *ret, GError **error) {
+  guint children = 0;
+  if (!index_count_children(cache->account.index, mailbox->row, &children, error))
+    return FALSE;
+  *ret = (CacheEntry){
+      .kind = CACHE_FOLDER,
+      .row = mailbox->row,
+      .parent = mailbox->parent,
+      .shown = TRUE,
+      .mtime = mailbox->mtime,
+      .ctime = mailbox->mtime,
+      .nlink = 2 + children,
+  };
+  g_strlcpy(ret->name, mailbox->name, sizeof ret->name);
+  return TRUE;
+}
+
+/* All its messages are in the index. One that is being matched again was known before, and stays visible. */
+static gboolean is_known(const IndexMailbox *mailbox) {
+  return (mailbox->attrs & IMAP_ATTR_NOSELECT) || mailbox->listed == INDEX_LISTED || mailbox->listed_at != 0;
+}
+
+static CacheAnswer none_or_failed(GError **error) {
+  return error && *error ? CACHE_FAILED : CACHE_ABSENT;
+}
+
+/* ---- questions ------------------------------------------------------------------------------------------------ */
+
+gint64 cache_root(Cache *cache) {
+  return cache->root;
+}
+
+CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret, GError **error) {
+  if (kind == CACHE_FOLDER) {
+    g_auto(IndexMailbox) mailbox = {0};
+    if (!index_get_mailbox(cache->account.index, row, &mailbox, error))
+      return none_or_failed(error);
+    return entry_of_mailbox(cache, &mailbox, ret, error) ? CACHE_READY : CACHE_FAILED;
+  }
+  g_auto(IndexMessage) message = {0};
+  if (!index_get_message(cache->account.index, row, &message, error))
+    return none_or_failed(error);
+  entry_of_message(cache, &message, ret);
+  fetch_shown(cache->fetch, row);
+  return CACHE_READY;
+}
+
+static CacheAnswer await_listing(Cache *cache, const IndexMailbox *folder, CacheEntry *ret) {
+  if (ret)
+    *ret = (CacheEntry){.kind = CACHE_FOLDER, .row = folder->row};
+  sync_kick(cache->sync);
+  sync_want(cache->sync, folder);
+  return CACHE_WAIT;
+}
+
+/* A size that may not be shown is learnt from the body. */
+static CacheAnswer show(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
+  entry_of_message(cache, message, ret);
+  if (ret->shown) {
+    fetch_shown(cache->fetch, message->row);
+    return CACHE_READY;
+  }
+  sync_kick(cache->sync);
+  fetch_wait(cache->fetch, message);
+  return CACHE_WAIT;
+}
+
+CacheAnswer cache_lookup(Cache *cache, gint64 folder, const char *name, CacheEntry *ret, GError **error) {
+  Index *index = cache->account.index;
+  g_auto(IndexMailbox) parent = {0}, child = {0};
+  g_auto(IndexMessage) message = {0};
+  if (!index_get_mailbox(index, folder, &parent, error))
+    return none_or_failed(error);
+  if (index_find_mailbox(index, folder, name, &child, error))
+    return entry_of_mailbox(cache, &child, ret, error) ? CACHE_READY : CACHE_FAILED;
+  if (error && *error)
+    return CACHE_FAILED;
+  if (!is_known(&parent))
+    return await_listing(cache, &parent, ret);
+  if (!index_find_message(index, folder, name, &message, error))
+    return none_or_failed(error);
+  return show(cache, &message, ret);
+}
+
+static gboolean list_folders(Cache *cache, gint64 folder, gint64 after, CacheEntry *ret, gsize n, gsize *ret_n,
+                             GError **error) {
+  g_autofree IndexMailbox *children = g_new0(IndexMailbox, n);
+  gssize found = index_children(cache->account.index, folder, after, children, n, error);
+  gboolean ok = found >= 0;
+  for (gssize i = 0; i < found; i++) {
+    ok = ok && entry_of_mailbox(cache, &children[i], &ret[i], error);
+    index_mailbox_clear(&children[i]);
+  }
+  *ret_n = ok ? (gsize)found : 0;
+  return ok;
+}
+
+static gboolean list_messages(Cache *cache, gint64 folder, gint64 after, CacheEntry *ret, gsize n, gsize *ret_n,
+                              GError **error) {
+  g_autofree IndexMessage *messages = g_new0(IndexMessage, n);
+  gssize found = index_messages(cache->account.index, folder, after, messages, n, error);
+  for (gssize i = 0; i < found; i++) {
+    entry_of_message(cache, &messages[i], &ret[i]);
+    index_message_clear(&messages[i]);
+  }
+  *ret_n = found < 0 ? 0 : (gsize)found;
+  return found >= 0;
+}
+
+CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, CacheEntry *ret, gsize n, gsize *ret_n,
+                       GError **error) {
+  g_auto(IndexMailbox) mailbox = {0};
+  gsize folders = 0, messages = 0;
+  if (!index_get_mailbox(cache->account.index, folder, &mailbox, error))
+    return none_or_failed(error);
+  if (!is_known(&mailbox))
+    return await_listing(cache, &mailbox, NULL);
+  if (kind != CACHE_MESSAGE && !list_folders(cache, folder, row, ret, n, &folders, error))
+    return CACHE_FAILED;
+  gint64 after = kind == CACHE_MESSAGE ? row : 0;
+  if (folders < n && !list_messages(cache, folder, after, ret + folders, n - folders, &messages, error))
+    return CACHE_FAILED;
+  *ret_n = folders + messages;
+  return CACHE_READY;
+}
+
+CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error) {
+  g_auto(IndexMailbox) mailbox = {0};
+  if (!index_get_mailbox(cache->account.index, folder, &mailbox, error))
+    return none_or_failed(error);
+  if (!is_known(&mailbox))
+    return await_listing(cache, &mailbox, NULL);
+  if (sync_want(cache->sync, &mailbox) == SYNC_FRESH)
+    return CACHE_READY;
+  sync_kick(cache->sync);
+  return CACHE_STALE;
+}
+
+/* ---- bodies ------------------------------------------------------------------------------------------------ */
+
+static CacheAnswer await_body(Cache *cache, const IndexMessage *message, int *ret_fd) {
+  sync_kick(cache->sync);
+  fetch_wait(cache->fetch, message);
+  /* It may have come between the look and the wait; then no event will follow. */
+  *ret_fd = body_open(cache->account.bodies, message->row);
+  if (*ret_fd < 0)
+    return CACHE_WAIT;
+  fetch_leave(cache->fetch, message->row);
+  return CACHE_READY;
+}
+
+CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
+  g_auto(IndexMessage) message = {0};
+  *ret_fd = -1;
+  if (!index_get_message(cache->account.index, row, &message, error))
+    return none_or_failed(error);
+  if (use == CACHE_BODY_OPEN && !message.gone) {
+    if (fetch_is_resized(cache->fetch, row))
+      return CACHE_STALE;
+    fetch_opened(cache->fetch, message.mailbox, row);
+  }
+  *ret_fd = body_open(cache->account.bodies, row);
+  if (*ret_fd >= 0)
+    return CACHE_READY;
+  if (message.gone)
+    return CACHE_ABSENT;
+  if (use == CACHE_BODY_OPEN && message.size != IMAP_UNKNOWN_SIZE) {
+    fetch_soon(cache->fetch, &message);
+    return CACHE_READY;
+  }
+  return await_body(cache, &message, ret_fd);
+}
+
+void cache_unwant(Cache *cache, gint64 row) {
+  fetch_leave(cache->fetch, row);
+}
+
+/* ---- news and numbers ------------------------------------------------------------------------------------------ */
+
+gboolean cache_next_event(Cache *cache, CacheEvent *ret) {
+  return cache_events_pop(cache->account.events, ret);
+}
+
+gint64 cache_heard(Cache *cache) {
+  return imap_pool_heard(cache->account.pool);
+}
+
+gboolean cache_totals(Cache *cache, CacheTotals *ret, GError **error) {
+  return index_totals(cache->account.index, &ret->messages, &ret->folders, &ret->bytes, error);
+}
