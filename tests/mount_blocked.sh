@@ -7,7 +7,8 @@
 start_mock --messages 300
 mount_it timeout=8
 mapfile -t files < <(find "$M/INBOX" -name '*.eml' | sort)
-cat "${files[@]:280:20}" >/dev/null
+# One file alone is no pattern that would make the others be read ahead.
+cat "${files[290]}" >/dev/null
 drop_caches
 kill -USR1 "$MOCK_PID"
 pid=$(daemon)

@@ -17,7 +17,7 @@ eq "messages" 48 "$(wc -l <"$T/names")"
 [ "$(awk '{ print length }' "$T/names" | sort -n | tail -n 1)" -le 255 ] || fail "too long"
 file_sums "$M/INBOX" >"$T/got"
 same "bytes" "$T/expected" "$T/got"
-eq "folders" 13 "$(find "$M" -mindepth 1 -type d | wc -l)"
+eq "folders" 15 "$(find "$M" -mindepth 1 -type d | wc -l)"
 eq "folders by name" "$(find "$M" -mindepth 1 -type d -printf '%i\n' | sort -u | wc -l)" \
   "$(find "$M" -mindepth 1 -type d -print0 | xargs -0 stat -c %i | sort -u | wc -l)"
 [ "$(realpath "$M/..")" = "$T" ] || fail "a folder named .. took over"

@@ -16,9 +16,11 @@ User alice
 Pass secret
 SSLType None
 AuthMechs LOGIN
+
 MaildirStore near
 Path $T/theirs/
 Inbox $T/theirs/INBOX
+
 Channel all
 Far :far:
 Near :near:

@@ -1,15 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# mount(8), fstab and the mount table; make install. Needs root, as mount does.
-. "$(dirname "$0")/lib/mount.sh"
-
+# mount(8), fstab and the mount table after make install. Needs root, as mount does. mount(8) looks for helpers in /sbin
+# and for programs in the system's PATH only, so the installation is laid over these, in a mount namespace of our own.
 if [ "$(id -u)" != 0 ]; then
   echo "only root can mount from a table"
   exit 77
 fi
+if [ -z "${OWN_NAMESPACE:-}" ]; then
+  OWN_NAMESPACE=1 exec unshare --mount --propagation private "$0"
+fi
+. "$(dirname "$0")/lib/mount.sh"
+
 mailbox 5 --small
 start_dovecot
-PATH=$BUILD:$PATH
+say "make install"
+make -s -C "$TOP" install DESTDIR="$T/dest" PREFIX=/usr/local SAN="${SAN:-}"
+[ -e "$T/dest/usr/local/share/man/man1/imapfs.1" ] || fail "no man page"
+mount --bind "$T/dest/usr/local/bin" /usr/local/bin
+mount -t overlay overlay -o "lowerdir=$T/dest/sbin:$(realpath /sbin)" "$(realpath /sbin)"
+[ "$(realpath /sbin/mount.imapfs)" = /usr/local/bin/imapfs ] || fail "mount.imapfs is not imapfs"
 source_=imap://alice@127.0.0.1:$PORT
 options=tls=off,passfile=$T/pass
 table() {
@@ -27,14 +36,11 @@ say "mount -t fuse.imapfs"
 mount -t fuse.imapfs "$source_" "$M" -o "$options,rw,noexec,nodev,nosuid,nofail,_netdev"
 check
 
-say "make install, mount.imapfs"
-make -s -C "$TOP" install DESTDIR="$T/dest" PREFIX=/usr SAN="${SAN:-}" >/dev/null
-[ -x "$T/dest/usr/bin/imapfs" ] && [ -e "$T/dest/usr/share/man/man1/imapfs.1" ] || fail "not installed"
-[ -L "$T/dest/sbin/mount.imapfs" ] || fail "no mount.imapfs"
-ln -s "$T/dest/usr/bin/imapfs" "$T/mount.imapfs"
-"$T/mount.imapfs" "$source_" "$M" -n -s -o "rw,noauto,user,x-systemd.automount,$options"
+say "mount -t imapfs"
+mount -t imapfs "$source_" "$M" -o "$options,rw,noauto,user,x-systemd.automount"
 check
-"$T/mount.imapfs" "$source_" "$M" -f -o "rw,$options"
+mount -f -t imapfs "$source_" "$M" -o "$options"
+/sbin/mount.imapfs "$source_" "$M" -f -n -s -v -o "rw,$options"
 unmounted || fail "-f is to fake only"
 
 say "fstab"

@@ -13,7 +13,7 @@ uid=$(awk -F: '{ u[$3] = 1 } END { for (i = 54321; i in u; i++); print i }' /etc
 useradd --no-create-home --uid "$uid" "imapfs$uid"
 mkdir "$T/user"
 chown "$uid" "$T/user"
-trap 'userdel "imapfs$uid" 2>/dev/null; finish' EXIT
+AT_END="userdel imapfs$uid"
 # The tree may stand where others have no access: they get a copy of what the tests need.
 mkdir -p "$T/tree/tests" "$T/tree/build/tests"
 cp -r "$TOP"/tests/lib "$TOP"/tests/mount_*.sh "$T/tree/tests"

@@ -210,7 +210,7 @@ static void fetch(Client *client, const char *args) {
 static void do_list(Client *client, const char *tag, const char *args) {
   static const char *const evil[] = {
       "\"..\"",       "\"a/../../b\"", "\"quo\\\"te\"",          "\"&bad\"",       "\"&AC8-slash\"",    "\"%s%n\"",
-      "\"\xff\xfe\"", "\"-rf\"",       "\"gr\xc3\xbc\xc3\x9f\"", "{5}\r\na\nb\rc", "{9}\r\nesc\033[31m"};
+      "\"\xff\xfe\"", "\"-rf\"",       "\"gr\xc3\xbc\xc3\x9f\"", "{5}\r\na\nb\rc", "{8}\r\nesc\033[31m"};
   if (strstr(args, "\"\" \"\"")) {
     fputs("* LIST (\\Noselect) \"/\" \"\"\r\n", client->out);
   } else {

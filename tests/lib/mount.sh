@@ -17,6 +17,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-log_path=$T/asan} UBSAN_OPTIONS=${UBSAN_OPTI
 echo secret >"$T/pass"
 chmod 600 "$T/pass"
 PIDS=()
+AT_END= # a command
 
 fail() {
   echo "FAILED: $*" >&2
@@ -115,7 +116,7 @@ mount_it() { # mount_it [OPTIONS]: alice at PORT on $M
 }
 daemon() { # pid of what serves $M
   local pid
-  for pid in $(pgrep -x imapfs); do
+  for pid in $(pgrep -x 'imapfs|mount.imapfs'); do
     if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF "${1:-$M}"; then
       echo "$pid"
       return
@@ -167,6 +168,7 @@ finish() {
     kill "$pid" 2>/dev/null
   done
   stop_dovecot
+  $AT_END
   if compgen -G "$T/*san.*" >/dev/null; then
     cat "$T"/*san.*
     rc=1
