@@ -105,6 +105,7 @@ static const struct {
     {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "comes from an unknown issuer (see tls_ca=)"},
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "comes from an unknown issuer (see tls_ca=)"},
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "comes from an unknown issuer (see tls_ca=)"},
+    {X509_V_ERR_CERT_SIGNATURE_FAILURE, "is not signed by the issuer it names"},
     {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "comes from an unknown issuer (see tls_ca=)"},
 };
 
