@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "imap/limits.h"
+#include "imap/login.h"
 #include "imap/tls.h"
 
 typedef enum { USE_LOGIN, USE_GSASL, USE_XOAUTH2, USE_OAUTHBEARER } How;
@@ -151,7 +152,7 @@ static char *oauth_message(const Auth *auth) {
   const ImapConfig *config = auth->conn->setup.config;
   char *message = auth->mechanism->how == USE_XOAUTH2
                       ? imap_auth_xoauth2(config->user, auth->secret)
-                      : imap_auth_oauthbearer(config->user, config->host, config->port, auth->secret);
+                      : imap_auth_oauthbearer(config->user, config->host, imap_login_port(config), auth->secret);
   char *encoded = g_base64_encode((const guchar *)message, strlen(message));
   imap_secret_free(message);
   return encoded;
@@ -190,31 +191,16 @@ static char *respond(Auth *auth, const char *challenge, GError **error) {
 
 /* ---- refusals ------------------------------------------------------------------------------------ */
 
-/* "No" to this login, or "no" for now? Too many connections is said in many ways (Q48). */
-static gboolean means_later(const GError *refusal) {
-  static const char *const phrases[] = {"too many",        "maximum number of", "simultaneous", "connection limit",
-                                        "try again later", "temporar",          "throttled"};
-  if (refusal->code == IMAP_ERROR_UNAVAILABLE)
-    return TRUE;
-  for (gsize i = 0; i < G_N_ELEMENTS(phrases); i++)
-    if (strcasestr(refusal->message, phrases[i]) != NULL)
-      return TRUE;
-  return FALSE;
-}
-
 static gboolean refused(const Auth *auth, GError *refusal, GError **error) {
   g_autoptr(GError) reason = refusal;
-  const ImapConfig *config = auth->conn->setup.config;
-  gboolean lost = auth->conn->failed;
-  if (lost && reason->code != IMAP_ERROR_AUTH) {
+  if (auth->conn->failed && reason->code != IMAP_ERROR_AUTH) {
     g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
   }
-  gboolean later = means_later(reason);
-  g_set_error(error, IMAP_ERROR, later ? IMAP_ERROR_UNAVAILABLE : IMAP_ERROR_AUTH, "%s: %s%s%s",
-              later ? "the server lets nobody in just now" : "the login was refused", reason->message,
+  gboolean later = imap_conn_means_later(reason);
+  g_set_error(error, IMAP_ERROR, later ? IMAP_ERROR_UNAVAILABLE : IMAP_ERROR_AUTH, "%s; %s%s%s",
+              later ? "nobody is let in just now" : "the login was refused", reason->message,
               auth->detail != NULL ? " " : "", auth->detail != NULL ? auth->detail : "");
-  (void)config;
   return FALSE;
 }
 

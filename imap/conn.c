@@ -193,13 +193,23 @@ gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GC
 
 /* ---- events ------------------------------------------------------------------------------------- */
 
-/* BYE may come at any time and with a reason that says when to come back (Q53). */
+gboolean imap_conn_means_later(const GError *refusal) {
+  static const char *const phrases[] = {"too many",        "maximum number of", "simultaneous", "connection limit",
+                                        "try again later", "temporar",          "throttled"};
+  for (gsize i = 0; i < G_N_ELEMENTS(phrases); i++)
+    if (strcasestr(refusal->message, phrases[i]) != NULL)
+      return TRUE;
+  return refusal->code == IMAP_ERROR_UNAVAILABLE;
+}
+
+/* BYE may come at any time, and with a reason that says when to come back (Q53). */
 static gboolean hung_up(ImapConn *conn, const ImapEvent *event, GError **error) {
-  g_autoptr(GError) reason = imap_response_error(IMAP_NO, event->code, event->text);
   if (conn->ended)
     return TRUE;
-  return imap_conn_lose(conn, error, reason->code == IMAP_ERROR_REFUSED ? IMAP_ERROR_NETWORK : (ImapError)reason->code,
-                        "the server hung up: %s", reason->message);
+  g_autoptr(GError) reason = imap_response_error(IMAP_NO, event->code, event->text);
+  ImapError code = reason->code == IMAP_ERROR_REFUSED ? IMAP_ERROR_NETWORK : (ImapError)reason->code;
+  return imap_conn_lose(conn, error, imap_conn_means_later(reason) ? IMAP_ERROR_UNAVAILABLE : code,
+                        "the server hung up; %s", reason->message);
 }
 
 static void alert(ImapConn *conn, const ImapEvent *event) {

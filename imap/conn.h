@@ -101,6 +101,9 @@ guint imap_conn_tag_number(const ImapConn *conn, const char *tag);
 /* The error of a NO or BAD answer, counting BADs; NULL for OK. */
 GError *imap_conn_refusal(ImapConn *conn, const ImapEvent *final);
 
+/* Is this a "no" for now only? Too many connections is said in many ways (Q48). */
+gboolean imap_conn_means_later(const GError *refusal);
+
 /* Marks the connection as lost and sets the error. Always FALSE. */
 gboolean imap_conn_lose(ImapConn *conn, GError **error, ImapError code, const char *format, ...) G_GNUC_PRINTF(4, 5);
 

@@ -34,14 +34,19 @@ static gboolean start_tls(ImapConn *conn, GCancellable *c, GError **error) {
   return conn->stream != NULL;
 }
 
+guint16 imap_login_port(const ImapConfig *config) {
+  if (config->port != 0)
+    return config->port;
+  return config->tls == IMAP_TLS_IMPLICIT ? 993 : 143;
+}
+
 static gboolean open_line(ImapConn *conn, GCancellable *c, GError **error) {
   const ImapConfig *config = conn->setup.config;
   if (config->tunnel != NULL) {
     conn->stream = imap_tunnel_new(config->tunnel, error);
     return conn->stream != NULL;
   }
-  guint16 port = config->port != 0 ? config->port : config->tls == IMAP_TLS_IMPLICIT ? 993 : 143;
-  conn->stream = imap_stream_connect(config->host, port, config->timeout, c, error);
+  conn->stream = imap_stream_connect(config->host, imap_login_port(config), config->timeout, c, error);
   if (conn->stream == NULL)
     return FALSE;
   if (config->tls == IMAP_TLS_IMPLICIT)

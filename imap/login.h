@@ -8,3 +8,5 @@
  * CAPABILITY, ID, COMPRESS. FALSE: with an error that is one sentence for the user.
  */
 gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error);
+
+guint16 imap_login_port(const ImapConfig *config); /* the one given, or that of the protocol */

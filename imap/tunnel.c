@@ -39,7 +39,7 @@ static void tunnel_says(Tunnel *tunnel, const char *data, gsize len) {
     tunnel->complete = data[i] == '\n';
     if (tunnel->complete && tunnel->words->len > 0) {
       g_autofree char *clean = imap_clean_text(tunnel->words->str, (gssize)tunnel->words->len);
-      g_log("imap", G_LOG_LEVEL_MESSAGE, "tunnel: %s", clean);
+      g_log("imap", G_LOG_LEVEL_INFO, "tunnel: %s", clean);
     } else if (!tunnel->complete && tunnel->words->len < IMAP_LIMIT_TEXT) {
       g_string_append_c(tunnel->words, data[i]);
     }
