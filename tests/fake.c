@@ -122,7 +122,7 @@ static gboolean step(Fake *fake, const char *line) {
   else if (strcmp(line, "split") == 0)
     fake->split = TRUE;
   else if (strcmp(line, "wait") == 0)
-    return await(fake, fake->go);
+    return await(fake, fake->go) && eventfd_read(fake->go, &(eventfd_t){0}) == 0;
   else
     g_error("no such line in a script: %s", line);
   return TRUE;
@@ -151,7 +151,7 @@ Fake *fake_new(const char *script) {
   fake->tags = g_ptr_array_new_with_free_func(g_free);
   fake->input = g_string_new(NULL);
   fake->client = -1;
-  fake->go = eventfd(0, EFD_CLOEXEC);
+  fake->go = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
   fake->stop = eventfd(0, EFD_CLOEXEC);
   fake->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   ck_assert_int_eq(bind(fake->listener, (struct sockaddr *)&address, len), 0);

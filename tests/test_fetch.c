@@ -121,12 +121,204 @@ START_TEST(test_body_split_at_every_octet) {
 }
 END_TEST
 
+/* ---- what breaks off ------------------------------------------------------------------------------------ */
+
+static const struct {
+  const char *lines, *told;
+  ImapError code;
+} breaks[] = {
+    {"R: * 1 FETCH (UID 7 BODY[] {9}\\r\\nhello\nhalf\n", "begin(9) hello end(0) ", IMAP_ERROR_NETWORK},
+    {"R: * 1 FETCH (UID 7 BODY[] {9}\\r\\nhello\nstall\n", "begin(9) hello end(0) ", IMAP_ERROR_TIMEOUT},
+    {"R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhello\nhalf\n", "begin(5) hello end(0) ", IMAP_ERROR_NETWORK},
+    {"R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhello\\r\\n\n", "begin(5) hello end(0) ", IMAP_ERROR_PROTOCOL},
+    {"R: * 1 FETCH (UID 7 BODY[] {4}\\r\\nhello)\\r\\n\n", "begin(4) hell end(0) ", IMAP_ERROR_PROTOCOL},
+    {"R: * 1 FETCH (UID 7 BODY[] {7}\\r\\nhello)\\r\\n\n", "begin(7) hello)\r end(0) ", IMAP_ERROR_PROTOCOL},
+    {"R: * 1 FETCH (UID 7 BODY[] {2}\\r\\nab BODY[] {2}\\r\\ncd)\\r\\n\n", "begin(2) ab end(0) ", IMAP_ERROR_PROTOCOL},
+    {"R: * LIST () BODY[] {2}\\r\\nab\\r\\n\n", "begin(2) ab end(0) ", IMAP_ERROR_PROTOCOL},
+    {"R: * 1 FETCH (UID 7 BODY[] {99999999999}\\r\\nhello\n", "", IMAP_ERROR_LIMIT},
+    {"S: * BYE [UNAVAILABLE] rate limit hit\n", "", IMAP_ERROR_UNAVAILABLE},
+    {"S: * 1 FETCH (UID 7 FLAGS (\\Seen)\n", "", IMAP_ERROR_PROTOCOL},
+    {"S: ZZZ1 OK not yours\n", "", IMAP_ERROR_PROTOCOL},
+};
+
+START_TEST(test_break) {
+  g_autofree char *dialogue = g_strconcat("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n", breaks[_i].lines, NULL);
+  g_auto(Session) s = session_new(dialogue, 1);
+  ask(&s, IMAP_FETCH_BODY);
+  g_auto(ImapMessage) message = {0};
+  g_autoptr(GError) error = NULL;
+  ImapFetchResult got = imap_fetch_next(s.conn, &sink, &s.told, &message, NULL, &error);
+  ck_assert_msg(got == IMAP_FETCH_FAILED, "row %d: %d", _i, (int)got);
+  ck_assert_msg(error->code == (int)breaks[_i].code, "row %d: %d %s", _i, error->code, error->message);
+  ck_assert_msg(strcmp(s.told.log->str, breaks[_i].told) == 0, "row %d: %s", _i, s.told.log->str);
+  ck_assert(imap_conn_failed(s.conn));
+  ck_assert_uint_eq(imap_fetch_pending(s.conn), 0);
+}
+END_TEST
+
+/* ---- what the sink does not want -------------------------------------------------------------------------- */
+
+#define TWO_BODIES                                                                                                     \
+  "C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"                                                                             \
+  "R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhello)\\r\\n\n"                                                                 \
+  "R: * 2 FETCH (UID 8 BODY[] {5}\\r\\nagain)\\r\\n\n"                                                                 \
+  "S: @ OK done\n"
+
+START_TEST(test_refused_body_is_drained) {
+  g_auto(Session) s = session_new(TWO_BODIES, 5);
+  g_auto(ImapMessage) message = {0};
+  s.told.refuse = TRUE;
+  ask(&s, IMAP_FETCH_BODY);
+  ck_assert_int_eq(imap_fetch_next(s.conn, &sink, &s.told, &message, NULL, NULL), IMAP_FETCH_MESSAGE);
+  ck_assert_uint_eq(message.has & IMAP_HAS_BODY, 0);
+  s.told.refuse = FALSE;
+  expect(&s, IMAP_FETCH_MESSAGE, 8, OK);
+  ck_assert_str_eq(s.told.log->str, "begin(5) begin(5) again end(1) ");
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
+START_TEST(test_failed_write_is_drained) {
+  g_auto(Session) s = session_new(TWO_BODIES, 5);
+  g_auto(ImapMessage) message = {0};
+  s.told.fail = TRUE;
+  ask(&s, IMAP_FETCH_BODY);
+  ck_assert_int_eq(imap_fetch_next(s.conn, &sink, &s.told, &message, NULL, NULL), IMAP_FETCH_MESSAGE);
+  ck_assert_uint_eq(message.has & IMAP_HAS_BODY, 0);
+  ck_assert_str_eq(s.told.log->str, "begin(5)  end(0) ");
+  s.told.fail = FALSE;
+  expect(&s, IMAP_FETCH_MESSAGE, 8, OK);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
+/* A body without a UID is nobody's (Q21). */
+START_TEST(test_body_without_uid) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"
+                                  "R: * 1 FETCH (BODY[] {5}\\r\\nhello)\\r\\n\n"
+                                  "S: @ OK done\n",
+                                  5);
+  ask(&s, IMAP_FETCH_BODY);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+  ck_assert_str_eq(s.told.log->str, "begin(5) hello end(0) ");
+}
+END_TEST
+
+/* ---- pipelining ----------------------------------------------------------------------------------------------- */
+
+START_TEST(test_pipeline) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID FLAGS INTERNALDATE RFC822.SIZE)\n"
+                                  "C: @ UID FETCH 7:9 (UID FLAGS)\n"
+                                  "S: * 1 FETCH (UID 7 FLAGS (\\Seen) INTERNALDATE \" 1-Jan-2026 00:00:00 +0000\" "
+                                  "RFC822.SIZE 12)\n"
+                                  "S: @4 OK first\n"
+                                  "S: * 1 FETCH (UID 7 FLAGS ())\n"
+                                  "S: @5 NO Some messages could not be FETCHed\n"
+                                  "C: @ UID FETCH 7:9 (UID FLAGS)\n"
+                                  "S: @ BAD no\n",
+                                  5);
+  ask(&s, IMAP_FETCH_LISTING_BARE);
+  ask(&s, IMAP_FETCH_FLAGS);
+  ck_assert_uint_eq(imap_fetch_pending(s.conn), 2);
+  expect(&s, IMAP_FETCH_MESSAGE, 7, OK);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+  ck_assert_uint_eq(imap_fetch_pending(s.conn), 1);
+  expect(&s, IMAP_FETCH_MESSAGE, 7, OK);
+  expect(&s, IMAP_FETCH_DONE, 0, IMAP_ERROR_REFUSED); /* Q19: what came before it stands */
+  ask(&s, IMAP_FETCH_FLAGS);
+  expect(&s, IMAP_FETCH_DONE, 0, IMAP_ERROR_PROTOCOL);
+  ck_assert(!imap_conn_failed(s.conn));
+}
+END_TEST
+
+START_TEST(test_out_of_turn) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID FLAGS)\n"
+                                  "C: @ UID FETCH 7:9 (UID FLAGS)\n"
+                                  "S: @5 OK second\n",
+                                  5);
+  ask(&s, IMAP_FETCH_FLAGS);
+  ask(&s, IMAP_FETCH_FLAGS);
+  expect(&s, IMAP_FETCH_FAILED, 0, IMAP_ERROR_PROTOCOL);
+}
+END_TEST
+
+/* ---- wake and cancel --------------------------------------------------------------------------------------------- */
+
+START_TEST(test_wake) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"
+                                  "R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhel\n"
+                                  "wait\n"
+                                  "R: lo)\\r\\n\n"
+                                  "S: @ OK done\n",
+                                  5);
+  ask(&s, IMAP_FETCH_BODY);
+  imap_conn_wake(s.conn); /* sticky: before the call is as good as during it */
+  expect(&s, IMAP_FETCH_WOKEN, 0, OK);
+  GThread *thread = g_thread_new("wake", (GThreadFunc)(void (*)(void))imap_conn_wake, s.conn);
+  expect(&s, IMAP_FETCH_WOKEN, 0, OK);
+  g_thread_join(thread);
+  fake_go(s.fake);
+  expect(&s, IMAP_FETCH_MESSAGE, 7, OK); /* the body goes on where it was */
+  ck_assert_str_eq(s.told.log->str, "begin(5) hello end(1) ");
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
+START_TEST(test_cancel_in_a_body) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"
+                                  "R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhel\n"
+                                  "wait\n",
+                                  5);
+  g_autoptr(GCancellable) c = g_cancellable_new();
+  g_autoptr(GError) error = NULL;
+  ImapMessage message;
+  ask(&s, IMAP_FETCH_BODY);
+  g_cancellable_cancel(c);
+  ck_assert_int_eq(imap_fetch_next(s.conn, &sink, &s.told, &message, c, &error), IMAP_FETCH_FAILED);
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
+  ck_assert(imap_conn_failed(s.conn));
+  fake_go(s.fake);
+}
+END_TEST
+
+/* Lets the fake go on six times, 400 ms apart: the passing of time is the subject here. */
+static gpointer pace(gpointer data) {
+  for (int i = 0; i < 6; i++) {
+    g_usleep(400000);
+    fake_go(data);
+  }
+  return NULL;
+}
+
+/* An answer may take longer than `timeout` as long as it moves; here it takes 2.4 s with a timeout of 1 s. */
+START_TEST(test_progress_is_no_silence) {
+  g_autoptr(GString) dialogue = g_string_new("C: @ UID FETCH 7:9 (UID FLAGS)\n");
+  for (int i = 0; i < 6; i++)
+    g_string_append(dialogue, "wait\nS: * OK still here\n");
+  g_string_append(dialogue, "S: @ OK done\n");
+  g_auto(Session) s = session_new(dialogue->str, 1);
+  ask(&s, IMAP_FETCH_FLAGS);
+  GThread *thread = g_thread_new("go", pace, s.fake);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+  g_thread_join(thread);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fetch");
   TCase *tc = tcase_create("all");
   tcase_set_timeout(tc, 30);
   tcase_add_loop_test(tc, test_body, 0, G_N_ELEMENTS(bodies));
   tcase_add_loop_test(tc, test_body_split_at_every_octet, 0, G_N_ELEMENTS(bodies));
+  tcase_add_loop_test(tc, test_break, 0, G_N_ELEMENTS(breaks));
+  tcase_add_test(tc, test_refused_body_is_drained);
+  tcase_add_test(tc, test_failed_write_is_drained);
+  tcase_add_test(tc, test_body_without_uid);
+  tcase_add_test(tc, test_pipeline);
+  tcase_add_test(tc, test_out_of_turn);
+  tcase_add_test(tc, test_wake);
+  tcase_add_test(tc, test_cancel_in_a_body);
+  tcase_add_test(tc, test_progress_is_no_silence);
   suite_add_tcase(suite, tc);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
