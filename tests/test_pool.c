@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <string.h>
+
+#include "tests/dovecot.h"
+#include "tests/fake.h"
+
+static ImapConn *must_lease(ImapPool *pool, ImapRole role) {
+  g_autoptr(GError) error = NULL;
+  ImapConn *conn = imap_pool_lease(pool, role, NULL, &error);
+  ck_assert_msg(conn != NULL, "%s", error != NULL ? error->message : "");
+  return conn;
+}
+
+static void check_fails(ImapPool *pool, ImapRole role, ImapError code) {
+  g_autoptr(GError) error = NULL;
+  ck_assert_ptr_null(imap_pool_lease(pool, role, NULL, &error));
+  ck_assert_msg(error->code == (int)code, "%d: %s", error->code, error->message);
+}
+
+#define REFUSED "S: * OK hi\nC: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: @ OK\nC: @ LOGIN *\nS: @ NO wrong\n"
+
+/* ---- one connection ---------------------------------------------------------------------------------- */
+
+START_TEST(test_kept_and_replaced) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ NOOP\nS: @ OK\nwait\nnext\n" FAKE_LOGIN(""));
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  ck_assert_int_eq(imap_pool_heard(pool), 0);
+  ImapConn *first = must_lease(pool, IMAP_ROLE_PROMPT);
+  ck_assert_int_gt(imap_pool_heard(pool), 0);
+  imap_pool_release(pool, first);
+  ck_assert_ptr_eq(must_lease(pool, IMAP_ROLE_BULK), first); /* connections=1: they share */
+  ck_assert(imap_noop(first, NULL, NULL));
+  imap_conn_fail(first);
+  imap_pool_release(pool, first);
+  fake_go(fake);
+  ImapConn *second = must_lease(pool, IMAP_ROLE_WATCH);
+  imap_conn_fail(second);
+  imap_pool_release(pool, second);
+  imap_pool_free(pool);
+}
+END_TEST
+
+/* The server closed it while nobody used it: nobody notices. */
+START_TEST(test_idle_death) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "S: * BYE Autologout\nnext\n" FAKE_LOGIN("") "C: @ NOOP\nS: @ OK\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  g_autoptr(GError) error = NULL;
+  imap_pool_release(pool, must_lease(pool, IMAP_ROLE_PROMPT));
+  ImapConn *conn = NULL;
+  for (gboolean done = FALSE; !done;) { /* until the BYE has been there to be seen */
+    conn = must_lease(pool, IMAP_ROLE_PROMPT);
+    done = imap_noop(conn, NULL, NULL);
+    if (!done)
+      imap_pool_release(pool, conn);
+  }
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
+START_TEST(test_logout) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ LOGOUT\nS: * BYE bye\nS: @ OK\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  imap_pool_release(pool, must_lease(pool, IMAP_ROLE_PROMPT));
+  imap_pool_free(pool);
+}
+END_TEST
+
+START_TEST(test_logout_does_not_wait_long) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ LOGOUT\nstall\n");
+  ImapConfig config = fake_config(fake);
+  config.timeout = 30;
+  ImapPool *pool = imap_pool_new(&config);
+  imap_pool_release(pool, must_lease(pool, IMAP_ROLE_PROMPT));
+  gint64 before = g_get_monotonic_time();
+  imap_pool_free(pool);
+  ck_assert_int_lt(g_get_monotonic_time() - before, 3 * G_USEC_PER_SEC);
+}
+END_TEST
+
+/* ---- trouble --------------------------------------------------------------------------------------------- */
+
+START_TEST(test_backoff) {
+  g_autoptr(Fake) fake = fake_new("half\nnext\n" FAKE_LOGIN(""));
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  ck_assert_int_eq(imap_pool_next_try(pool), 0);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_NETWORK);
+  gint64 wait = imap_pool_next_try(pool) - g_get_monotonic_time();
+  ck_assert_int_gt(wait, 0);
+  ck_assert_int_le(wait, G_USEC_PER_SEC);
+  check_fails(pool, IMAP_ROLE_BULK, IMAP_ERROR_NETWORK); /* at once: the fake sees no second try */
+  imap_pool_retry(pool);
+  ck_assert_int_eq(imap_pool_next_try(pool), 0);
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_PROMPT);
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
+START_TEST(test_suggested_backoff) {
+  g_autoptr(Fake) fake = fake_new("S: * BYE Request is throttled. Suggested Backoff Time: 299961 milliseconds\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_UNAVAILABLE);
+  ck_assert_int_gt(imap_pool_next_try(pool) - g_get_monotonic_time(), 290 * G_USEC_PER_SEC);
+  imap_pool_free(pool);
+}
+END_TEST
+
+/* Waits out the back-off, and tells how the next login ended. */
+static int login_after_backoff(ImapPool *pool) {
+  g_autoptr(GError) error = NULL;
+  gint64 until = imap_pool_next_try(pool);
+  g_usleep((gulong)MAX(until - g_get_monotonic_time(), 0)); /* time itself is what is waited for */
+  ck_assert_ptr_null(imap_pool_lease(pool, IMAP_ROLE_PROMPT, NULL, &error));
+  return error->code;
+}
+
+/* Three refused logins, then none without being told, then again. */
+START_TEST(test_three_refused_logins) {
+  g_autoptr(Fake) fake = fake_new(REFUSED "next\n" REFUSED "next\n" REFUSED "next\n" FAKE_LOGIN(""));
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  for (int i = 0; i < 3; i++) {
+    ck_assert_int_ne(imap_pool_next_try(pool), G_MAXINT64);
+    ck_assert_int_eq(login_after_backoff(pool), IMAP_ERROR_AUTH);
+  }
+  ck_assert_int_eq(imap_pool_next_try(pool), G_MAXINT64);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_AUTH);
+  imap_pool_retry(pool);
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_PROMPT);
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
+/* ---- turns -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  ImapPool *pool;
+  ImapRole role;
+  GMutex *mutex;
+  GString *order; /* who came, by the first letter of the role */
+} Turn;
+
+static gpointer take_turn(gpointer data) {
+  Turn *turn = data;
+  ImapConn *conn = must_lease(turn->pool, turn->role);
+  g_mutex_lock(turn->mutex);
+  g_string_append_c(turn->order, "PBW"[turn->role]);
+  g_mutex_unlock(turn->mutex);
+  imap_pool_release(turn->pool, conn);
+  return NULL;
+}
+
+static void wait_for_waiters(ImapPool *pool, ImapConn *conn) {
+  while (!imap_pool_contended(pool, conn))
+    g_thread_yield();
+}
+
+START_TEST(test_prompt_goes_first) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ LOGOUT\nS: * BYE\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  static const ImapRole roles[] = {IMAP_ROLE_BULK, IMAP_ROLE_WATCH, IMAP_ROLE_PROMPT};
+  GMutex mutex;
+  g_mutex_init(&mutex);
+  g_autoptr(GString) order = g_string_new(NULL);
+  Turn turns[3];
+  GThread *threads[3];
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_BULK);
+  ck_assert(!imap_pool_contended(pool, conn));
+  for (int i = 0; i < 3; i++) {
+    turns[i] = (Turn){pool, roles[i], &mutex, order};
+    threads[i] = g_thread_new("turn", take_turn, &turns[i]);
+    wait_for_waiters(pool, conn);
+  }
+  g_usleep(50000); /* for all three to stand in line: contended() tells of the first only */
+  imap_pool_release(pool, conn);
+  for (int i = 0; i < 3; i++)
+    g_thread_join(threads[i]);
+  ck_assert_str_eq(order->str, "PWB");
+  g_mutex_clear(&mutex);
+  imap_pool_free(pool);
+}
+END_TEST
+
+static gpointer cancel_when_contended(gpointer data) {
+  gpointer *args = data;
+  wait_for_waiters(args[0], args[1]);
+  g_cancellable_cancel(args[2]);
+  return NULL;
+}
+
+START_TEST(test_cancel_in_line) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ LOGOUT\nS: * BYE\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  g_autoptr(GCancellable) c = g_cancellable_new();
+  g_autoptr(GError) error = NULL;
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_BULK);
+  gpointer args[] = {pool, conn, c};
+  GThread *thread = g_thread_new("cancel", cancel_when_contended, args);
+  ck_assert_ptr_null(imap_pool_lease(pool, IMAP_ROLE_PROMPT, c, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
+  g_thread_join(thread);
+  ck_assert(!imap_pool_contended(pool, conn));
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
+static gpointer cancel_soon(gpointer data) {
+  g_usleep(100000); /* meant to meet the wait for the greeting */
+  g_cancellable_cancel(data);
+  return NULL;
+}
+
+START_TEST(test_cancelled_connect_is_no_failure) {
+  g_autoptr(Fake) fake = fake_new("stall\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  g_autoptr(GCancellable) c = g_cancellable_new();
+  g_autoptr(GError) error = NULL;
+  GThread *thread = g_thread_new("cancel", cancel_soon, c);
+  ck_assert_ptr_null(imap_pool_lease(pool, IMAP_ROLE_PROMPT, c, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
+  ck_assert_int_eq(imap_pool_next_try(pool), 0);
+  g_thread_join(thread);
+  imap_pool_free(pool);
+}
+END_TEST
+
+/* ---- against Dovecot, which counts connections ------------------------------------------------------------------ */
+
+static void check_roles(guint connections, guint allowed, guint expected) {
+  if (!dovecot_installed())
+    return;
+  g_autoptr(Dovecot) dovecot = dovecot_new(allowed);
+  ImapConfig config = dovecot_config(dovecot, "ann");
+  config.connections = connections;
+  ImapPool *pool = imap_pool_new(&config);
+  g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+  for (int role = 0; role < IMAP_ROLES; role++) {
+    ImapConn *conn = must_lease(pool, (ImapRole)role);
+    g_hash_table_add(seen, conn);
+    ck_assert(imap_noop(conn, NULL, NULL));
+    imap_pool_release(pool, conn);
+  }
+  ck_assert_uint_eq(g_hash_table_size(seen), expected);
+  ck_assert_int_eq(imap_pool_next_try(pool), 0);
+  imap_pool_free(pool);
+}
+
+static const struct {
+  guint connections, allowed, expected;
+} counts[] = {{1, 10, 1}, {2, 10, 2}, {3, 10, 3}, {9, 10, 3}, {3, 2, 2}, {3, 1, 1}};
+
+START_TEST(test_roles) {
+  check_roles(counts[_i].connections, counts[_i].allowed, counts[_i].expected);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("pool");
+  TCase *tc = tcase_create("all");
+  tcase_set_timeout(tc, 60);
+  tcase_add_test(tc, test_kept_and_replaced);
+  tcase_add_test(tc, test_idle_death);
+  tcase_add_test(tc, test_logout);
+  tcase_add_test(tc, test_logout_does_not_wait_long);
+  tcase_add_test(tc, test_backoff);
+  tcase_add_test(tc, test_suggested_backoff);
+  tcase_add_test(tc, test_three_refused_logins);
+  tcase_add_test(tc, test_prompt_goes_first);
+  tcase_add_test(tc, test_cancel_in_line);
+  tcase_add_test(tc, test_cancelled_connect_is_no_failure);
+  tcase_add_loop_test(tc, test_roles, 0, G_N_ELEMENTS(counts));
+  suite_add_tcase(suite, tc);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
