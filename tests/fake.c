@@ -16,7 +16,7 @@ struct _Fake {
   char **script;
   int listener, client, go, stop;
   guint16 port;
-  gboolean split;
+  gboolean split, far;
   GPtrArray *tags; /* of this connection */
   GString *input;
   char *failure; /* what the client did wrong, or NULL */
@@ -90,7 +90,16 @@ static void say(Fake *fake, const char *text) {
     g_string_append_printf(line, "%s%s", (char *)g_ptr_array_index(fake->tags, index), rest);
   }
   g_string_append(line, "\r\n");
+  if (fake->far)
+    g_usleep(5000);
   send_bytes(fake, line->str, line->len);
+}
+
+/* "@ " becomes the last tag; C escapes are allowed; it is all one packet. */
+static void say_at_once(Fake *fake, const char *text) {
+  g_autofree char *octets = g_strcompress(text + 1);
+  g_autofree char *all = g_strconcat(g_ptr_array_index(fake->tags, fake->tags->len - 1), octets, NULL);
+  send_bytes(fake, all, strlen(all));
 }
 
 static void say_raw(Fake *fake, const char *text) {
@@ -111,6 +120,8 @@ static gboolean step(Fake *fake, const char *line) {
     return expect(fake, line + 3);
   if (g_str_has_prefix(line, "S: "))
     say(fake, line + 3);
+  else if (g_str_has_prefix(line, "I: "))
+    say_at_once(fake, line + 3);
   else if (g_str_has_prefix(line, "R: "))
     say_raw(fake, line + 3);
   else if (strcmp(line, "next") == 0)
@@ -119,6 +130,8 @@ static gboolean step(Fake *fake, const char *line) {
     return shutdown(fake->client, SHUT_WR) == 0;
   else if (strcmp(line, "stall") == 0)
     return stall(fake);
+  else if (strcmp(line, "far") == 0)
+    fake->far = TRUE;
   else if (strcmp(line, "split") == 0)
     fake->split = TRUE;
   else if (strcmp(line, "wait") == 0)

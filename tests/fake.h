@@ -10,9 +10,11 @@
  *   C: @ NOOP        the client's next line; "@" stands for any tag, "*" and "?" are wildcards
  *   S: @ OK done     our next line, with CR LF; "@" is the last tag, "@2" that of the second command
  *   R: a\r\n         octets as they are, C escapes allowed
+ *   I: @ OK\r\n...  the same, beginning with the last tag: several lines in one packet
  *   next             closes, and goes on with the client's next connection
  *   half             ends our side of the stream only
  *   stall            says nothing more; goes on when the client has closed
+ *   far              from here on each of our lines comes 5 ms late
  *   split            from here on each octet is sent by itself
  *   wait             until fake_go()
  *
