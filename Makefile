@@ -44,6 +44,9 @@ $(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUI
 $(BUILD)/lib.a: $(LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+$(BUILD)/imap/%.o: CFLAGS += -DG_LOG_DOMAIN='"imap"'
+$(BUILD)/cache/%.o: CFLAGS += -DG_LOG_DOMAIN='"cache"'
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<

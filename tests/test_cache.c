@@ -211,7 +211,9 @@ START_TEST(offline_serves_what_was_seen) {
   check_body(cache, &entries[0]);
   cache_free(cache);
   g_clear_pointer(&dovecot, dovecot_free);
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "*without a connection*");
   cache = start();
+  g_test_assert_expected_messages();
   ck_assert_uint_eq(list(cache, inbox, entries, 100), N);
   check_body(cache, &entries[0]);
   int fd = -1;

@@ -152,9 +152,12 @@ START_TEST(another_message_under_the_uid_is_not_accepted) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") BODY("1", "2") "next\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "2") OK);
   wait_for(&bench, 1);
+  for (guint i = 0; i < 2; i++)
+    g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "*another message*not accepted");
   lane_run(bench.lane);
   ck_failure(&bench, 1, CACHE_ERROR_GARBAGE);
   ck_assert(!body_present(bench.test->account.bodies, bench.rows[1]));
+  g_test_assert_expected_messages();
 }
 END_TEST
 

@@ -107,7 +107,9 @@ START_TEST(a_refused_message_is_found_by_halving) {
       start(OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") "S: @ NO Some could not be FETCHed\n" //
             ASK("2", ITEMS) ASK("3", ITEMS) ROW("2", "b") "S: @6 OK\nS: @7 NO sorry\n"                              //
             ASK("3", BARE) "S: @ NO sorry\n" UIDS("1 2 3"));
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "*message 3*by its UID alone");
   list(test);
+  g_test_assert_expected_messages();
   ck_uids(test, "1:3");
   g_auto(IndexMessage) message = {0};
   ck_assert(index_get_message(test->account.index, row_of(test, 3), &message, NULL));
