@@ -20,7 +20,7 @@ typedef struct {
 
 #define FS_ERROR (fs_error_quark())
 GQuark fs_error_quark(void);
-typedef enum { FS_ERROR_USAGE, FS_ERROR_MOUNT, FS_ERROR_SECRET } FsError;
+typedef enum { FS_ERROR_USAGE, FS_ERROR_MOUNT, FS_ERROR_SECRET, FS_ERROR_GIVEN_UP } FsError;
 
 /* The cache must have been started. Starts threads; signals are blocked in them as in the caller. */
 Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error);

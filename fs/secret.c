@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The password stands only where it has to: in one page of memory that is not swapped, dumped or inherited by a fork
- * unless it was typed; a file is read and a command run again for each login, so what they print is not kept at all.
- * Never in argv, the environment, the mount table or the log. Only the first line counts. A file that others could read
- * is refused. The command is split as a shell would but run without one.
+ * The password stands only where it has to: never in argv, the environment, the mount table or the log. A typed one
+ * lives in memory of its own that is neither swapped nor dumped; a file is read and a command run again for each login.
+ * Only the first line counts. A file that others could read is refused. The command is split as a shell would, but run
+ * without one.
  */
 #define G_LOG_DOMAIN "fs"
 #include "fs/secret.h"
@@ -71,8 +71,10 @@ static gboolean await(int fd, int cancel, int timeout_ms) {
 static gboolean read_line(int fd, int cancel, int timeout_ms, char *page, GError **error) {
   gsize len = 0;
   for (;;) {
-    if (!await(fd, cancel, timeout_ms))
-      return fail(error, "waiting for the password was given up");
+    if (!await(fd, cancel, timeout_ms)) {
+      g_set_error(error, FS_ERROR, FS_ERROR_GIVEN_UP, "waiting for the password was given up");
+      return FALSE;
+    }
     gssize got = read(fd, page + len, SECRET_MOST - len);
     if (got < 0 && errno == EINTR)
       continue;
@@ -125,76 +127,81 @@ static void unblock_signals(gpointer data) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static gboolean reap(GPid pid, gboolean give_up, GError **error) {
+/* How it ended; a failure of its own explains a missing password better than "empty". */
+static void reap(GPid pid, GError **problem) {
+  g_autoptr(GError) failed = NULL;
   int status;
-  if (give_up)
+
+  if (g_error_matches(*problem, FS_ERROR, FS_ERROR_GIVEN_UP))
     kill(pid, SIGKILL);
   while (waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)
-      return TRUE;
-  return give_up || g_spawn_check_wait_status(status, error);
+      return;
+  if (g_error_matches(*problem, FS_ERROR, FS_ERROR_GIVEN_UP) || g_spawn_check_wait_status(status, &failed))
+    return;
+  g_clear_error(problem);
+  *problem = g_steal_pointer(&failed);
 }
 
 static gboolean from_command(Secret *secret, char *page, GError **error) {
   g_auto(GStrv) argv = NULL;
   g_autoptr(GError) problem = NULL;
+  GSpawnFlags flags = G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD;
   GPid pid;
   int out;
 
   if (!g_shell_parse_argv(secret->command, NULL, &argv, &problem) ||
-      !g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, unblock_signals,
-                                NULL, &pid, NULL, &out, NULL, &problem))
+      !g_spawn_async_with_pipes(NULL, argv, NULL, flags, unblock_signals, NULL, &pid, NULL, &out, NULL, &problem))
     return fail(error, "password_command: %s", problem->message);
-  gboolean done = read_line(out, secret->cancel, SECRET_COMMAND_MS, page, &problem);
+  read_line(out, secret->cancel, SECRET_COMMAND_MS, page, &problem);
   close(out);
-  if (!reap(pid, !done, done ? &problem : NULL))
-    done = FALSE;
-  return done || fail(error, "password_command: %s", problem->message);
+  reap(pid, &problem);
+  return !problem || fail(error, "password_command: %s", problem->message);
 }
 
 /* ---- terminal --------------------------------------------------------------------------------------- */
-/* Signals are held back while the echo is off: Ctrl-C first puts the terminal right, and then is what it always is. */
-static gboolean ask_quietly(int tty, char *page, GError **error) {
-  struct termios old, quiet;
-  sigset_t signals, before;
+static gboolean put(int tty, const char *text) {
+  return write(tty, text, strlen(text)) == (gssize)strlen(text);
+}
 
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGHUP);
-  sigaddset(&signals, SIGQUIT);
-  sigaddset(&signals, SIGTSTP);
-  pthread_sigmask(SIG_BLOCK, &signals, &before);
-  int interrupt = signalfd(-1, &signals, SFD_CLOEXEC);
-  if (interrupt < 0 || tcgetattr(tty, &old) != 0) {
-    fail(error, "cannot ask for the password: %s", g_strerror(errno));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return FALSE;
-  }
+/* The echo is off before the question appears, so that nobody can type too early. */
+static gboolean ask_quietly(int tty, int interrupt, const char *prompt, char *page, GError **error) {
+  struct termios old, quiet;
+  if (tcgetattr(tty, &old) != 0)
+    return fail(error, "cannot ask for the password: %s", g_strerror(errno));
   quiet = old;
   quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
   quiet.c_lflag |= ICANON | ISIG;
-  tcsetattr(tty, TCSAFLUSH, &quiet);
-  gboolean done = read_line(tty, interrupt, -1, page, error);
+  gboolean done = tcsetattr(tty, TCSAFLUSH, &quiet) == 0 && put(tty, prompt);
+  if (!done)
+    fail(error, "cannot ask for the password: %s", g_strerror(errno));
+  done = done && read_line(tty, interrupt, -1, page, error);
   tcsetattr(tty, TCSAFLUSH, &old);
-  if (write(tty, "\n", 1) < 0)
-    g_debug("tty: %s", g_strerror(errno));
-  close(interrupt);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  put(tty, "\n");
   return done;
 }
 
+/* Signals are held back while the echo is off: Ctrl-C first puts the terminal right, and then is what it always is. */
 static gboolean from_terminal(Secret *secret, const char *prompt, GError **error) {
+  static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+  sigset_t signals, before;
   int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
   if (tty < 0)
     return fail(error, "no password, and no terminal to ask on: use passfile= or password_command=");
-  gboolean done = write(tty, prompt, strlen(prompt)) >= 0;
-  if (!done)
+
+  sigemptyset(&signals);
+  for (gsize i = 0; i < G_N_ELEMENTS(held); i++)
+    sigaddset(&signals, held[i]);
+  pthread_sigmask(SIG_BLOCK, &signals, &before);
+  int interrupt = signalfd(-1, &signals, SFD_CLOEXEC);
+  secret->typed = interrupt >= 0 && ask_quietly(tty, interrupt, prompt, secret->page, error);
+  if (interrupt < 0)
     fail(error, "cannot ask for the password: %s", g_strerror(errno));
-  done = done && ask_quietly(tty, secret->page, error);
+  else
+    close(interrupt);
   close(tty);
-  secret->typed = done;
-  return done;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return secret->typed;
 }
 
 Secret *secret_new(const char *passfile, const char *command, const char *prompt, GError **error) {
@@ -204,6 +211,8 @@ Secret *secret_new(const char *passfile, const char *command, const char *prompt
   secret->page = page_new();
   secret->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (prompt && !from_terminal(secret, prompt, error))
+    return NULL;
+  if (passfile && !from_file(secret, secret->page, error)) /* a mistake is told now, by a clear sentence */
     return NULL;
   return g_steal_pointer(&secret);
 }
