@@ -22,12 +22,16 @@
 #include "fs/reply.h"
 
 static void call_free(FsCall *call) {
+  Fs *fs = call->fs;
   if (call->fd >= 0)
     close(call->fd);
   if (call->buffer)
     g_byte_array_unref(call->buffer);
   g_free(call->name);
   g_free(call);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fs->mutex);
+  if (--fs->calls == 0)
+    g_cond_signal(&fs->quiet);
 }
 
 void call_finish(FsCall *call, int number, const char *detail) {
@@ -49,10 +53,19 @@ FsCall *call_new(fuse_req_t req, const FsOp *op, fuse_ino_t ino) {
   call->fd = call->event_fd = -1;
   if (call->fs->trace)
     call->start = g_get_monotonic_time();
+  g_mutex_lock(&call->fs->mutex);
+  call->fs->calls++;
+  g_mutex_unlock(&call->fs->mutex);
   if (inode_parse(call->fs->root, ino, &call->kind, &call->row))
     return call;
   reply_error(call, ESTALE);
   return NULL;
+}
+
+void call_await_quiet(Fs *fs) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fs->mutex);
+  while (fs->calls > 0)
+    g_cond_wait(&fs->quiet, &fs->mutex);
 }
 
 static void on_interrupt(fuse_req_t req, void *data) {

@@ -22,6 +22,10 @@ struct _Fs {
   Files *files;
   Session *session;
   GThread *answerer;
+
+  GMutex mutex; /* guards calls */
+  GCond quiet;  /* there are none */
+  guint calls;  /* not answered yet */
 };
 typedef struct _Fs Fs;
 
@@ -72,6 +76,8 @@ FsCall *call_new(fuse_req_t req, const FsOp *op, fuse_ino_t ino);
 /* Asks, and replies, or parks the request until its news, its deadline or an interrupt. */
 void call_ask(FsCall *call);
 
+/* Until all have been answered; the park has been closed and no more come in. */
+void call_await_quiet(Fs *fs);
 /* For the replies: from now on no interrupt reaches it; and: it has been answered, with this errno. Frees it. */
 void call_unhook(FsCall *call);
 void call_finish(FsCall *call, int number, const char *detail);

@@ -83,6 +83,8 @@ Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error) {
     g_free(fs);
     return NULL;
   }
+  g_mutex_init(&fs->mutex);
+  g_cond_init(&fs->quiet);
   fs->files = files_new();
   fs->park = park_new(heard, cache);
   fs->notify = notify_new(fs->fuse, fs->root);
@@ -103,6 +105,7 @@ void fs_unmount(Fs *fs) {
   park_close(fs->park);
   notify_stop(fs->notify);
   session_stop(fs->session);
+  call_await_quiet(fs); /* unmounting closes the device that they are answered on */
   fuse_session_unmount(fs->fuse);
 }
 
@@ -113,6 +116,8 @@ void fs_free(Fs *fs) {
   session_free(fs->session);
   fuse_session_destroy(fs->fuse);
   files_free(fs->files);
+  g_mutex_clear(&fs->mutex);
+  g_cond_clear(&fs->quiet);
   g_free(fs);
 }
 

@@ -26,7 +26,7 @@ source_of() {
 
 say "the parent returns when the mount answers"
 "$IMAPFS" -o "passfile=$PW" alice@mail.example.com: "$M"
-eq "listing" "Archive INBOX" "$(echo $(ls "$M"))"
+eq "listing" $'Archive\nINBOX' "$(ls "$M")"
 eq "table" "alice@mail.example.com: fuse.imapfs" "$(source_of)"
 eq "a letter" "Hello, world." "$(tail -n 1 "$M"/INBOX/*Hello* | tr -d '\r')"
 pid=$(server)
