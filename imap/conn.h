@@ -9,9 +9,11 @@
 #include "imap/stream.h"
 
 /*
- * One logged-in connection, seen from inside imap/: the command loop on which commands.c, fetch.c,
- * login.c and auth.c are built. Owned by one thread; only imap_conn_wake() may come from elsewhere.
+ * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are
+ * built on. Owned by one thread; only imap_conn_wake() may come from elsewhere.
  */
+#define IMAP_CONN_READ (128 * 1024) /* one read: fits a second-level cache together with its copy in the framer */
+
 typedef struct {
   const ImapConfig *config; /* outlives the connection */
   guint number;             /* for the trace */
