@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,11 @@ gboolean dovecot_installed(void) {
   return binary != NULL;
 }
 
+/* A test that is killed must not leave a server behind. */
+static void end_with_parent(G_GNUC_UNUSED gpointer data) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
 Dovecot *dovecot_new(guint max_connections) {
   Dovecot *dovecot = g_new0(Dovecot, 1);
   dovecot->dir = g_dir_make_tmp("imapfs-dovecot-XXXXXX", NULL);
@@ -75,7 +81,7 @@ Dovecot *dovecot_new(guint max_connections) {
   g_autofree char *limit = g_strdup_printf("%u", max_connections);
   char *argv[] = {"tests/dovecot.sh", dovecot->dir, port, tls_port, NULL};
   g_auto(GStrv) env = g_environ_setenv(g_get_environ(), "DOVECOT_CONNECTIONS", limit, TRUE);
-  ck_assert(g_spawn_async(NULL, argv, env, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &dovecot->pid, NULL));
+  ck_assert(g_spawn_async(NULL, argv, env, G_SPAWN_DO_NOT_REAP_CHILD, end_with_parent, NULL, &dovecot->pid, NULL));
   ck_assert_msg(wait_until_up(dovecot), "Dovecot did not start; see %s/log", dovecot->dir);
   return dovecot;
 }
