@@ -37,4 +37,5 @@ no 'password' tls=off "$url"
 mount_it
 say "a second mount of the same account says where it is mounted"
 mkdir "$T/second"
-no "$M" "$local_" "$url" "$T/second"
+refused "$M" "$IMAPFS" -o "$local_" "$url" "$T/second"
+unmounted "$T/second" || fail "mounted twice"

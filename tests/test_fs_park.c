@@ -15,11 +15,12 @@ typedef struct {
 
 static GMutex mutex; /* guards what an answer left in its request: the queue's own lock is invisible to TSan */
 static GAsyncQueue *answers;
-static gint64 heard_at; /* atomic enough: set before the wait begins */
+static gint64 heard_at; /* guarded by it, too */
 static Park *park;
 
 static gint64 heard(gpointer data) {
   (void)data;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&mutex);
   return heard_at;
 }
 
@@ -130,7 +131,9 @@ END_TEST
 /* The line was alive 0.3 s into the wait: the patience of 0.2 s begins there. A firm deadline does not care. */
 START_TEST(silence) {
   gint64 begin = g_get_monotonic_time();
+  g_mutex_lock(&mutex);
   heard_at = begin + SECOND * 3 / 10;
+  g_mutex_unlock(&mutex);
   Request *patient = wait_for(1, SECOND / 5, FALSE), *firm = wait_for(1, SECOND / 5, TRUE);
   expect(firm, PARK_LATE);
   ck_assert_int_lt(g_get_monotonic_time() - begin, SECOND / 2);
@@ -171,7 +174,7 @@ START_TEST(one_owner) {
   for (guint i = 0; i < RACE; i++) {
     Request *request = &requests[i];
     request->parked.answer = answer;
-      park_hold(park, &request->parked, 1 + i % 4);
+    park_hold(park, &request->parked, 1 + i % 4);
     ParkOutcome outcome = park_settle(park, &request->parked, i % 3 ? 50 : LONG, FALSE);
     if (outcome == PARK_WAITING) {
       park_interrupt(park, &request->parked);
