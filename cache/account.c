@@ -57,32 +57,55 @@ gboolean account_shows_claim(Account *account, guint64 claim) {
   return claim != 0 && claim != IMAP_UNKNOWN_SIZE && g_atomic_int_get(&account->wrong_sizes) < ACCOUNT_WRONG_SIZES;
 }
 
-static gboolean open_once(Account *account, ImapConn *conn, const char *raw, ImapMailbox *ret, GError **error) {
+typedef struct {
+  ImapMailbox mailbox;
+  ImapSeqset *uids;
+} Opened;
+
+static void opened_clear(Opened *opened) {
+  imap_mailbox_clear(&opened->mailbox);
+  g_clear_pointer(&opened->uids, imap_seqset_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Opened, opened_clear)
+
+static gboolean open_once(Account *account, ImapConn *conn, const char *raw, gboolean uids, Opened *ret,
+                          GError **error) {
   gboolean examine = !g_atomic_int_get(&account->select_only);
-  return imap_examine(conn, raw, examine, ret, account->cancellable, error);
+  if (uids)
+    return imap_examine_uids(conn, raw, examine, &ret->mailbox, &ret->uids, account->cancellable, error);
+  return imap_examine(conn, raw, examine, &ret->mailbox, account->cancellable, error);
+}
+
+/* Courier: under EXAMINE it forgets the UIDs it hands out, so that opening must not be used. */
+static gboolean forgets_uids(Account *account, const ImapMailbox *opened) {
+  return opened->uidnext == 0 && opened->exists > 0 && !g_atomic_int_get(&account->select_only);
 }
 
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
-                              GError **error) {
-  g_auto(ImapMailbox) opened = {0};
-  if (!open_once(account, conn, mailbox->raw, &opened, error))
+                              ImapSeqset **ret_uids, GError **error) {
+  g_auto(Opened) opened = {0};
+  gboolean together = ret_uids != NULL && imap_conn_has(conn, "ESEARCH");
+  if (!open_once(account, conn, mailbox->raw, together, &opened, error))
     return FALSE;
-  if (opened.uidnext == 0 && opened.exists > 0 && !g_atomic_int_get(&account->select_only)) {
-    /* Courier: under EXAMINE it forgets the UIDs it hands out, so this opening must not be used. */
+  if (forgets_uids(account, &opened.mailbox)) {
     g_atomic_int_set(&account->select_only, 1);
     remember(account, META_SELECT, 1);
-    imap_mailbox_clear(&opened);
-    opened = (ImapMailbox){0};
-    if (!imap_unselect(conn, account->cancellable, error) || !open_once(account, conn, mailbox->raw, &opened, error))
+    opened_clear(&opened);
+    if (!imap_unselect(conn, account->cancellable, error) ||
+        !open_once(account, conn, mailbox->raw, together, &opened, error))
       return FALSE;
   }
-  if (mailbox->uidvalidity != 0 && opened.uidvalidity != mailbox->uidvalidity) {
+  if (mailbox->uidvalidity != 0 && opened.mailbox.uidvalidity != mailbox->uidvalidity) {
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
-                opened.uidvalidity);
+                opened.mailbox.uidvalidity);
     return FALSE;
   }
+  if (ret_uids && !opened.uids && !imap_uids(conn, &opened.uids, account->cancellable, error))
+    return FALSE;
   if (ret)
-    *ret = opened, opened = (ImapMailbox){0};
+    *ret = opened.mailbox, opened.mailbox = (ImapMailbox){0};
+  if (ret_uids)
+    *ret_uids = g_steal_pointer(&opened.uids);
   return TRUE;
 }
 

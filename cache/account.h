@@ -31,10 +31,10 @@ void account_wrong_size(Account *account); /* counts and remembers one */
 /* A claimed size may be shown: it is not 0, and claims were right so far. */
 gboolean account_shows_claim(Account *account, guint64 claim);
 
-/* imap_examine() in the way this server needs (DESIGN: never SELECT but where EXAMINE lacks UIDNEXT), and `GONE` where
- * the UIDVALIDITY is not `uidvalidity` (0: any). Blocks. */
+/* imap_examine() in the way this server needs (never SELECT but where EXAMINE lacks UIDNEXT), and GONE where the
+ * UIDVALIDITY is not the row's (0: any). With `ret_uids` also what is in it, in the same round trip. Blocks. */
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
-                              GError **error);
+                              ImapSeqset **ret_uids, GError **error);
 
 /* Pushes one event; `name` and `error` are copied. */
 void account_tell(Account *account, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name,

@@ -132,7 +132,7 @@ static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   g_autoptr(GError) local = NULL;
   gint64 row = g_array_index(wants, Want, 0).mailbox;
   if (index_get_mailbox(account_of(lane)->index, row, &mailbox, &local) &&
-      account_open_mailbox(account_of(lane), lane->conn, &mailbox, NULL, &local)) {
+      account_open_mailbox(account_of(lane), lane->conn, &mailbox, NULL, NULL, &local)) {
     lane->mailbox = row;
     return TRUE;
   }

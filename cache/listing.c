@@ -332,9 +332,8 @@ static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
 /* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */
 static gboolean look(First *first, ImapConn *conn, gboolean *ret_done, GError **error) {
   Account *account = first->account;
-  g_clear_pointer(&first->server, imap_seqset_free);
   g_clear_pointer(&first->gone, imap_seqset_free);
-  if (!imap_uids(conn, &first->server, account->cancellable, error))
+  if (!first->server && !imap_uids(conn, &first->server, account->cancellable, error))
     return FALSE;
   g_autoptr(ImapSeqset) have = index_uids(account->index, first->mailbox.row, error);
   if (!have)
@@ -372,7 +371,7 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **er
   }
   guint32 known = first.mailbox.uidvalidity;
   first.mailbox.uidvalidity = 0;
-  if (!account_open_mailbox(account, conn, &first.mailbox, &opened, error))
+  if (!account_open_mailbox(account, conn, &first.mailbox, &opened, &first.server, error))
     return FALSE;
   first.opened = &opened;
   first.renumbered = first.mailbox.listed != INDEX_UNLISTED &&
@@ -384,9 +383,12 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **er
   if (!index_write(account->index, INDEX_SYNC, write_begin, &first, error))
     return FALSE;
   gboolean done = FALSE;
-  for (guint round = 0; round < ROUNDS && !done; round++)
+  for (guint round = 0; round < ROUNDS && !done; round++) {
+    if (round > 0)
+      g_clear_pointer(&first.server, imap_seqset_free);
     if (!look(&first, conn, &done, error))
       return FALSE;
+  }
   if (!index_write(account->index, INDEX_SYNC, write_end, &first, error))
     return FALSE;
   removals_tell(first.removals, account, row);

@@ -69,9 +69,7 @@ static gboolean look_into(Look *look, const char *raw, GError **error) {
   g_auto(IndexMailbox) any = {.raw = g_strdup(raw)};
   g_autoptr(ImapSeqset) all = NULL;
   look->sample = g_array_new(FALSE, FALSE, sizeof(IndexMessage));
-  if (!account_open_mailbox(look->account, look->conn, &any, &look->opened, error))
-    return FALSE;
-  if (!imap_uids(look->conn, &all, look->account->cancellable, error))
+  if (!account_open_mailbox(look->account, look->conn, &any, &look->opened, &all, error))
     return FALSE;
   if (imap_seqset_empty(all))
     return TRUE;

@@ -70,12 +70,10 @@ static gboolean open_afresh(Resync *resync, ImapConn *conn, GError **error) {
   if (selected && g_str_equal(selected, resync->mailbox.raw) && !imap_unselect(conn, account->cancellable, error))
     return FALSE;
   g_auto(IndexMailbox) any = {.raw = g_strdup(resync->mailbox.raw)};
-  return account_open_mailbox(account, conn, &any, &resync->opened, error);
+  return account_open_mailbox(account, conn, &any, &resync->opened, &resync->server, error);
 }
 
-static gboolean compare(Resync *resync, ImapConn *conn, GError **error) {
-  if (!imap_uids(conn, &resync->server, resync->account->cancellable, error))
-    return FALSE;
+static gboolean compare(Resync *resync, GError **error) {
   g_autoptr(ImapSeqset) have = index_uids(resync->account->index, resync->mailbox.row, error);
   if (!have)
     return FALSE;
@@ -120,7 +118,7 @@ static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus
   const ImapMailbox *opened = &resync->opened;
   if (opened->uidvalidity != resync->mailbox.uidvalidity || opened->uidvalidity == 0 || !opened->sticky)
     return listing_first(resync->account, conn, resync->mailbox.row, error) ? RESYNC_DONE : RESYNC_FAILED;
-  if (!compare(resync, conn, error))
+  if (!compare(resync, error))
     return RESYNC_FAILED;
   if (!confirmed && would_lose_much(resync))
     return RESYNC_UNSURE;

@@ -208,7 +208,9 @@ static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize le
   mailbox->parent = parent->row;
   mailbox->delimiter = delimiter;
   mailbox->attrs = attrs == G_MAXUINT ? IMAP_ATTR_NOSELECT : attrs;
-  mailbox->name = free_name(tree, parent->row, raw + part, len - part);
+  /* Yahoo spells it Inbox; one name serves root=, fstab and habit. */
+  gboolean inbox = g_ascii_strcasecmp(name, "INBOX") == 0;
+  mailbox->name = inbox ? g_strdup("INBOX") : free_name(tree, parent->row, raw + part, len - part);
   mailbox->raw = g_steal_pointer(&name);
   if (fresh)
     return put_new(tree, txn, mailbox, error);

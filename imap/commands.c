@@ -54,28 +54,40 @@ static void deselect(ImapConn *conn) {
   imap_mailbox_clear(&conn->opening);
 }
 
-static gboolean open_mailbox(ImapConn *conn, const char *mailbox, gboolean examine, GCancellable *c, GError **error) {
-  g_auto(ImapMailbox) opening = {.sticky = TRUE, .read_only = examine};
-  g_auto(ImapEvent) final = {0};
+static ImapEncoder *open_command(ImapConn *conn, const char *mailbox, gboolean examine) {
   ImapEncoder *encoder = imap_conn_command(conn);
   imap_encoder_raw(encoder, examine ? "EXAMINE " : "SELECT ");
   imap_encoder_string(encoder, mailbox, strlen(mailbox));
   /* RFC 3501 section 6.3.1: a failed SELECT leaves nothing selected. */
   deselect(conn);
-  if (!imap_conn_run(conn, encoder, opening_event, &opening, &final, c, error))
-    return FALSE;
-  opening_event(&final, &opening, NULL);
+  return encoder;
+}
+
+/* Takes what `opening` holds. */
+static void opened(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *opening, ImapEvent *final) {
+  opening_event(final, opening, NULL);
   conn->selected = g_strdup(mailbox);
   conn->examined = examine;
-  conn->opening = opening;
-  opening.mailboxid = NULL;
+  conn->opening = *opening;
+  opening->mailboxid = NULL;
+}
+
+static gboolean open_mailbox(ImapConn *conn, const char *mailbox, gboolean examine, GCancellable *c, GError **error) {
+  g_auto(ImapMailbox) opening = {.sticky = TRUE, .read_only = examine};
+  g_auto(ImapEvent) final = {0};
+  if (!imap_conn_run(conn, open_command(conn, mailbox, examine), opening_event, &opening, &final, c, error))
+    return FALSE;
+  opened(conn, mailbox, examine, &opening, &final);
   return TRUE;
+}
+
+static gboolean is_open(const ImapConn *conn, const char *mailbox, gboolean examine) {
+  return !conn->failed && g_strcmp0(conn->selected, mailbox) == 0 && conn->examined == examine;
 }
 
 gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                       GError **error) {
-  if ((conn->failed || g_strcmp0(conn->selected, mailbox) != 0 || conn->examined != examine) &&
-      !open_mailbox(conn, mailbox, examine, c, error))
+  if (!is_open(conn, mailbox, examine) && !open_mailbox(conn, mailbox, examine, c, error))
     return FALSE;
   if (ret != NULL) {
     *ret = conn->opening;
@@ -136,6 +148,52 @@ gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **e
   if (!search.answered && conn->opening.exists > 0)
     return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server finished a search without an answer");
   *ret = g_steal_pointer(&uids);
+  return TRUE;
+}
+
+static gboolean send_both(ImapConn *conn, const char *mailbox, gboolean examine, guint tags[2], GCancellable *c,
+                          GError **error) {
+  g_auto(ImapEvent) early = {0};
+  gboolean is_early;
+  ImapEncoder *open = open_command(conn, mailbox, examine);
+  tags[0] = conn->tag;
+  if (!imap_conn_send(conn, open, &early, &is_early, c, error))
+    return FALSE;
+  if (is_early) {
+    g_propagate_error(error, imap_conn_refusal(conn, &early));
+    return FALSE;
+  }
+  ImapEncoder *search = imap_conn_command(conn);
+  imap_encoder_raw(search, "UID SEARCH RETURN (ALL) ALL");
+  tags[1] = conn->tag;
+  return imap_conn_send(conn, search, &early, &is_early, c, error);
+}
+
+gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
+                           ImapSeqset **ret_uids, GCancellable *c, GError **error) {
+  if (is_open(conn, mailbox, examine) || !imap_conn_has(conn, "ESEARCH"))
+    return imap_examine(conn, mailbox, examine, ret, c, error) && imap_uids(conn, ret_uids, c, error);
+  g_auto(ImapMailbox) opening = {.sticky = TRUE, .read_only = examine};
+  g_auto(ImapEvent) final = {0};
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
+  Search search = {.uids = uids};
+  guint tags[2], bads = conn->bads;
+  if (!send_both(conn, mailbox, examine, tags, c, error))
+    return FALSE;
+  gboolean ok = imap_conn_await(conn, tags[0], opening_event, &opening, &final, c, error);
+  if (!ok && conn->failed)
+    return FALSE;
+  gboolean found = imap_conn_await(conn, tags[1], search_event, &search, NULL, c, NULL) && search.answered;
+  if (!ok) {
+    conn->bads = bads; /* a search without a mailbox is our doing */
+    return FALSE;
+  }
+  opened(conn, mailbox, examine, &opening, &final);
+  if (!imap_examine(conn, mailbox, examine, ret, c, error))
+    return FALSE;
+  if (!found)
+    return imap_uids(conn, ret_uids, c, error);
+  *ret_uids = g_steal_pointer(&uids);
   return TRUE;
 }
 

@@ -87,6 +87,10 @@ void imap_mailbox_clear(ImapMailbox *mailbox);
  * mailbox is selected already: then the numbers are those of the opening. ret may be NULL. */
 gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                       GError **error);
+/* imap_examine() and imap_uids() in one round trip, where the mailbox is not selected yet and the server has ESEARCH.
+ */
+gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
+                           ImapSeqset **ret_uids, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else nothing; never CLOSE */
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error);

@@ -113,17 +113,38 @@ static gboolean ask_capability(ImapConn *conn, GCancellable *c, GError **error) 
 
 /* NetEase lets nobody in without ID; Yahoo wants its strings quoted, Exchange wants some (Q49). The name is
  * all we tell. What the server says of it is of no interest. */
-static gboolean identify(ImapConn *conn, GCancellable *c, GError **error) {
-  gint64 started = g_get_monotonic_time();
+#define IDENTIFY "ID (\"name\" \"imapfs\")"
+
+static gboolean send_plain(ImapConn *conn, const char *text, guint *ret_tag, GCancellable *c, GError **error) {
+  ImapEncoder *encoder = imap_conn_command(conn);
+  g_auto(ImapEvent) early = {0};
+  gboolean is_early;
+  *ret_tag = conn->tag;
+  imap_encoder_raw(encoder, text);
+  return imap_conn_send(conn, encoder, &early, &is_early, c, error);
+}
+
+static gboolean await_any(ImapConn *conn, guint tag, GCancellable *c, GError **error) {
   g_autoptr(GError) refusal = NULL;
-  if (!imap_conn_has(conn, "ID") || imap_conn_simple(conn, "ID (\"name\" \"imapfs\")", NULL, NULL, c, &refusal)) {
-    if (imap_conn_has(conn, "ID"))
-      measure(conn, started);
+  if (imap_conn_await(conn, tag, NULL, NULL, NULL, c, &refusal) || !conn->failed)
     return TRUE;
-  }
-  if (conn->failed)
-    g_propagate_error(error, g_steal_pointer(&refusal));
-  return !conn->failed;
+  g_propagate_error(error, g_steal_pointer(&refusal));
+  return FALSE;
+}
+
+/* CAPABILITY and ID in one round trip, where the greeting or the login has named ID already. */
+static gboolean introduce(ImapConn *conn, GCancellable *c, GError **error) {
+  guint capability, id = 0;
+  gint64 started = g_get_monotonic_time();
+  gboolean early = imap_conn_has(conn, "ID");
+  if (!send_plain(conn, "CAPABILITY", &capability, c, error) || (early && !send_plain(conn, IDENTIFY, &id, c, error)))
+    return FALSE;
+  if (!imap_conn_await(conn, capability, NULL, NULL, NULL, c, error))
+    return FALSE;
+  measure(conn, started);
+  if (!early && imap_conn_has(conn, "ID") && !send_plain(conn, IDENTIFY, &id, c, error))
+    return FALSE;
+  return id == 0 || await_any(conn, id, c, error);
 }
 
 static gboolean is_worth_compressing(const ImapConn *conn) {
@@ -163,5 +184,5 @@ gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
     if (!imap_auth(conn, c, error))
       return FALSE;
   }
-  return ask_capability(conn, c, error) && identify(conn, c, error) && compress(conn, c, error);
+  return introduce(conn, c, error) && compress(conn, c, error);
 }

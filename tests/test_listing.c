@@ -208,7 +208,7 @@ END_TEST
 
 START_TEST(renumbered_mail_keeps_rows_and_names) {
   g_autoptr(TestAccount) test =
-      three(STATUS("2", "13", "8") OPEN("2", "8", "13") //
+      three(STATUS("2", "13", "8") OPEN("2", "8", "13") UIDS("11 12") //
             UIDS("11 12") ASK("11:12", ITEMS) ROW("11", "b") ROW("12", "new") OK UIDS("11 12"));
   gint64 row = row_of(test, 2);
   ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);

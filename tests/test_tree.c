@@ -59,6 +59,16 @@ START_TEST(inbox_is_always_there) {
 }
 END_TEST
 
+START_TEST(inbox_has_one_spelling) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" Inbox\n"));
+  update(test, FALSE, FALSE);
+  g_auto(IndexMailbox) inbox = {0};
+  ck_assert(index_get_mailbox(test->account.index, test_account_folder(test, "INBOX"), &inbox, NULL));
+  ck_assert_str_eq(inbox.name, "INBOX");
+  ck_assert_str_eq(inbox.raw, "Inbox");
+}
+END_TEST
+
 START_TEST(a_folder_missing_once_is_not_gone) {
   g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" A\nS: * LIST () \"/\" B\n") //
                                                  LIST("S: * LIST () \"/\" A\n")                           //
@@ -166,6 +176,7 @@ int main(void) {
   tcase_add_test(tests, splits_names_at_their_own_delimiter);
   tcase_add_test(tests, the_namespace_itself_is_no_folder);
   tcase_add_test(tests, inbox_is_always_there);
+  tcase_add_test(tests, inbox_has_one_spelling);
   tcase_add_test(tests, a_folder_missing_once_is_not_gone);
   tcase_add_test(tests, hidden_folders_keep_their_rows);
   tcase_add_test(tests, one_path_for_two_mailboxes);
