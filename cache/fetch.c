@@ -21,7 +21,7 @@ typedef struct {
 
 struct _Fetch {
   LaneShared shared;
-  Pace pace;
+  Pace pace, line;
   Wants *wants;
   Lane *lanes[2]; /* the second may be NULL */
   Ahead *ahead;
@@ -66,6 +66,7 @@ static void make_lanes(Fetch *fetch) {
 Fetch *fetch_new(Account *account, Sync *sync) {
   Fetch *fetch = g_new0(Fetch, 1);
   pace_init(&fetch->pace);
+  pace_init(&fetch->line);
   g_mutex_init(&fetch->mutex);
   fetch->wants = wants_new();
   fetch->resized = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -76,6 +77,7 @@ Fetch *fetch_new(Account *account, Sync *sync) {
                                .sync = sync,
                                .wants = fetch->wants,
                                .pace = &fetch->pace,
+                               .line = &fetch->line,
                                .resized = note_resized,
                                .resized_data = fetch};
   recall_rate(account);
@@ -159,7 +161,7 @@ static gboolean write_rate(IndexTxn *txn, gpointer data, GError **error) {
 
 /* What compress=auto will decide by next time. */
 static void remember_rate(Fetch *fetch) {
-  guint64 rate = pace_rate(&fetch->pace);
+  guint64 rate = pace_rate(&fetch->line);
   g_autoptr(GError) error = NULL;
   if (rate > 0 && !index_write(fetch->shared.account->index, INDEX_SYNC, write_rate, &rate, &error))
     g_info("cannot remember the line's rate: %s", error->message);
@@ -196,5 +198,6 @@ void fetch_free(Fetch *fetch) {
   g_hash_table_unref(fetch->resized);
   g_mutex_clear(&fetch->mutex);
   pace_clear(&fetch->pace);
+  pace_clear(&fetch->line);
   g_free(fetch);
 }

@@ -28,6 +28,7 @@ struct _Lane {
   GThread *thread;
   GMutex mutex;         /* guards conn against lane_wake() */
   ImapConn *conn;       /* leased, or NULL */
+  guint64 received;     /* of conn's octets, counted */
   gint64 mailbox;       /* row of what is selected for the wants in flight; 0: none */
   GHashTable *asked;    /* UID -> Want: in flight */
   GQueue commands;      /* GArray of guint32, oldest first */
@@ -109,6 +110,25 @@ static void lose(Lane *lane, const GError *error) {
     fail_waiting(lane, error);
 }
 
+/* ---- the line's rate -------------------------------------------------------------------------------------- */
+
+static void busy(Lane *lane) {
+  gint64 now = g_get_monotonic_time();
+  pace_start(lane->shared->pace, now);
+  pace_start(lane->shared->line, now);
+}
+
+static void idle(Lane *lane) {
+  pace_idle(lane->shared->pace);
+  pace_idle(lane->shared->line);
+}
+
+static void count_line(Lane *lane) {
+  guint64 received = imap_conn_received(lane->conn);
+  pace_arrived(lane->shared->line, received - lane->received, g_get_monotonic_time());
+  lane->received = received;
+}
+
 /* ---- asking --------------------------------------------------------------------------------------------- */
 
 static gboolean send_wants(Lane *lane, GArray *wants, GError **error) {
@@ -122,7 +142,7 @@ static gboolean send_wants(Lane *lane, GArray *wants, GError **error) {
   }
   g_queue_push_tail(&lane->commands, command);
   incoming_sole(lane->incoming, g_hash_table_size(lane->asked) == 1 ? g_array_index(wants, Want, 0).row : 0);
-  pace_start(lane->shared->pace, g_get_monotonic_time());
+  busy(lane);
   return imap_fetch_send(lane->conn, uids, IMAP_FETCH_BODY, account_of(lane)->cancellable, error);
 }
 
@@ -225,7 +245,7 @@ static void command_done(Lane *lane, const GError *refused) {
   for (guint i = 0; command && i < command->len; i++)
     left_out(lane, g_array_index(command, guint32, i), refused);
   if (lane->commands.length == 0)
-    pace_idle(lane->shared->pace);
+    idle(lane);
 }
 
 static gboolean look_at_suspects(Lane *lane, GError **error) {
@@ -252,6 +272,7 @@ static gboolean look_at_suspects(Lane *lane, GError **error) {
 static gboolean receive(Lane *lane, GError **error) {
   g_auto(ImapMessage) message = {0};
   g_autoptr(GError) local = NULL;
+  count_line(lane);
   switch (
       imap_fetch_next(lane->conn, &incoming_sink, lane->incoming, &message, account_of(lane)->cancellable, &local)) {
   case IMAP_FETCH_MESSAGE:
@@ -273,6 +294,7 @@ static gboolean receive(Lane *lane, GError **error) {
 
 static gboolean serve(Lane *lane, GError **error) {
   pace_rtt(lane->shared->pace, imap_conn_rtt(lane->conn));
+  lane->received = imap_conn_received(lane->conn);
   for (;;) {
     if (!ask(lane, error))
       return FALSE;
@@ -302,7 +324,7 @@ static void work(Lane *lane) {
     g_info("fetch: %s", error->message);
     imap_conn_fail(conn);
     lose(lane, error);
-    pace_idle(lane->shared->pace);
+    idle(lane);
   }
   g_clear_pointer(&lane->incoming, incoming_free);
   set_conn(lane, NULL);

@@ -16,7 +16,8 @@ typedef struct {
   Account *account;
   Sync *sync;
   Wants *wants;
-  Pace *pace;
+  Pace *pace; /* of octets of bodies */
+  Pace *line; /* of octets on the line, which may be compressed */
   void (*resized)(gint64 row, gpointer data); /* the size that fs/ may have shown was wrong; before its event */
   gpointer resized_data;
 } LaneShared;

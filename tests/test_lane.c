@@ -17,7 +17,7 @@
 typedef struct {
   TestAccount *test;
   LaneShared shared;
-  Pace pace;
+  Pace pace, line;
   Lane *lane;
   gint64 box, rows[4]; /* rows[uid] */
   gint64 resized;
@@ -52,10 +52,12 @@ static void bench_start(Bench *bench, const char *script) {
   ck_assert(index_write(account->index, INDEX_SYNC, fill, bench, NULL));
   imap_pool_release(account->pool, g_steal_pointer(&bench->test->conn));
   pace_init(&bench->pace);
+  pace_init(&bench->line);
   bench->shared = (LaneShared){.account = account,
                                .sync = sync_new(account),
                                .wants = wants_new(),
                                .pace = &bench->pace,
+                               .line = &bench->line,
                                .resized = resized,
                                .resized_data = bench};
   bench->lane = lane_new(&bench->shared, IMAP_ROLE_PROMPT, WANTS_READER | WANTS_AHEAD);
@@ -69,6 +71,7 @@ static void bench_clear(Bench *bench) {
   sync_free(bench->shared.sync);
   wants_free(bench->shared.wants);
   pace_clear(&bench->pace);
+  pace_clear(&bench->line);
   g_cancellable_reset(bench->test->account.cancellable);
   bench->test->conn = NULL;
   test_account_free(bench->test);
