@@ -202,6 +202,12 @@ static CacheAnswer none_or_failed(GError **error) {
   return error && *error ? CACHE_FAILED : CACHE_ABSENT;
 }
 
+/* A claim that is shown may be found wrong just now: only an exact size puts the kernel right. */
+static void note_shown(Cache *cache, const IndexMessage *message) {
+  if (message->size != IMAP_UNKNOWN_SIZE)
+    fetch_shown(cache->fetch, message->row);
+}
+
 /* ---- questions ------------------------------------------------------------------------------------------------ */
 
 gint64 cache_root(Cache *cache) {
@@ -219,7 +225,7 @@ CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret,
   if (!index_get_message(cache->account.index, row, &message, error))
     return none_or_failed(error);
   entry_of_message(cache, &message, ret);
-  fetch_shown(cache->fetch, row);
+  note_shown(cache, &message);
   return CACHE_READY;
 }
 
@@ -235,7 +241,7 @@ static CacheAnswer await_listing(Cache *cache, const IndexMailbox *folder, Cache
 static CacheAnswer show(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
   entry_of_message(cache, message, ret);
   if (ret->shown) {
-    fetch_shown(cache->fetch, message->row);
+    note_shown(cache, message);
     return CACHE_READY;
   }
   sync_kick(cache->sync);
@@ -327,26 +333,36 @@ static CacheAnswer await_body(Cache *cache, const IndexMessage *message, int *re
   return CACHE_READY;
 }
 
+/* The body may have come, and shown that the size was wrong, between our looks at the one and the other. */
+static CacheAnswer opened(Cache *cache, gint64 row, CacheBodyUse use, int *fd) {
+  if (use != CACHE_BODY_OPEN || !fetch_is_resized(cache->fetch, row))
+    return CACHE_READY;
+  close(*fd);
+  *fd = -1;
+  return CACHE_STALE;
+}
+
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
   g_auto(IndexMessage) message = {0};
   *ret_fd = -1;
   if (!index_get_message(cache->account.index, row, &message, error))
     return none_or_failed(error);
   if (use == CACHE_BODY_OPEN && !message.gone) {
-    if (fetch_is_resized(cache->fetch, row))
+    if (message.size != IMAP_UNKNOWN_SIZE && fetch_is_resized(cache->fetch, row))
       return CACHE_STALE;
     fetch_opened(cache->fetch, message.mailbox, row);
   }
   *ret_fd = body_open(cache->account.bodies, row);
   if (*ret_fd >= 0)
-    return CACHE_READY;
+    return message.gone ? CACHE_READY : opened(cache, row, use, ret_fd);
   if (message.gone)
     return CACHE_ABSENT;
   if (use == CACHE_BODY_OPEN && message.size != IMAP_UNKNOWN_SIZE) {
     fetch_soon(cache->fetch, &message);
     return CACHE_READY;
   }
-  return await_body(cache, &message, ret_fd);
+  CacheAnswer answer = await_body(cache, &message, ret_fd);
+  return answer == CACHE_READY ? opened(cache, row, use, ret_fd) : answer;
 }
 
 void cache_unwant(Cache *cache, gint64 row) {

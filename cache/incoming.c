@@ -141,18 +141,19 @@ static gboolean settle_size(Incoming *incoming, const IndexMessage *message, con
   gboolean exact = message->size != IMAP_UNKNOWN_SIZE;
   guint64 before = exact ? message->size : message->claim;
   /* Who waits for a size that could not be shown asks the index for it when told. */
-  gboolean shown = exact || account_shows_claim(account, message->claim);
+  gboolean shown = exact || (message->claim != 0 && message->claim != IMAP_UNKNOWN_SIZE);
   gboolean same = before == digest->size;
   if (same && shown && ctime == 0)
     return TRUE;
+  /* Before the index says it: whoever reads the true size there also finds that the kernel may know another. */
+  if (!same && shown)
+    incoming->shared->resized(message->row, incoming->shared->resized_data);
   if (!write_digest(incoming, message->row, ctime, digest, error))
     return FALSE;
   if (!same && !exact && message->claim != IMAP_UNKNOWN_SIZE)
     account_wrong_size(account);
   if (!shown)
     return TRUE;
-  if (!same)
-    incoming->shared->resized(message->row, incoming->shared->resized_data);
   account_tell(account, CACHE_EVENT_ATTR, CACHE_MESSAGE, message->row, message->mailbox, NULL, NULL);
   return TRUE;
 }

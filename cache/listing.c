@@ -321,12 +321,14 @@ static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
     return FALSE;
   gint64 now = g_get_real_time();
   mailbox->listed = INDEX_LISTED;
-  mailbox->listed_at = mailbox->listed_at ? mailbox->listed_at : now / G_USEC_PER_SEC;
+  gboolean first_time = mailbox->listed_at == 0; /* then nothing has come or gone: it was only unknown */
+  mailbox->listed_at = first_time ? now / G_USEC_PER_SEC : mailbox->listed_at;
   mailbox->uidnext = first->opened->uidnext;
   mailbox->exists = (guint32)MIN(count, G_MAXUINT32);
   g_free(mailbox->mailboxid);
   mailbox->mailboxid = g_strdup(first->opened->mailboxid);
-  return index_set_state(txn, mailbox, error) && index_touch_mailbox(txn, mailbox->row, now * 1000, error);
+  return index_set_state(txn, mailbox, error) &&
+         (first_time || index_touch_mailbox(txn, mailbox->row, now * 1000, error));
 }
 
 /* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */

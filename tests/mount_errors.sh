@@ -17,7 +17,7 @@ url=imap://alice@127.0.0.1:$PORT
 no() { # no TEXT OPTIONS SOURCE [MOUNTPOINT]
   refused "$1" "$IMAPFS" -o "$2" "$3" "${4:-$M}"
   unmounted "${4:-$M}" || fail "mounted all the same"
-  [ -z "$(pgrep -x 'imapfs|mount.imapfs' | xargs -r -I{} sh -c "tr '\0' '\n' </proc/{}/cmdline | grep -F '$T/'")" ] || fail "a daemon"
+  ! (daemon "${4:-$M}") 2>/dev/null || fail "a daemon stays"
 }
 no 'password|login|authenti' "tls=off,passfile=$T/wrong" "$url"
 no 'no.such.host.invalid' "passfile=$T/pass" imaps://alice@no.such.host.invalid

@@ -116,7 +116,7 @@ mount_it() { # mount_it [OPTIONS]: alice at PORT on $M
 }
 daemon() { # pid of what serves $M
   local pid
-  for pid in $(pgrep -x 'imapfs|mount.imapfs'); do
+  for pid in $(pgrep 'imapfs$'); do # also mount.imapfs
     if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF "${1:-$M}"; then
       echo "$pid"
       return
