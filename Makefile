@@ -47,7 +47,7 @@ $(BUILD)/lib.a: $(LIB)
 $(BUILD)/imap/%.o: CFLAGS += -DG_LOG_DOMAIN='"imap"'
 $(BUILD)/cache/%.o: CFLAGS += -DG_LOG_DOMAIN='"cache"'
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
