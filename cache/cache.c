@@ -333,36 +333,40 @@ static CacheAnswer await_body(Cache *cache, const IndexMessage *message, int *re
   return CACHE_READY;
 }
 
-/* The body may have come, and shown that the size was wrong, between our looks at the one and the other. */
-static CacheAnswer opened(Cache *cache, gint64 row, CacheBodyUse use, int *fd) {
-  if (use != CACHE_BODY_OPEN || !fetch_is_resized(cache->fetch, row))
+/* A body is here. It is marked as resized before it is, so a look at the mark after it was opened misses nothing. */
+static CacheAnswer have_body(Cache *cache, gint64 row, CacheBodyUse use, int *fd) {
+  if (use != CACHE_BODY_OPEN)
     return CACHE_READY;
-  close(*fd);
-  *fd = -1;
-  return CACHE_STALE;
+  if (fetch_is_resized(cache->fetch, row)) {
+    close(*fd);
+    *fd = -1;
+    return CACHE_STALE;
+  }
+  fetch_opened(cache->fetch, row);
+  return CACHE_READY;
 }
 
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
   g_auto(IndexMessage) message = {0};
-  *ret_fd = -1;
-  if (!index_get_message(cache->account.index, row, &message, error))
-    return none_or_failed(error);
-  if (use == CACHE_BODY_OPEN && !message.gone) {
-    if (message.size != IMAP_UNKNOWN_SIZE && fetch_is_resized(cache->fetch, row))
-      return CACHE_STALE;
-    fetch_opened(cache->fetch, message.mailbox, row);
-  }
+  gboolean opens = use == CACHE_BODY_OPEN;
+  /* First, and without a look into the index: this is what happens for each file of a warm cache. */
   *ret_fd = body_open(cache->account.bodies, row);
   if (*ret_fd >= 0)
-    return message.gone ? CACHE_READY : opened(cache, row, use, ret_fd);
+    return have_body(cache, row, use, ret_fd);
+  if (!index_get_message(cache->account.index, row, &message, error))
+    return none_or_failed(error);
   if (message.gone)
     return CACHE_ABSENT;
-  if (use == CACHE_BODY_OPEN && message.size != IMAP_UNKNOWN_SIZE) {
+  if (opens && message.size != IMAP_UNKNOWN_SIZE && fetch_is_resized(cache->fetch, row))
+    return CACHE_STALE;
+  if (opens)
+    fetch_missed(cache->fetch, &message);
+  if (opens && message.size != IMAP_UNKNOWN_SIZE) {
     fetch_soon(cache->fetch, &message);
     return CACHE_READY;
   }
   CacheAnswer answer = await_body(cache, &message, ret_fd);
-  return answer == CACHE_READY ? opened(cache, row, use, ret_fd) : answer;
+  return answer == CACHE_READY ? have_body(cache, row, use, ret_fd) : answer;
 }
 
 void cache_unwant(Cache *cache, gint64 row) {

@@ -4,6 +4,10 @@
  * ahead and what takes more than a second of line; with fewer one lane does all. Looking ahead has a thread of its own,
  * because it asks the index, and a reader should not wait for a guess about what it will do next.
  *
+ * `expected` holds what was said to come next and has not been opened since. Only an open of one of those, or of a body
+ * that is not here, tells anything about where a reader is heading: whoever reads what is cached costs neither a
+ * message to that thread nor a look into the index.
+ *
  * `resized` holds the rows whose size the kernel may know wrongly, from the moment the true one is in the index until
  * the kernel has asked for their attributes again. It is memory only: a new mount has a kernel that knows nothing.
  */
@@ -15,8 +19,10 @@
 #define AHEAD_MOST (G_GUINT64_CONSTANT(32) << 20)
 #define META_RATE "line_rate"
 
+#define EXPECTED_MOST 100000 /* readers that went elsewhere leave their expectations behind */
+
 typedef struct {
-  gint64 mailbox, row; /* row 0: stop */
+  gint64 row, mailbox; /* row 0: stop */
 } Opened;
 
 struct _Fetch {
@@ -26,25 +32,33 @@ struct _Fetch {
   Lane *lanes[2]; /* the second may be NULL */
   Ahead *ahead;
   GThread *looker;
-  GAsyncQueue *opened; /* Opened */
-  GMutex mutex;        /* guards resized */
-  GHashTable *resized; /* set of rows */
+  GAsyncQueue *opened;  /* Opened */
+  GMutex mutex;         /* guards what follows; the counts are also read without it, to see that there is nothing */
+  GHashTable *resized;  /* set of rows */
+  GHashTable *expected; /* row -> Opened */
+  gint n_resized, n_expected;
 };
 
 static void note_resized(gint64 row, gpointer data) {
   Fetch *fetch = data;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
   g_hash_table_add(fetch->resized, g_memdup2(&row, sizeof row));
+  g_atomic_int_set(&fetch->n_resized, (gint)g_hash_table_size(fetch->resized));
 }
 
 gboolean fetch_is_resized(Fetch *fetch, gint64 row) {
+  if (g_atomic_int_get(&fetch->n_resized) == 0)
+    return FALSE;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
   return g_hash_table_contains(fetch->resized, &row);
 }
 
 void fetch_shown(Fetch *fetch, gint64 row) {
+  if (g_atomic_int_get(&fetch->n_resized) == 0)
+    return;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
   g_hash_table_remove(fetch->resized, &row);
+  g_atomic_int_set(&fetch->n_resized, (gint)g_hash_table_size(fetch->resized));
 }
 
 static void recall_rate(Account *account) {
@@ -70,6 +84,7 @@ Fetch *fetch_new(Account *account, Sync *sync) {
   g_mutex_init(&fetch->mutex);
   fetch->wants = wants_new();
   fetch->resized = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  fetch->expected = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
   fetch->opened = g_async_queue_new_full(g_free);
   /* More than a part of the cache read ahead would push out what nobody has read yet. */
   fetch->ahead = ahead_new(account->index, MIN(AHEAD_MOST, account->config->cache_size / 4));
@@ -116,14 +131,46 @@ void fetch_leave(Fetch *fetch, gint64 row) {
 
 /* ---- looking ahead -------------------------------------------------------------------------------------- */
 
-void fetch_opened(Fetch *fetch, gint64 mailbox, gint64 row) {
+static void tell_looker(Fetch *fetch, gint64 mailbox, gint64 row) {
   Opened opened = {.mailbox = mailbox, .row = row};
   g_async_queue_push(fetch->opened, g_memdup2(&opened, sizeof opened));
+}
+
+void fetch_opened(Fetch *fetch, gint64 row) {
+  if (g_atomic_int_get(&fetch->n_expected) == 0)
+    return;
+  gint64 mailbox = 0;
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+    Opened *expected = g_hash_table_lookup(fetch->expected, &row);
+    mailbox = expected ? expected->mailbox : 0;
+    g_hash_table_remove(fetch->expected, &row);
+    g_atomic_int_set(&fetch->n_expected, (gint)g_hash_table_size(fetch->expected));
+  }
+  if (mailbox != 0)
+    tell_looker(fetch, mailbox, row);
+}
+
+void fetch_missed(Fetch *fetch, const IndexMessage *message) {
+  tell_looker(fetch, message->mailbox, message->row);
+}
+
+static void expect(Fetch *fetch, const GArray *next, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  if (g_hash_table_size(fetch->expected) > EXPECTED_MOST)
+    g_hash_table_remove_all(fetch->expected);
+  for (guint i = 0; i < next->len; i++) {
+    Opened *one = g_new(Opened, 1);
+    *one = (Opened){.row = g_array_index(next, IndexNext, i).row, .mailbox = mailbox};
+    g_hash_table_replace(fetch->expected, &one->row, one);
+  }
+  g_atomic_int_set(&fetch->n_expected, (gint)g_hash_table_size(fetch->expected));
 }
 
 static void look(Fetch *fetch, const Opened *opened) {
   g_autoptr(GArray) next = g_array_new(FALSE, FALSE, sizeof(IndexNext));
   ahead_opened(fetch->ahead, opened->mailbox, opened->row, next);
+  expect(fetch, next, opened->mailbox);
   BodyStore *bodies = fetch->shared.account->bodies;
   for (guint i = 0; i < next->len; i++) {
     const IndexNext *one = &g_array_index(next, IndexNext, i);
@@ -181,7 +228,7 @@ void fetch_stop(Fetch *fetch) {
     if (fetch->lanes[i])
       lane_join(fetch->lanes[i]);
   if (fetch->looker)
-    fetch_opened(fetch, 0, 0);
+    tell_looker(fetch, 0, 0);
   g_clear_pointer(&fetch->looker, g_thread_join);
   fail_rest(fetch);
   remember_rate(fetch);
@@ -196,6 +243,7 @@ void fetch_free(Fetch *fetch) {
   ahead_free(fetch->ahead);
   wants_free(fetch->wants);
   g_hash_table_unref(fetch->resized);
+  g_hash_table_unref(fetch->expected);
   g_mutex_clear(&fetch->mutex);
   pace_clear(&fetch->pace);
   pace_clear(&fetch->line);

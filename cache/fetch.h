@@ -17,8 +17,9 @@ void fetch_wait(Fetch *fetch, const IndexMessage *message);
 void fetch_leave(Fetch *fetch, gint64 row);
 /* It will be read soon: start, but nobody waits yet. */
 void fetch_soon(Fetch *fetch, const IndexMessage *message);
-/* It was opened: look where its reader is heading. */
-void fetch_opened(Fetch *fetch, gint64 mailbox, gint64 row);
+/* It was opened, and was here, or was not: look where its reader is heading. */
+void fetch_opened(Fetch *fetch, gint64 row);
+void fetch_missed(Fetch *fetch, const IndexMessage *message);
 /* The size that the kernel may hold is wrong, until fetch_shown(): its attributes are about to be sent again. */
 gboolean fetch_is_resized(Fetch *fetch, gint64 row);
 void fetch_shown(Fetch *fetch, gint64 row);
