@@ -106,23 +106,42 @@ static void wake_lanes(Fetch *fetch) {
       lane_wake(fetch->lanes[i]);
 }
 
-static Want want_of(const IndexMessage *message) {
+static gboolean is_large(Fetch *fetch, guint64 size) {
+  return size > pace_large(&fetch->pace);
+}
+
+static Want want_of(Fetch *fetch, const IndexMessage *message) {
   guint64 size = message->size != IMAP_UNKNOWN_SIZE ? message->size : message->claim;
+  if (size == IMAP_UNKNOWN_SIZE)
+    size = 0;
   return (Want){.row = message->row,
                 .mailbox = message->mailbox,
                 .uid = message->uid,
-                .size = size != IMAP_UNKNOWN_SIZE ? size : 0};
+                .size = size,
+                .large = is_large(fetch, size)};
+}
+
+/* Its UID is being learnt again, because the server renumbered: there is nothing to ask for yet. */
+static void fail_nameless(Fetch *fetch, gint64 row) {
+  g_autoptr(GError) error =
+      g_error_new_literal(IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "the server renumbered; the message is being looked for");
+  account_tell_body(fetch->shared.account, row, -1, error);
 }
 
 void fetch_wait(Fetch *fetch, const IndexMessage *message) {
-  Want want = want_of(message);
+  if (message->uid == 0) {
+    fail_nameless(fetch, message->row);
+    return;
+  }
+  Want want = want_of(fetch, message);
   wants_wait(fetch->wants, &want);
   wake_lanes(fetch);
 }
 
 void fetch_soon(Fetch *fetch, const IndexMessage *message) {
-  Want want = want_of(message);
-  wants_ahead(fetch->wants, &want);
+  Want want = want_of(fetch, message);
+  if (want.uid != 0)
+    wants_ahead(fetch->wants, &want);
 }
 
 void fetch_leave(Fetch *fetch, gint64 row) {
@@ -175,7 +194,8 @@ static void look(Fetch *fetch, const Opened *opened) {
   for (guint i = 0; i < next->len; i++) {
     const IndexNext *one = &g_array_index(next, IndexNext, i);
     Want want = {.row = one->row, .mailbox = opened->mailbox, .uid = one->uid, .size = one->size};
-    if (!body_present(bodies, one->row))
+    want.large = is_large(fetch, want.size);
+    if (want.uid != 0 && !body_present(bodies, one->row))
       wants_ahead(fetch->wants, &want);
   }
 }
@@ -216,7 +236,7 @@ static void remember_rate(Fetch *fetch) {
 
 static void fail_rest(Fetch *fetch) {
   g_autoptr(GError) error = g_error_new_literal(IMAP_ERROR, IMAP_ERROR_CANCELLED, "unmounting");
-  g_autoptr(GArray) rows = wants_give_up(fetch->wants, WANTS_READER, G_MAXUINT64);
+  g_autoptr(GArray) rows = wants_give_up(fetch->wants, WANTS_READER);
   for (guint i = 0; i < rows->len; i++)
     account_tell_body(fetch->shared.account, g_array_index(rows, gint64, i), -1, error);
 }
@@ -228,7 +248,7 @@ void fetch_stop(Fetch *fetch) {
     if (fetch->lanes[i])
       lane_join(fetch->lanes[i]);
   if (fetch->looker)
-    tell_looker(fetch, 0, 0);
+    g_async_queue_push_front(fetch->opened, g_new0(Opened, 1)); /* ahead of all that was opened */
   g_clear_pointer(&fetch->looker, g_thread_join);
   fail_rest(fetch);
   remember_rate(fetch);

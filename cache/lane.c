@@ -76,7 +76,7 @@ static void fail_code(Lane *lane, gint64 row, ImapError code, const char *text) 
 
 /* Nobody who waits now shall wait for another attempt at what just failed. */
 static void fail_waiting(Lane *lane, const GError *error) {
-  g_autoptr(GArray) rows = wants_give_up(lane->shared->wants, lane->kinds, pace_large(lane->shared->pace));
+  g_autoptr(GArray) rows = wants_give_up(lane->shared->wants, lane->kinds);
   for (guint i = 0; i < rows->len; i++)
     account_tell_body(account_of(lane), g_array_index(rows, gint64, i), -1, error);
   if (lane->kinds & WANTS_AHEAD)
@@ -189,8 +189,7 @@ static gboolean ask(Lane *lane, GError **error) {
   for (guint64 bytes; g_hash_table_size(lane->suspects) == 0 && (bytes = room(lane)) > 0;) {
     g_autoptr(GArray) wants = g_array_new(FALSE, FALSE, sizeof(Want));
     gint64 mailbox = lane->commands.length > 0 ? lane->mailbox : 0;
-    if (!wants_take(lane->shared->wants, kinds_now(lane), pace_large(lane->shared->pace), mailbox, bytes, COMMAND_UIDS,
-                    wants))
+    if (!wants_take(lane->shared->wants, kinds_now(lane), mailbox, bytes, COMMAND_UIDS, wants))
       return TRUE;
     if (lane->commands.length == 0 && !enter(lane, wants, error)) {
       if (*error)
@@ -343,7 +342,7 @@ static void warm_up(Lane *lane) {
 static gpointer lane_main(gpointer data) {
   Lane *lane = data;
   warm_up(lane);
-  while (wants_await(lane->shared->wants, lane->kinds, pace_large(lane->shared->pace)))
+  while (wants_await(lane->shared->wants, lane->kinds))
     work(lane);
   return NULL;
 }

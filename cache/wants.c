@@ -9,12 +9,18 @@
  * A reader that comes moves ahead -> waiting; a reader that leaves moves waiting -> (forgotten). What is asked for
  * stays until the lane finishes or returns it: giving up means draining into the cache. `outstanding` is the sum of the
  * sizes in state asked.
+ *
+ * A lane keeps to one mailbox while it can, because to change means to let the line run dry; but readers that keep on
+ * coming there may overtake the first in line only so often.
  */
 #include "cache/wants.h"
+
+#define OVERTAKES 32
 
 typedef struct {
   Want want;
   guint waiters;
+  guint overtaken; /* by how many that came later, while it was first in line */
   gboolean asked;
   GQueue *line; /* the one it stands in, or NULL */
   GList link;
@@ -121,64 +127,71 @@ void wants_drop_ahead(Wants *wants, gint64 mailbox) {
   }
 }
 
-static gboolean suits(const Entry *entry, WantsKinds kinds, guint64 large) {
-  gboolean is_large = entry->want.size > large;
+static gboolean suits(const Entry *entry, WantsKinds kinds) {
   if (entry->waiters > 0)
-    return (kinds & (is_large ? WANTS_READER_LARGE : WANTS_READER_SMALL)) != 0;
-  return (kinds & (is_large ? WANTS_AHEAD_LARGE : WANTS_AHEAD_SMALL)) != 0;
+    return (kinds & (entry->want.large ? WANTS_READER_LARGE : WANTS_READER_SMALL)) != 0;
+  return (kinds & (entry->want.large ? WANTS_AHEAD_LARGE : WANTS_AHEAD_SMALL)) != 0;
 }
 
-static Entry *first_in(GQueue *line, WantsKinds kinds, guint64 large, gint64 mailbox) {
+static Entry *first_in(GQueue *line, WantsKinds kinds, gint64 mailbox) {
   for (GList *link = line->head; link; link = link->next) {
     Entry *entry = link->data;
-    if (suits(entry, kinds, large) && (mailbox == 0 || entry->want.mailbox == mailbox))
+    if (suits(entry, kinds) && (mailbox == 0 || entry->want.mailbox == mailbox))
       return entry;
   }
   return NULL;
 }
 
-static Entry *first(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox) {
+static Entry *first_waiting(Wants *wants, WantsKinds kinds, gint64 mailbox) {
+  Entry *head = first_in(&wants->waiting, kinds, 0);
+  if (!head || mailbox == 0 || head->want.mailbox == mailbox)
+    return head;
+  return head->overtaken < OVERTAKES ? first_in(&wants->waiting, kinds, mailbox) : NULL;
+}
+
+static Entry *first(Wants *wants, WantsKinds kinds, gint64 mailbox) {
   Entry *entry = NULL;
   if (kinds & WANTS_READER)
-    entry = first_in(&wants->waiting, kinds, large, mailbox);
+    entry = first_waiting(wants, kinds, mailbox);
   /* A reader in another folder must not wait until all of this one is read ahead. */
-  gboolean elsewhere = !entry && mailbox != 0 && first_in(&wants->waiting, kinds, large, 0);
+  gboolean elsewhere = !entry && mailbox != 0 && first_in(&wants->waiting, kinds, 0);
   if (!entry && !elsewhere && (kinds & WANTS_AHEAD))
-    entry = first_in(&wants->ahead, kinds, large, mailbox);
+    entry = first_in(&wants->ahead, kinds, mailbox);
   return entry;
 }
 
-static void ask(Wants *wants, Entry *entry, GArray *ret) {
+static void ask(Wants *wants, Entry *entry, WantsKinds kinds, GArray *ret) {
+  Entry *head = entry->waiters > 0 ? first_in(&wants->waiting, kinds, 0) : entry;
+  head->overtaken += head != entry;
   leave_line(entry);
   entry->asked = TRUE;
   wants->outstanding += entry->want.size;
   g_array_append_val(ret, entry->want);
 }
 
-guint wants_take(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox, guint64 bytes, guint n, GArray *ret) {
+guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n, GArray *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   guint taken = 0;
   guint64 sum = 0;
   while (taken < n) {
-    Entry *entry = first(wants, kinds, large, mailbox);
+    Entry *entry = first(wants, kinds, mailbox);
     if (!entry || (taken > 0 && sum + entry->want.size > bytes))
       break;
-    gboolean alone = entry->want.size > large;
-    if (alone && taken > 0)
+    if (entry->want.large && taken > 0)
       break;
     mailbox = entry->want.mailbox;
     sum += entry->want.size;
     taken++;
-    ask(wants, entry, ret);
-    if (alone)
+    ask(wants, entry, kinds, ret);
+    if (entry->want.large)
       break;
   }
   return taken;
 }
 
-gboolean wants_await(Wants *wants, WantsKinds kinds, guint64 large) {
+gboolean wants_await(Wants *wants, WantsKinds kinds) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  while (!wants->closed && !first(wants, kinds, large, 0))
+  while (!wants->closed && !first(wants, kinds, 0))
     g_cond_wait(&wants->cond, &wants->mutex);
   return !wants->closed;
 }
@@ -210,13 +223,13 @@ void wants_return(Wants *wants, gint64 row) {
   join(wants, entry, TRUE);
 }
 
-GArray *wants_give_up(Wants *wants, WantsKinds kinds, guint64 large) {
+GArray *wants_give_up(Wants *wants, WantsKinds kinds) {
   GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   for (GList *link = wants->waiting.head, *next; link; link = next) {
     Entry *entry = link->data;
     next = link->next;
-    if (!suits(entry, kinds, large))
+    if (!suits(entry, kinds))
       continue;
     g_array_append_val(rows, entry->want.row);
     forget(wants, entry);

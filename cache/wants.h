@@ -12,11 +12,12 @@ typedef struct _Wants Wants;
 typedef struct {
   gint64 row, mailbox;
   guint32 uid;
-  guint64 size; /* expected octets */
-  guint tries;  /* how often it was asked for in vain */
+  guint64 size;   /* expected octets */
+  gboolean large; /* takes long on this line: asked for alone. Said once, so that all lanes agree whose it is */
+  guint tries;    /* how often it was asked for in vain */
 } Want;
 
-/* Who wants it, and whether it is above `large` octets; those are asked for one at a time. */
+/* Who wants it, and whether it is large. */
 typedef enum {
   WANTS_READER_SMALL = 1 << 0,
   WANTS_READER_LARGE = 1 << 1,
@@ -40,9 +41,9 @@ void wants_drop_ahead(Wants *wants, gint64 mailbox);
 
 /* Takes up to `n` wants of one mailbox (`mailbox`, or where that is 0 of the first in line), whose sizes add up to at
  * most `bytes` (the first always fits). Waiting ones first. Appends to `ret` (Want); returns how many. */
-guint wants_take(Wants *wants, WantsKinds kinds, guint64 large, gint64 mailbox, guint64 bytes, guint n, GArray *ret);
+guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n, GArray *ret);
 /* Blocks until wants_take() would find something, or wants_close(). FALSE: closed. */
-gboolean wants_await(Wants *wants, WantsKinds kinds, guint64 large);
+gboolean wants_await(Wants *wants, WantsKinds kinds);
 
 guint wants_waiters(Wants *wants, gint64 row);
 /* It is here, or never will be: forgotten. Returns how many waited. */
@@ -51,7 +52,7 @@ guint wants_finish(Wants *wants, gint64 row);
 void wants_return(Wants *wants, gint64 row);
 /* Takes out all that wait and are not yet asked for (and match kinds): their readers are to be failed. New array of
  * gint64. */
-GArray *wants_give_up(Wants *wants, WantsKinds kinds, guint64 large);
+GArray *wants_give_up(Wants *wants, WantsKinds kinds);
 
 guint64 wants_outstanding(Wants *wants); /* octets asked for, by all lanes, and not finished or returned */
 void wants_close(Wants *wants);

@@ -3,12 +3,15 @@
 #include "cache/cache.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/index.h"
+#include "cache/place.h"
 #include "tests/dovecot.h"
 
 #define N 25
@@ -224,6 +227,39 @@ START_TEST(offline_serves_what_was_seen) {
 }
 END_TEST
 
+static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
+  return index_forget_uids(txn, *(gint64 *)data, error);
+}
+
+/* As a renumbering that is cut in the middle leaves it. */
+static void forget_uids(gint64 folder) {
+  g_autofree char *account = place_account(config.user, config.host, config.port);
+  g_autofree char *path = g_build_filename(config.state_dir, account, NULL);
+  int fd = open(path, O_RDONLY | O_DIRECTORY);
+  Index *index = index_open(fd, NULL, NULL);
+  ck_assert_ptr_nonnull(index);
+  ck_assert(index_write(index, INDEX_SYNC, forget, &folder, NULL));
+  index_close(index);
+  close(fd);
+}
+
+START_TEST(a_message_without_uid_is_busy) {
+  CacheEntry entries[100];
+  Cache *cache = start();
+  gint64 inbox = lookup(cache, cache_root(cache), "INBOX");
+  open_folder(cache, inbox);
+  ck_assert_uint_eq(list(cache, inbox, entries, 100), N);
+  cache_free(cache);
+  forget_uids(inbox);
+  cache = start();
+  int fd = -1;
+  ck_assert_int_eq(cache_open_body(cache, entries[1].row, CACHE_BODY_READ, &fd, NULL), CACHE_WAIT);
+  g_auto(CacheEvent) event = await(cache, CACHE_EVENT_BODY, entries[1].row);
+  ck_assert(g_error_matches(event.error, CACHE_ERROR, CACHE_ERROR_BUSY));
+  cache_free(cache);
+}
+END_TEST
+
 START_TEST(the_account_is_locked_while_mounted) {
   Cache *cache = start();
   g_autoptr(GError) error = NULL;
@@ -292,6 +328,7 @@ int main(void) {
   tcase_add_test(tests, a_remount_changes_nothing);
   tcase_add_test(tests, new_mail_appears_at_the_end);
   tcase_add_test(tests, offline_serves_what_was_seen);
+  tcase_add_test(tests, a_message_without_uid_is_busy);
   tcase_add_test(tests, the_account_is_locked_while_mounted);
   tcase_add_test(tests, a_wrong_password_is_refused);
   tcase_add_test(tests, root_may_be_a_folder);

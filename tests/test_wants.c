@@ -17,7 +17,7 @@ static void teardown(void) {
 }
 
 static Want make(gint64 row, gint64 mailbox, guint64 size) {
-  return (Want){.row = row, .mailbox = mailbox, .uid = (guint32)row * 10, .size = size};
+  return (Want){.row = row, .mailbox = mailbox, .uid = (guint32)row * 10, .size = size, .large = size > LARGE};
 }
 
 static void wait_for(gint64 row, gint64 mailbox, guint64 size) {
@@ -34,7 +34,7 @@ static void ahead(gint64 row, gint64 mailbox, guint64 size) {
 static const char *take(WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n) {
   static char text[200];
   g_autoptr(GArray) got = g_array_new(FALSE, FALSE, sizeof(Want));
-  guint taken = wants_take(wants, kinds, LARGE, mailbox, bytes, n, got);
+  guint taken = wants_take(wants, kinds, mailbox, bytes, n, got);
   ck_assert_uint_eq(taken, got->len);
   *text = 0;
   for (guint i = 0; i < got->len; i++) {
@@ -81,6 +81,19 @@ START_TEST(a_reader_elsewhere_stops_reading_ahead_here) {
 }
 END_TEST
 
+START_TEST(a_reader_elsewhere_is_not_overtaken_for_ever) {
+  wait_for(1, 7, 10);
+  ck_assert_str_eq(take(ALL, 0, 1000, 10), "1");
+  wait_for(1000, 8, 10);
+  gint64 row = 2;
+  for (wait_for(row, 7, 10); *take(ALL, 7, 1000, 10) != 0 && row < 100; row++)
+    wait_for(row + 1, 7, 10);
+  ck_assert_int_lt(row, 100);
+  ck_assert_str_eq(take(ALL, 0, 1000, 10), "1000");
+  ck_assert_str_ne(take(ALL, 7, 1000, 10), "");
+}
+END_TEST
+
 START_TEST(large_bodies_go_alone_and_where_asked) {
   wait_for(1, 7, LARGE + 1);
   wait_for(2, 7, 10);
@@ -88,6 +101,18 @@ START_TEST(large_bodies_go_alone_and_where_asked) {
   ck_assert_str_eq(take(WANTS_READER_SMALL, 0, 1u << 30, 10), "2");
   ck_assert_str_eq(take(ALL, 0, 1u << 30, 10), "1");
   ck_assert_str_eq(take(ALL, 0, 1u << 30, 10), "3");
+}
+END_TEST
+
+/* The rate of the line changes while lanes sleep: what one was waiting for must not become nobody's. */
+START_TEST(what_is_large_stays_so) {
+  Want want = make(1, 7, LARGE + 1);
+  wants_wait(wants, &want);
+  want.large = FALSE;
+  wants_wait(wants, &want);
+  ck_assert_str_eq(take(WANTS_READER_SMALL, 0, 1u << 30, 10), "");
+  ck_assert(wants_await(wants, WANTS_READER_LARGE));
+  ck_assert_str_eq(take(WANTS_READER_LARGE, 0, 1u << 30, 10), "1");
 }
 END_TEST
 
@@ -121,7 +146,7 @@ START_TEST(returned_ones_come_first_with_a_try_more) {
   wants_return(wants, 1);
   ck_assert_uint_eq(wants_outstanding(wants), 0);
   g_autoptr(GArray) got = g_array_new(FALSE, FALSE, sizeof(Want));
-  wants_take(wants, ALL, LARGE, 0, 1, 1, got);
+  wants_take(wants, ALL, 0, 1, 1, got);
   ck_assert_int_eq(g_array_index(got, Want, 0).row, 1);
   ck_assert_uint_eq(g_array_index(got, Want, 0).tries, 1);
 }
@@ -132,7 +157,7 @@ START_TEST(giving_up_takes_readers_that_nobody_serves) {
   wait_for(2, 7, 10);
   ahead(3, 7, 10);
   ck_assert_str_eq(take(ALL, 0, 1000, 1), "1");
-  g_autoptr(GArray) rows = wants_give_up(wants, WANTS_READER, LARGE);
+  g_autoptr(GArray) rows = wants_give_up(wants, WANTS_READER);
   ck_assert_uint_eq(rows->len, 1);
   ck_assert_int_eq(g_array_index(rows, gint64, 0), 2);
   ck_assert_uint_eq(wants_waiters(wants, 1), 1);
@@ -148,7 +173,7 @@ static gpointer close_it(gpointer data) {
 
 START_TEST(await_ends_by_close) {
   GThread *thread = g_thread_new("close", close_it, wants);
-  ck_assert(!wants_await(wants, ALL, LARGE));
+  ck_assert(!wants_await(wants, ALL));
   g_thread_join(thread);
 }
 END_TEST
@@ -157,7 +182,7 @@ START_TEST(ahead_has_an_end) {
   for (gint64 row = 1; row <= WANTS_AHEAD_MAX + 5; row++)
     ahead(row, 7, 0);
   g_autoptr(GArray) got = g_array_new(FALSE, FALSE, sizeof(Want));
-  ck_assert_uint_eq(wants_take(wants, ALL, LARGE, 0, 1, G_MAXUINT, got), WANTS_AHEAD_MAX);
+  ck_assert_uint_eq(wants_take(wants, ALL, 0, 1, G_MAXUINT, got), WANTS_AHEAD_MAX);
 }
 END_TEST
 
@@ -169,7 +194,9 @@ int main(void) {
   tcase_add_test(tests, cut_by_bytes_and_count);
   tcase_add_test(tests, one_mailbox_at_a_time);
   tcase_add_test(tests, a_reader_elsewhere_stops_reading_ahead_here);
+  tcase_add_test(tests, a_reader_elsewhere_is_not_overtaken_for_ever);
   tcase_add_test(tests, large_bodies_go_alone_and_where_asked);
+  tcase_add_test(tests, what_is_large_stays_so);
   tcase_add_test(tests, leaving_forgets_only_what_is_not_asked_for);
   tcase_add_test(tests, two_readers_share_one_fetch);
   tcase_add_test(tests, returned_ones_come_first_with_a_try_more);
