@@ -68,7 +68,7 @@ static gint64 heard(gpointer data) {
   return cache_heard(data);
 }
 
-Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error) {
+static Fs *fs_new(const FsConfig *config, Cache *cache) {
   Fs *fs = g_new0(Fs, 1);
   fs->cache = cache;
   fs->root = cache_root(cache);
@@ -76,21 +76,50 @@ Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error) {
   fs->gid = config->gid;
   fs->timeout = (gint64)config->timeout * G_USEC_PER_SEC;
   fs->trace = config->trace;
-  fs->fuse = session_new(config, fs);
-  if (!fs->fuse || fuse_session_mount(fs->fuse, config->mountpoint) != 0) {
-    g_set_error(error, FS_ERROR, FS_ERROR_MOUNT, "cannot mount on %s", config->mountpoint);
-    g_clear_pointer(&fs->fuse, fuse_session_destroy);
-    g_free(fs);
-    return NULL;
-  }
   g_mutex_init(&fs->mutex);
   g_cond_init(&fs->quiet);
   fs->files = files_new();
   fs->park = park_new(heard, cache);
-  fs->notify = notify_new(fs->fuse, fs->root);
-  fs->answerer = g_thread_new("answer", answer_run, fs);
-  fs->session = session_start(fs->fuse, FS_WORKERS);
   return fs;
+}
+
+static void fs_discard(Fs *fs) {
+  park_free(fs->park);
+  files_free(fs->files);
+  g_clear_pointer(&fs->session, session_free);
+  g_clear_pointer(&fs->fuse, fuse_session_destroy);
+  g_mutex_clear(&fs->mutex);
+  g_cond_clear(&fs->quiet);
+  g_free(fs);
+}
+
+/* Before the workers start: they find all there. */
+static gboolean fs_start(Fs *fs, const FsConfig *config, GError **error) {
+  fs->fuse = session_new(config, fs);
+  if (!fs->fuse || fuse_session_mount(fs->fuse, config->mountpoint) != 0) {
+    g_set_error(error, FS_ERROR, FS_ERROR_MOUNT, "cannot mount on %s", config->mountpoint);
+    return FALSE;
+  }
+  fs->notify = notify_new(fs->fuse, fs->root);
+  fs->session = session_start(fs->fuse, FS_WORKERS);
+  if (!fs->session) {
+    g_set_error(error, FS_ERROR, FS_ERROR_MOUNT, "cannot serve %s: %s", config->mountpoint, g_strerror(errno));
+    fuse_session_unmount(fs->fuse);
+    notify_stop(fs->notify);
+    notify_free(fs->notify);
+    return FALSE;
+  }
+  fs->answerer = g_thread_new("answer", answer_run, fs);
+  return TRUE;
+}
+
+Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error) {
+  Fs *fs = fs_new(config, cache);
+  if (fs_start(fs, config, error))
+    return fs;
+  park_close(fs->park);
+  fs_discard(fs);
+  return NULL;
 }
 
 void fs_wait(Fs *fs) {
@@ -111,14 +140,8 @@ void fs_unmount(Fs *fs) {
 
 void fs_free(Fs *fs) {
   g_thread_join(fs->answerer);
-  park_free(fs->park);
   notify_free(fs->notify);
-  session_free(fs->session);
-  fuse_session_destroy(fs->fuse);
-  files_free(fs->files);
-  g_mutex_clear(&fs->mutex);
-  g_cond_clear(&fs->quiet);
-  g_free(fs);
+  fs_discard(fs);
 }
 
 guint fs_waiting(Fs *fs) {

@@ -13,10 +13,15 @@
 
 #define EXIT_USAGE 1
 
-/* Passwords and letters stay out of core files, and other processes of the user stay out of our memory. */
-static void harden(void) {
-  struct rlimit none = {0, 0};
+/* Passwords and letters stay out of core files, and other processes of the user stay out of our memory. Each open file
+ * is a descriptor of ours, too: as many as we may. */
+static void prepare(void) {
+  struct rlimit none = {0, 0}, files;
   setrlimit(RLIMIT_CORE, &none);
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   prctl(PR_SET_DUMPABLE, 0);
   umask(077);
 }
@@ -55,7 +60,7 @@ int main(int argc, char **argv) {
   if (options_parse(&options, argc, argv, &error)) {
     if (options.action != OPTIONS_MOUNT)
       return tell(&options);
-    harden();
+    prepare();
     status = start(&options, &error);
   }
   if (error)

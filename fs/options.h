@@ -16,7 +16,7 @@ typedef struct {
   guint tls, names, compress, port, log_level;
   char *passfile, *password_command, *log_file;
   guint32 uid, gid;
-  gboolean uid_given, gid_given, allow_other, allow_root, foreground, debug, verbose, sloppy;
+  gboolean uid_given, gid_given, allow_other, allow_root, foreground, debug, sloppy;
   GString *kernel; /* options for libfuse, comma-separated */
 } Options;
 

@@ -21,8 +21,15 @@ struct _Session {
   struct fuse_session *fuse;
   int stop, ended; /* eventfds: once written they stay readable */
   gint stopping;   /* atomic: for workers that never get to sleep */
-  GPtrArray *workers;
+  guint n;
+  struct _Worker *workers;
 };
+
+typedef struct _Worker {
+  Session *session;
+  int set; /* epoll */
+  GThread *thread;
+} Worker;
 
 static void ring(int fd) {
   guint64 one = 1;
@@ -30,47 +37,65 @@ static void ring(int fd) {
     g_warning("eventfd: %s", g_strerror(errno));
 }
 
+/* An epoll set of one worker; -1: errno. */
 static int watch_fds(Session *session) {
   struct epoll_event device = {.events = EPOLLIN | EPOLLEXCLUSIVE}, stop = {.events = EPOLLIN};
   int set = epoll_create1(EPOLL_CLOEXEC);
-  if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fuse_session_fd(session->fuse), &device) != 0 ||
-      epoll_ctl(set, EPOLL_CTL_ADD, session->stop, &stop) != 0)
-    g_error("epoll: %s", g_strerror(errno));
-  return set;
+  if (set < 0 || (epoll_ctl(set, EPOLL_CTL_ADD, fuse_session_fd(session->fuse), &device) == 0 &&
+                  epoll_ctl(set, EPOLL_CTL_ADD, session->stop, &stop) == 0))
+    return set;
+  close(set);
+  return -1;
 }
 
 static gpointer work(gpointer data) {
-  Session *session = data;
+  Worker *worker = data;
+  Session *session = worker->session;
   struct fuse_buf buf = {0};
   struct epoll_event event;
-  int set = watch_fds(session);
 
   while (!fuse_session_exited(session->fuse) && !g_atomic_int_get(&session->stopping)) {
     int got = fuse_session_receive_buf(session->fuse, &buf);
     if (got > 0)
       fuse_session_process_buf(session->fuse, &buf);
     else if (got == -EAGAIN)
-      epoll_wait(set, &event, 1, -1);
+      epoll_wait(worker->set, &event, 1, -1);
     else if (got != -EINTR)
       fuse_session_exit(session->fuse);
   }
   ring(session->ended);
   free(buf.mem);
-  close(set);
   return NULL;
+}
+
+/* All that can go wrong, before there is a thread. */
+static gboolean open_fds(Session *session) {
+  int device = fuse_session_fd(session->fuse);
+  session->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  session->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (session->stop < 0 || session->ended < 0 || fcntl(device, F_SETFL, fcntl(device, F_GETFL) | O_NONBLOCK) != 0)
+    return FALSE;
+  for (guint i = 0; i < session->n; i++)
+    if ((session->workers[i].set = watch_fds(session)) < 0)
+      return FALSE;
+  return TRUE;
 }
 
 Session *session_start(struct fuse_session *fuse, guint workers) {
   Session *session = g_new0(Session, 1);
-  int fd = fuse_session_fd(fuse);
   session->fuse = fuse;
-  session->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  session->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (session->stop < 0 || session->ended < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
-    g_error("cannot serve the mount: %s", g_strerror(errno));
-  session->workers = g_ptr_array_new();
+  session->n = workers;
+  session->workers = g_new0(Worker, workers);
   for (guint i = 0; i < workers; i++)
-    g_ptr_array_add(session->workers, g_thread_new("fuse", work, session));
+    session->workers[i] = (Worker){.session = session, .set = -1};
+  if (!open_fds(session)) {
+    int number = errno;
+    session_free(session);
+    errno = number;
+    return NULL;
+  }
+  for (guint i = 0; i < workers; i++)
+    session->workers[i].thread = g_thread_new("fuse", work, &session->workers[i]);
   return session;
 }
 
@@ -87,14 +112,20 @@ void session_quit(Session *session) {
 void session_stop(Session *session) {
   g_atomic_int_set(&session->stopping, TRUE);
   ring(session->stop);
-  for (guint i = 0; i < session->workers->len; i++)
-    g_thread_join(g_ptr_array_index(session->workers, i));
-  g_ptr_array_set_size(session->workers, 0);
+  for (guint i = 0; i < session->n; i++)
+    g_thread_join(session->workers[i].thread);
+}
+
+static void close_fd(int fd) {
+  if (fd >= 0)
+    close(fd);
 }
 
 void session_free(Session *session) {
-  close(session->stop);
-  close(session->ended);
-  g_ptr_array_unref(session->workers);
+  for (guint i = 0; i < session->n; i++)
+    close_fd(session->workers[i].set);
+  close_fd(session->stop);
+  close_fd(session->ended);
+  g_free(session->workers);
   g_free(session);
 }

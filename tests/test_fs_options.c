@@ -140,7 +140,7 @@ START_TEST(mount_options) {
   g_auto(Options) o = {0};
   parse_ok(&o, "imapfs a@h: mnt -o rw,exec,dev,suid,auto,noauto,user,users,owner,group,nofail,_netdev,defaults,"
                "relatime,strictatime,lazytime,x-systemd.automount,x-gvfs-hide=1,X-mount.mkdir,comment=hello,user=joe,"
-               "noatime,default_permissions,subtype=imapfs,,ro");
+               "noatime,default_permissions,max_read=65536,subtype=imapfs,,ro");
   ck_assert_str_eq(o.cache.user, "a"); /* mount adds user=NAME of whoever mounts: SOURCE wins */
   ck_assert_str_eq(o.kernel->str, "exec,noatime");
 }
@@ -150,7 +150,7 @@ START_TEST(mount_helper) {
   g_auto(Options) o = {0}, fake = {0}, sloppy = {0};
   g_autoptr(GError) error = NULL;
   parse_ok(&o, "/sbin/mount.imapfs a@h:/INBOX mnt -n -v -t fuse.imapfs -o rw,noexec");
-  ck_assert(o.action == OPTIONS_MOUNT && !o.foreground && o.verbose);
+  ck_assert(o.action == OPTIONS_MOUNT && !o.foreground && o.log_level == LOG_LEVEL_INFO);
   ck_assert_str_eq(o.table, "a@h:/INBOX");
   parse_ok(&fake, "mount.imapfs a@h: mnt -f");
   ck_assert_int_eq(fake.action, OPTIONS_FAKE);
@@ -186,7 +186,6 @@ static const struct {
     {"imapfs -o passfile=a,password_command=b a@h: mnt", "exclude"},
     {"imapfs -o allow_other,allow_root a@h: mnt", "exclude"},
     {"imapfs -o uid=no-such-user a@h: mnt", "no-such-user"},
-    {"imapfs -o max_read=many a@h: mnt", "max_read"},
     {"imapfs -o log=loud a@h: mnt", "loud"},
     {"imapfs -o 'auth=a\nb' a@h: mnt", "control"},
     {"imapfs h: mnt", "no user"},
