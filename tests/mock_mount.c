@@ -87,7 +87,7 @@ char *mount_run(int *ret_status, const char *const *argv) {
 }
 
 /* Without our files: a connection to the kernel that the waiting process itself holds open would never be closed. */
-int mount_child(int (*function)(const char *path), const char *path) {
+GPid mount_fork(int (*function)(const char *path), const char *path) {
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
@@ -95,8 +95,16 @@ int mount_child(int (*function)(const char *path), const char *path) {
     alarm(30);
     _exit(function(path));
   }
+  return pid;
+}
+
+int mount_exit(GPid pid) {
   int status = mount_reap(pid);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+int mount_child(int (*function)(const char *path), const char *path) {
+  return mount_exit(mount_fork(function, path));
 }
 
 void mount_await_parked(TestMount *mount, guint n) {

@@ -23,6 +23,8 @@ int mount_reap(GPid pid);                                  /* its wait status */
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* System calls on the mount that may wait, in a process that can be killed. Its exit status; 255: a signal. */
 int mount_child(int (*function)(const char *path), const char *path);
+GPid mount_fork(int (*function)(const char *path), const char *path); /* the same in two steps: */
+int mount_exit(GPid pid);
 /* Until so many requests are parked. */
 void mount_await_parked(TestMount *mount, guint n);
 double mount_seconds(gint64 since);

@@ -177,48 +177,42 @@ static int by_lookup(const char *path) {
   return access(path, F_OK) == 0 ? 0 : errno;
 }
 
-static gpointer deliver_when_asked(gpointer data) {
+/* What a shell says of the file at $0. */
+static const char *const tools[] = {
+    "exec cat \"$0\"",
+    "tar -cf - \"$0\" 2>/dev/null | tar -xOf -",
+    "copy=$(mktemp) && cp \"$0\" $copy && cat $copy && rm $copy",
+    "grep -c time \"$0\" >/dev/null && dd if=\"$0\" bs=7 2>/dev/null",
+};
+static int (*const calls[])(const char *path) = {by_mmap, by_sendfile};
+#define WAYS (G_N_ELEMENTS(tools) + G_N_ELEMENTS(calls))
+
+static void deliver_when_asked(gint64 row) {
   mount_await_parked(&mount, 1);
-  mock_deliver(mount.cache, *(gint64 *)data);
-  return NULL;
+  mock_deliver(mount.cache, row);
 }
 
-static void check_tool(const char *path, int tool) {
-  g_autofree char *copy = NULL;
-  int status;
-  switch (tool) {
-  case 0:
-    ck_assert_int_eq(mount_child(by_mmap, path), 0);
-    return;
-  case 1:
-    ck_assert_int_eq(mount_child(by_sendfile, path), 0);
-    return;
-  case 2:
-    copy = mount_run(&status, ARGV("cat", path));
-    break;
-  case 3:
-    copy = mount_run(&status, ARGV("sh", "-c", "tar -cf - \"$0\" 2>/dev/null | tar -xOf -", path));
-    break;
-  case 4:
-    copy = mount_run(&status, ARGV("sh", "-c", "stat -c %s \"$0\"; cp \"$0\" \"$1\" && cat \"$1\"; rm \"$1\"", path,
-                                   "/tmp/imapfs-test-copy"));
-    break;
-  default:
-    copy = mount_run(&status, ARGV("grep", "-c", "time", path));
-    ck_assert_str_eq(copy, "1\n");
-    return;
-  }
-  ck_assert_int_eq(status, 0);
-  ck_assert_msg(g_str_has_suffix(copy, TEXT), "tool %d: %s", tool, copy);
+static void check_tool(const char *path, const char *script) {
+  char text[100];
+  Reader reader;
+  reader.pid = mount_spawn(&reader.out, ARGV("sh", "-c", script, path));
+  deliver_when_asked(claimed);
+  ck_assert_msg(finish(&reader, text, sizeof text) == 0, "%s", script);
+  ck_assert_msg(g_str_equal(text, TEXT), "%s: %s", script, text);
 }
 
 START_TEST(wrong_claims) {
-  guint64 claim = claims[_i / 6];
+  guint64 claim = claims[(gsize)_i / WAYS];
+  gsize way = (gsize)_i % WAYS;
   mock_state(mount.cache, claimed, MOCK_CLAIMED, claim);
   g_autofree char *list = claim ? mount_run(NULL, ARGV("ls", "-l", path_inbox)) : NULL; /* the kernel knows the claim */
-  GThread *server = g_thread_new("server", deliver_when_asked, &claimed);
-  check_tool(path_claimed, _i % 6);
-  g_thread_join(server);
+  if (way < G_N_ELEMENTS(tools)) {
+    check_tool(path_claimed, tools[way]);
+    return;
+  }
+  GPid pid = mount_fork(calls[way - G_N_ELEMENTS(tools)], path_claimed);
+  deliver_when_asked(claimed);
+  ck_assert_int_eq(mount_exit(pid), 0);
 }
 END_TEST
 
@@ -243,52 +237,43 @@ START_TEST(deadline_is_silence) {
 }
 END_TEST
 
-static gpointer fail_when_asked(gpointer data) {
+static void fail_when_asked(CacheKind kind, gint64 row) {
   mount_await_parked(&mount, 1);
-  if (*(gint64 *)data == inbox)
-    mock_fail(mount.cache, CACHE_FOLDER, inbox, CACHE_ERROR_OFFLINE);
-  else
-    mock_fail(mount.cache, CACHE_MESSAGE, *(gint64 *)data, CACHE_ERROR_OFFLINE);
-  return NULL;
+  mock_fail(mount.cache, kind, row, CACHE_ERROR_OFFLINE);
 }
 
 START_TEST(failure_is_told) {
-  GThread *server = g_thread_new("server", fail_when_asked, &away);
-  ck_assert_int_eq(mount_child(by_read, path_away), EHOSTUNREACH);
-  g_thread_join(server);
+  GPid pid = mount_fork(by_read, path_away);
+  fail_when_asked(CACHE_MESSAGE, away);
+  ck_assert_int_eq(mount_exit(pid), EHOSTUNREACH);
 
-  server = g_thread_new("server", fail_when_asked, &claimed);
-  ck_assert_int_eq(mount_child(by_open, path_claimed), EHOSTUNREACH);
-  g_thread_join(server);
+  pid = mount_fork(by_open, path_claimed);
+  fail_when_asked(CACHE_MESSAGE, claimed);
+  ck_assert_int_eq(mount_exit(pid), EHOSTUNREACH);
 
   mock_listed(mount.cache, inbox, CACHE_WAIT);
-  server = g_thread_new("server", fail_when_asked, &inbox);
-  ck_assert_int_eq(mount_child(by_opendir, path_inbox), EHOSTUNREACH);
-  g_thread_join(server);
+  pid = mount_fork(by_opendir, path_inbox);
+  fail_when_asked(CACHE_FOLDER, inbox);
+  ck_assert_int_eq(mount_exit(pid), EHOSTUNREACH);
 }
 END_TEST
 
-static gpointer list_when_asked(gpointer data) {
-  (void)data;
+static void list_when_asked(void) {
   mount_await_parked(&mount, 1);
   mock_deliver_listing(mount.cache, inbox);
-  return NULL;
 }
 
 START_TEST(first_listing_is_awaited) {
-  int status;
+  g_autofree char *none = mount_path(&mount, "INBOX/none");
   mock_listed(mount.cache, inbox, CACHE_WAIT);
-  GThread *server = g_thread_new("server", list_when_asked, NULL);
-  g_autofree char *list = mount_run(&status, ARGV("ls", path_inbox));
-  ck_assert_int_eq(status, 0);
-  ck_assert_str_eq(list, "away.eml\nclaimed.eml\nhere.eml\n");
-  g_thread_join(server);
+  GPid pid = mount_fork(by_opendir, path_inbox);
+  list_when_asked();
+  ck_assert_int_eq(mount_exit(pid), 0);
 
   mock_listed(mount.cache, inbox, CACHE_WAIT); /* a name in it, too */
-  server = g_thread_new("server", list_when_asked, NULL);
-  g_autofree char *path = mount_path(&mount, "INBOX/none");
-  ck_assert_int_eq(mount_child(by_lookup, path), ENOENT);
-  g_thread_join(server);
+  pid = mount_fork(by_lookup, none);
+  list_when_asked();
+  ck_assert_int_eq(mount_exit(pid), ENOENT);
 }
 END_TEST
 
@@ -298,16 +283,16 @@ START_TEST(fresh_news_are_awaited_a_second) {
   ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
   ck_assert_msg(mount_seconds(begin) > 0.9 && mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
 
-  GThread *server = g_thread_new("server", list_when_asked, NULL); /* or until they come */
   begin = g_get_monotonic_time();
-  ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
+  GPid pid = mount_fork(by_opendir, path_inbox); /* or until they come */
+  list_when_asked();
+  ck_assert_int_eq(mount_exit(pid), 0);
   ck_assert(mount_seconds(begin) < 0.9);
-  g_thread_join(server);
 
   mock_listed(mount.cache, inbox, CACHE_STALE); /* their failure does not matter */
-  server = g_thread_new("server", fail_when_asked, &inbox);
-  ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
-  g_thread_join(server);
+  pid = mount_fork(by_opendir, path_inbox);
+  fail_when_asked(CACHE_FOLDER, inbox);
+  ck_assert_int_eq(mount_exit(pid), 0);
 }
 END_TEST
 
@@ -419,7 +404,7 @@ static Suite *suite(void) {
   TCase *tc = tcase("patient", start_patient, stop);
   tcase_add_test(tc, others_go_on);
   tcase_add_test(tc, body_for_all_who_wait);
-  tcase_add_loop_test(tc, wrong_claims, 0, 6 * (int)G_N_ELEMENTS(claims));
+  tcase_add_loop_test(tc, wrong_claims, 0, (int)(WAYS * G_N_ELEMENTS(claims)));
   tcase_add_test(tc, failure_is_told);
   tcase_add_test(tc, first_listing_is_awaited);
   tcase_add_test(tc, fresh_news_are_awaited_a_second);
