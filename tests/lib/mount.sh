@@ -64,8 +64,8 @@ mounted() {
 unmounted() {
   ! mounted "$@"
 }
-ended() { # ended PID
-  ! kill -0 "$1"
+ended() { # ended PID; a zombie has: some take seconds to reap an orphan
+  ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
 
 waiting() { # waiting PID...: each is a cat that sleeps, and was asleep a moment ago
