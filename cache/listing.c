@@ -363,6 +363,15 @@ static gboolean drop_bodies(Account *account, gint64 mailbox, GError **error) {
   return n == 0;
 }
 
+gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened) {
+  if (known->uidvalidity != opened->uidvalidity || opened->uidvalidity == 0 || !opened->sticky)
+    return TRUE;
+  if (known->mailboxid && opened->mailboxid && !g_str_equal(known->mailboxid, opened->mailboxid))
+    return TRUE;
+  /* UIDNEXT never falls (RFC 9051 section 2.3.1.1). */
+  return opened->uidnext != 0 && opened->uidnext < known->uidnext;
+}
+
 gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **error) {
   g_auto(First) first = {.account = account, .removals = removals_new()};
   g_auto(ImapMailbox) opened = {0};
@@ -371,13 +380,11 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **er
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
     return FALSE;
   }
-  guint32 known = first.mailbox.uidvalidity;
-  first.mailbox.uidvalidity = 0;
-  if (!account_open_mailbox(account, conn, &first.mailbox, &opened, &first.server, error))
+  g_auto(IndexMailbox) any = {.raw = g_strdup(first.mailbox.raw)};
+  if (!account_open_mailbox(account, conn, &any, &opened, &first.server, error))
     return FALSE;
   first.opened = &opened;
-  first.renumbered = first.mailbox.listed != INDEX_UNLISTED &&
-                     (known != opened.uidvalidity || opened.uidvalidity == 0 || !opened.sticky);
+  first.renumbered = first.mailbox.listed != INDEX_UNLISTED && listing_renumbered(&first.mailbox, &opened);
   if (first.renumbered)
     g_info("folder %" G_GINT64_FORMAT ": the server renumbered its messages; matching them again", row);
   if (first.renumbered && !drop_bodies(account, row, error))

@@ -18,5 +18,9 @@ gboolean listing_fetch(Account *account, ImapConn *conn, gint64 mailbox, const I
  * last look found nothing new. */
 gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, GError **error);
 
+/* The UIDs in the index no longer mean what they meant: the UIDVALIDITY is another, or none, or the mailbox under this
+ * name is another although the UIDVALIDITY is the same (DELETE and CREATE within a second, measured S5). */
+gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened);
+
 /* IMAP_FETCH_LISTING, or _BARE under names=uid. */
 ImapFetchItems listing_items(Account *account);

@@ -115,8 +115,7 @@ static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus
                                 gboolean confirmed, GError **error) {
   if (!open_afresh(resync, conn, error))
     return RESYNC_FAILED;
-  const ImapMailbox *opened = &resync->opened;
-  if (opened->uidvalidity != resync->mailbox.uidvalidity || opened->uidvalidity == 0 || !opened->sticky)
+  if (listing_renumbered(&resync->mailbox, &resync->opened))
     return listing_first(resync->account, conn, resync->mailbox.row, error) ? RESYNC_DONE : RESYNC_FAILED;
   if (!compare(resync, error))
     return RESYNC_FAILED;

@@ -220,6 +220,38 @@ START_TEST(renumbered_mail_keeps_rows_and_names) {
 }
 END_TEST
 
+/* Deleted and created again within a second: the UIDVALIDITY is the same, the messages are not. */
+START_TEST(a_falling_uidnext_means_another_mailbox) {
+  g_autoptr(TestAccount) test = three(STATUS("2", "3", "7") OPEN("2", "7", "3") UIDS("1 2") UIDS("1 2")
+                                          ASK("1:2", ITEMS) ROW("1", "c") ROW("2", "new") OK UIDS("1 2"));
+  gint64 three = row_of(test, 3), two = row_of(test, 2);
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
+  ck_assert_int_eq(row_of(test, 1), three);
+  ck_assert_int_ne(row_of(test, 2), two);
+}
+END_TEST
+
+static const struct {
+  IndexMailbox known;
+  ImapMailbox opened;
+  gboolean renumbered;
+} openings[] = {
+    {{.uidvalidity = 7, .uidnext = 4}, {.uidvalidity = 7, .uidnext = 4, .sticky = TRUE}, FALSE},
+    {{.uidvalidity = 7, .uidnext = 4}, {.uidvalidity = 7, .sticky = TRUE}, FALSE}, /* Courier */
+    {{.uidvalidity = 7, .uidnext = 4}, {.uidvalidity = 7, .uidnext = 3, .sticky = TRUE}, TRUE},
+    {{.uidvalidity = 7}, {.uidvalidity = 8, .sticky = TRUE}, TRUE},
+    {{.uidvalidity = 0}, {.uidvalidity = 0, .sticky = TRUE}, TRUE},
+    {{.uidvalidity = 7}, {.uidvalidity = 7}, TRUE},
+    {{.uidvalidity = 7, .mailboxid = (char *)"a"}, {.uidvalidity = 7, .sticky = TRUE, .mailboxid = (char *)"a"}, FALSE},
+    {{.uidvalidity = 7, .mailboxid = (char *)"a"}, {.uidvalidity = 7, .sticky = TRUE, .mailboxid = (char *)"b"}, TRUE},
+    {{.uidvalidity = 7}, {.uidvalidity = 7, .sticky = TRUE, .mailboxid = (char *)"b"}, FALSE},
+};
+
+START_TEST(what_an_opening_says_of_uids) {
+  ck_assert_int_eq(listing_renumbered(&openings[_i].known, &openings[_i].opened), openings[_i].renumbered);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/listing, cache/resync");
   TCase *tests = tcase_create("listing");
@@ -233,6 +265,8 @@ int main(void) {
   tcase_add_test(tests, new_mail_comes_at_the_end);
   tcase_add_test(tests, losing_much_must_be_confirmed);
   tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
+  tcase_add_test(tests, a_falling_uidnext_means_another_mailbox);
+  tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
