@@ -103,9 +103,10 @@ const char *imap_selected(ImapConn *conn) {
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error) {
   if (conn->selected == NULL)
     return TRUE;
-  /* Without UNSELECT the next EXAMINE leaves it; but that must be sent, also for the same mailbox. */
   deselect(conn);
-  return !imap_conn_has(conn, "UNSELECT") || imap_conn_simple(conn, "UNSELECT", NULL, NULL, c, error);
+  /* Without UNSELECT only the next EXAMINE leaves it, and until then Courier answers STATUS from what the session
+   * saw last: NOOP brings that up to date. */
+  return imap_conn_simple(conn, imap_conn_has(conn, "UNSELECT") ? "UNSELECT" : "NOOP", NULL, NULL, c, error);
 }
 
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
@@ -113,6 +114,9 @@ gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
 }
 
 /* ---- UIDs --------------------------------------------------------------------------------------- */
+
+#define SEARCH_SPAN 100000u /* UIDs: 1.1 MB of answer at most */
+#define SEARCH_SPANS 256
 
 typedef struct {
   ImapSeqset *uids;
@@ -131,22 +135,54 @@ static gboolean search_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GErr
   return TRUE;
 }
 
+/* FALSE also where the server said OK and named no set. */
+static gboolean search(ImapConn *conn, const char *command, Search *into, GCancellable *c, GError **error) {
+  into->answered = FALSE;
+  if (!imap_conn_simple(conn, command, search_event, into, c, error))
+    return FALSE;
+  if (!into->answered && conn->opening.exists > 0)
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server finished a search without an answer");
+  return TRUE;
+}
+
+static gboolean uid_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
+  Search *found = data;
+  if (event->type == IMAP_EVENT_FETCH && (event->message.has & IMAP_HAS_UID) && event->message.uid > 0)
+    imap_seqset_add(found->uids, event->message.uid, event->message.uid);
+  return TRUE;
+}
+
+/* A SEARCH response names each UID in one line. What could outgrow IMAP_LIMIT_VALUES is asked for in spans of UIDs,
+ * and where those would be many or unknown (Courier says no UIDNEXT) as one small response for each message. */
+static gboolean search_parts(ImapConn *conn, Search *into, GCancellable *c, GError **error) {
+  guint64 end = conn->opening.uidnext;
+  if (end == 0 || end / SEARCH_SPAN > SEARCH_SPANS)
+    return imap_conn_simple(conn, "UID FETCH 1:* (UID)", uid_event, into, c, error);
+  for (guint64 first = 1; first < end; first += SEARCH_SPAN) {
+    guint64 last = first + SEARCH_SPAN - 1;
+    /* The last span also takes what came since the opening. */
+    g_autofree char *command = last + 1 < end ? g_strdup_printf("UID SEARCH UID %u:%u", (guint)first, (guint)last)
+                                              : g_strdup_printf("UID SEARCH UID %u:*", (guint)first);
+    if (!search(conn, command, into, c, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **error) {
-  static const char *const forms[] = {"UID SEARCH RETURN (ALL) ALL", "UID SEARCH ALL"};
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
-  Search search = {.uids = uids};
+  Search into = {.uids = uids};
   /* Some announce ESEARCH and do not understand RETURN, or answer nothing to it (Q15). */
-  for (guint i = imap_conn_has(conn, "ESEARCH") ? 0 : 1; i < G_N_ELEMENTS(forms) && !search.answered; i++) {
+  if (imap_conn_has(conn, "ESEARCH")) {
     g_autoptr(GError) refusal = NULL;
-    if (imap_conn_simple(conn, forms[i], search_event, &search, c, &refusal))
-      continue;
-    if (conn->failed || i + 1 == G_N_ELEMENTS(forms)) {
+    if (!imap_conn_simple(conn, "UID SEARCH RETURN (ALL) ALL", search_event, &into, c, &refusal) && conn->failed) {
       g_propagate_error(error, g_steal_pointer(&refusal));
       return FALSE;
     }
   }
-  if (!search.answered && conn->opening.exists > 0)
-    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server finished a search without an answer");
+  if (!into.answered && !(conn->opening.exists > SEARCH_SPAN ? search_parts(conn, &into, c, error)
+                                                             : search(conn, "UID SEARCH ALL", &into, c, error)))
+    return FALSE;
   *ret = g_steal_pointer(&uids);
   return TRUE;
 }

@@ -92,7 +92,7 @@ gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, Ima
 gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
                            ImapSeqset **ret_uids, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
-gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else nothing; never CLOSE */
+gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else NOOP; never CLOSE */
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error);
 
 /* All mailboxes with their attributes, INBOX included even where LIST forgets it. Elements are
@@ -105,7 +105,7 @@ void imap_status_clear(ImapStatus *status);
 gboolean imap_namespace(ImapConn *conn, ImapNamespace *ret, GCancellable *c, GError **error);
 void imap_namespace_clear(ImapNamespace *ns);
 
-/* The UIDs of the selected mailbox: ESEARCH, else UID SEARCH ALL. */
+/* The UIDs of the selected mailbox: ESEARCH, else UID SEARCH ALL, which is cut where the mailbox is large. */
 gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **error);
 
 /* ---- pipelined UID FETCH ------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  * has a test that reaches it exactly and one byte beyond.
  */
 
-#define IMAP_LIMIT_LINE (1u << 20) /* text of one response without its literals; a UID set of 100k holes is 600 kB */
+#define IMAP_LIMIT_LINE (7u << 20) /* text of one response without its literals; a UID set of 400k holes is 6 MB */
 #define IMAP_LIMIT_LITERAL                                                                                             \
   (4u << 20) /* one literal kept in memory: a header block; larger ones are streamed or refused */
 #define IMAP_LIMIT_RESPONSE (8u << 20)                /* one response, with the literals that are kept in memory */

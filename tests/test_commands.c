@@ -151,6 +151,53 @@ START_TEST(test_uids) {
 }
 END_TEST
 
+/* Where the server has no ESEARCH and the mailbox is so large that its UIDs may not fit into one answer. */
+static const struct {
+  const char *dialogue, *uids;
+} large[] = {
+    {"S: * 100001 EXISTS\nS: * OK [UIDNEXT 300001] x\nS: @ OK\n"
+     "C: @ UID SEARCH UID 1:100000\nS: * SEARCH 1 2 3\nS: @ OK\n"
+     "C: @ UID SEARCH UID 100001:200000\nS: * SEARCH\nS: @ OK\n"
+     "C: @ UID SEARCH UID 200001:*\nS: * SEARCH 200001 300000 300001\nS: @ OK\n",
+     "1:3,200001,300000:300001"},
+    {"S: * 100000 EXISTS\nS: * OK [UIDNEXT 300001] x\nS: @ OK\nC: @ UID SEARCH ALL\nS: * SEARCH 7\nS: @ OK\n", "7"},
+    /* Courier: no UIDNEXT. */
+    {"S: * 100001 EXISTS\nS: @ OK\nC: @ UID FETCH 1:* (UID)\n"
+     "S: * 1 FETCH (UID 3)\nS: * 3 FETCH (FLAGS ())\nS: * 2 FETCH (FLAGS () UID 5)\nS: @ OK\n",
+     "3,5"},
+    /* UIDs that are times. */
+    {"S: * 100001 EXISTS\nS: * OK [UIDNEXT 1700000000] x\nS: @ OK\nC: @ UID FETCH 1:* (UID)\n"
+     "S: * 1 FETCH (UID 1699999999)\nS: @ OK\n",
+     "1699999999"},
+    {"S: * 100001 EXISTS\nS: * OK [UIDNEXT 200001] x\nS: @ OK\n"
+     "C: @ UID SEARCH UID 1:100000\nS: * SEARCH 1\nS: @ OK\n"
+     "C: @ UID SEARCH UID 100001:*\nS: @ NO not now\n",
+     NULL},
+};
+
+START_TEST(test_uids_of_a_large_mailbox) {
+  g_autofree char *dialogue = g_strconcat("C: @ EXAMINE \"INBOX\"\n", large[_i].dialogue, NULL);
+  g_auto(Session) s = session_new("", dialogue);
+  g_autoptr(ImapSeqset) uids = NULL;
+  ck_assert(imap_examine(s.conn, "INBOX", TRUE, NULL, NULL, NULL));
+  ck_assert_msg(imap_uids(s.conn, &uids, NULL, NULL) == (large[_i].uids != NULL), "row %d", _i);
+  g_autofree char *text = uids ? imap_seqset_format(uids) : NULL;
+  ck_assert_msg(g_strcmp0(text, large[_i].uids) == 0, "row %d: %s", _i, text);
+}
+END_TEST
+
+/* Without UNSELECT the session stays where it is; NOOP makes it see what STATUS shall answer. */
+START_TEST(test_unselect_without_the_command) {
+  g_auto(Session) s = session_new("", "C: @ EXAMINE \"a\"\nS: @ OK\n"
+                                      "C: @ NOOP\nS: * 3 EXPUNGE\nS: @ OK\n"
+                                      "C: @ EXAMINE \"a\"\nS: @ OK\n");
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_unselect(s.conn, NULL, NULL));
+  ck_assert_ptr_null(imap_selected(s.conn));
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+}
+END_TEST
+
 /* ---- LIST --------------------------------------------------------------------------------------------- */
 
 /* "name/attrs " of each, in order. */
@@ -358,6 +405,8 @@ int main(void) {
   tcase_add_test(tc, test_examine_refused_leaves_nothing_selected);
   tcase_add_test(tc, test_literal_name);
   tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
+  tcase_add_loop_test(tc, test_uids_of_a_large_mailbox, 0, G_N_ELEMENTS(large));
+  tcase_add_test(tc, test_unselect_without_the_command);
   tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
   tcase_add_test(tc, test_status);
   tcase_add_test(tc, test_namespace);
