@@ -11,8 +11,9 @@
  * request on it is answered. A thread that cannot get a connection fails all that is queued for it, because nobody
  * should wait for the second attempt of something that just failed.
  *
- * Sweep: LIST with STATUS of all folders, every SWEEP seconds, after each reconnect, and when a folder above the
- * messages is opened and not fresh. It finds new folders and verifies all others in one round trip.
+ * Sweep: LIST with STATUS of all folders, every SWEEP seconds, after each reconnect, and when a folder is opened and
+ * neither it nor the last LIST is fresh: it may have got subfolders, or be gone. A sweep finds new folders and verifies
+ * all others in one round trip; whoever waits for one folder is answered before the others are refreshed.
  */
 #include "cache/sync.h"
 
@@ -88,9 +89,12 @@ static void enqueue(Sync *sync, GQueue *queue, Folder *folder) {
   g_cond_broadcast(&sync->cond);
 }
 
+static gboolean within_refresh(Sync *sync, gint64 when) {
+  return when != 0 && g_get_monotonic_time() - when < (gint64)sync->account->config->refresh * SECOND;
+}
+
 static gboolean is_fresh(Sync *sync, const Folder *folder) {
-  gint64 limit = (gint64)sync->account->config->refresh * SECOND;
-  return !folder->doubted && folder->verified != 0 && g_get_monotonic_time() - folder->verified < limit;
+  return !folder->doubted && within_refresh(sync, folder->verified);
 }
 
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox) {
@@ -223,6 +227,11 @@ static gboolean refresh_or_log(Sync *sync, ImapConn **conn, gint64 row, const Im
   return TRUE;
 }
 
+static gboolean verified_since(Sync *sync, gint64 row, gint64 when) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
+  return folder_of(sync, row)->verified >= when;
+}
+
 /* Every listed folder of which the sweep said something is verified by it, or refreshed now. */
 static gboolean use_status(Sync *sync, ImapConn **conn, GHashTable *status, gint64 started, GError **error) {
   g_autoptr(GPtrArray) rows = index_mailboxes(sync->account->index, error);
@@ -233,7 +242,7 @@ static gboolean use_status(Sync *sync, ImapConn **conn, GHashTable *status, gint
     if (mailbox->attrs & IMAP_ATTR_NOSELECT)
       verified(sync, mailbox->row, started, FALSE);
     ImapStatus *said = status && mailbox->raw ? g_hash_table_lookup(status, mailbox->raw) : NULL;
-    if (!said || mailbox->listed != INDEX_LISTED)
+    if (!said || mailbox->listed != INDEX_LISTED || verified_since(sync, mailbox->row, started))
       continue;
     if (resync_same(mailbox, said))
       verified(sync, mailbox->row, started, FALSE);
@@ -258,17 +267,27 @@ static void tell_tree(Sync *sync, const GError *error) {
   }
 }
 
-static gboolean sweep(Sync *sync, ImapConn **conn, GError **error) {
-  g_auto(TreeNews) news = {0};
-  gint64 started = g_get_monotonic_time();
+/* The first half of a sweep. */
+static gboolean list_folders(Sync *sync, ImapConn **conn, TreeNews *ret, GError **error) {
   g_mutex_lock(&sync->mutex);
-  sync->swept = started;
+  sync->swept = g_get_monotonic_time();
   g_mutex_unlock(&sync->mutex);
-  if (!update_tree(sync, conn, &news, error))
-    return FALSE;
-  gboolean ok = use_status(sync, conn, news.status, started, error);
+  return update_tree(sync, conn, ret, error);
+}
+
+/* The second. */
+static gboolean verify_folders(Sync *sync, ImapConn **conn, const TreeNews *news, gint64 started, GError **error) {
+  gboolean ok = use_status(sync, conn, news->status, started, error);
   tell_tree(sync, ok ? NULL : error ? *error : NULL);
   return ok;
+}
+
+/* What LIST-STATUS just said of this folder, or NULL. */
+static const ImapStatus *said_of(Sync *sync, const TreeNews *news, gint64 row) {
+  g_auto(IndexMailbox) mailbox = {0};
+  if (!news->status || !index_get_mailbox(sync->account->index, row, &mailbox, NULL) || !mailbox.raw)
+    return NULL;
+  return g_hash_table_lookup(news->status, mailbox.raw);
 }
 
 /* ---- the watching thread ------------------------------------------------------------------------------- */
@@ -308,7 +327,9 @@ static gboolean next_task(Sync *sync, Task *ret) {
       return FALSE;
     gboolean resumed = was_suspended(sync);
     Folder *folder = g_queue_pop_head(&sync->refresh);
-    gboolean due = sweep_is_due(sync, now) && (sync->online || sync->tree.length > 0 || now >= next_wakeup(sync, 0));
+    gboolean old = folder && !within_refresh(sync, sync->swept);
+    gboolean due =
+        (old || sweep_is_due(sync, now)) && (sync->online || sync->tree.length > 0 || now >= next_wakeup(sync, 0));
     *ret = (Task){.resumed = resumed, .sweep = due || resumed, .row = folder ? folder->row : 0};
     if (folder)
       folder->queued = FALSE;
@@ -330,12 +351,28 @@ static void fail_queue(Sync *sync, GQueue *queue, const GError *error) {
     tell_folder(sync, g_array_index(rows, gint64, i), error);
 }
 
-static gboolean do_task(Sync *sync, ImapConn **conn, const Task *task, GError **error) {
-  if (task->row != 0 && !refresh_one(sync, conn, task->row, NULL, error))
+/* Answers whoever waits for this folder, well or badly. FALSE: the connection is lost. */
+static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, Task *task, const TreeNews *news, GError **error) {
+  g_autoptr(GError) local = NULL;
+  gint64 row = task->row;
+  refresh_one(sync, conn, row, said_of(sync, news, row), &local);
+  task->row = 0;
+  tell_folder(sync, row, local);
+  if (!local || (*conn && !imap_conn_failed(*conn)))
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&local));
+  return FALSE;
+}
+
+/* Clears task->row when it has been answered. */
+static gboolean do_task(Sync *sync, ImapConn **conn, Task *task, GError **error) {
+  g_auto(TreeNews) news = {0};
+  gint64 started = g_get_monotonic_time();
+  if (task->sweep && !list_folders(sync, conn, &news, error))
     return FALSE;
-  if (task->row != 0)
-    tell_folder(sync, task->row, NULL);
-  return !task->sweep || sweep(sync, conn, error);
+  if (task->row != 0 && !refresh_and_tell(sync, conn, task, &news, error))
+    return FALSE;
+  return !task->sweep || verify_folders(sync, conn, &news, started, error);
 }
 
 static void sweep_again_soon(Sync *sync) {
@@ -423,7 +460,7 @@ gboolean sync_first(Sync *sync, GError **error) {
   ImapConn *conn = lease(sync, IMAP_ROLE_WATCH, error);
   if (!conn)
     return FALSE;
-  gboolean ok = sweep(sync, &conn, error);
+  gboolean ok = do_task(sync, &conn, &(Task){.sweep = TRUE}, error);
   if (conn)
     imap_pool_release(sync->account->pool, conn);
   return ok;

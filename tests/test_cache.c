@@ -205,6 +205,32 @@ START_TEST(new_mail_appears_at_the_end) {
 }
 END_TEST
 
+/* As another client does it: Dovecot need not notice what is done to its files. */
+static void create_folder(const char *name) {
+  g_autofree char *command =
+      g_strdup_printf("printf 'a CREATE %s\\r\\nb LOGOUT\\r\\n' | %s", name, dovecot_tunnel(dovecot, "ann"));
+  const char *argv[] = {"sh", "-c", command, NULL};
+  g_autofree char *said = NULL;
+  ck_assert(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &said,
+                         NULL, NULL, NULL));
+  ck_assert_msg(strstr(said, "a OK") != NULL, "%s", said);
+}
+
+START_TEST(a_new_subfolder_appears_when_its_parent_is_opened) {
+  CacheEntry entries[100];
+  Cache *cache = start();
+  gint64 archive = lookup(cache, cache_root(cache), "Archive");
+  open_folder(cache, archive);
+  create_folder("Archive.2020");
+  dovecot_deliver(dovecot, "ann", "Archive.2020", 7, 1234);
+  open_folder(cache, archive);
+  gint64 sub = lookup(cache, archive, "2020");
+  open_folder(cache, sub);
+  ck_assert_uint_eq(list(cache, sub, entries, 100), 1);
+  cache_free(cache);
+}
+END_TEST
+
 START_TEST(offline_serves_what_was_seen) {
   CacheEntry entries[100];
   Cache *cache = start();
@@ -327,6 +353,7 @@ int main(void) {
   tcase_add_test(tests, lists_and_reads_everything);
   tcase_add_test(tests, a_remount_changes_nothing);
   tcase_add_test(tests, new_mail_appears_at_the_end);
+  tcase_add_test(tests, a_new_subfolder_appears_when_its_parent_is_opened);
   tcase_add_test(tests, offline_serves_what_was_seen);
   tcase_add_test(tests, a_message_without_uid_is_busy);
   tcase_add_test(tests, the_account_is_locked_while_mounted);
