@@ -133,11 +133,10 @@ static gboolean kick_is_due(Sync *sync) {
 }
 
 void sync_kick(Sync *sync) {
-  ImapPool *pool = sync->account->pool;
-  /* Refused logins are not repeated because somebody reads: that locks accounts. */
-  if (!kick_is_due(sync) || imap_pool_next_try(pool) == G_MAXINT64)
+  if (!kick_is_due(sync))
     return;
-  imap_pool_retry(pool);
+  /* Refused logins are not repeated because somebody reads: that locks accounts. */
+  imap_pool_hurry(sync->account->pool);
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
   sync->swept = 0;
   g_cond_broadcast(&sync->cond);

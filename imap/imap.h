@@ -61,6 +61,9 @@ void imap_pool_release(ImapPool *pool, ImapConn *conn); /* a failed connection i
 
 gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn); /* somebody waits for this very connection */
 void imap_pool_retry(ImapPool *pool);      /* forget back-off and refused logins: the user or a resume asks */
+/* Somebody waits: where the line was down it is tried again now. What the server itself said (a refused login, "too
+ * many connections", "later") stands. */
+void imap_pool_hurry(ImapPool *pool);
 gint64 imap_pool_heard(ImapPool *pool);    /* g_get_monotonic_time() of the last byte on any connection; 0: none yet */
 gint64 imap_pool_next_try(ImapPool *pool); /* monotonic µs before which lease fails at once; 0: it would try */
 void imap_pool_set_rate(ImapPool *pool,

@@ -328,13 +328,11 @@ gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn) {
 
 /* ---- state -------------------------------------------------------------------------------------------- */
 
-void imap_pool_retry(ImapPool *pool) {
+/* They may be dead without knowing it (Q54). */
+static void close_idle(ImapPool *pool) {
   ImapConn *idle[IMAP_ROLES] = {NULL};
   {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-    record_success(pool);
-    go_home(pool);
-    /* After a resume these may be dead without knowing it (Q54). */
     for (guint i = 0; i < IMAP_ROLES; i++)
       if (!pool->slots[i].busy)
         idle[i] = g_steal_pointer(&pool->slots[i].conn);
@@ -343,6 +341,33 @@ void imap_pool_retry(ImapPool *pool) {
   for (guint i = 0; i < IMAP_ROLES; i++)
     if (idle[i] != NULL)
       imap_conn_close(idle[i], FALSE);
+}
+
+void imap_pool_retry(ImapPool *pool) {
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    record_success(pool);
+    go_home(pool);
+  }
+  close_idle(pool);
+}
+
+static gboolean line_is_down(const ImapPool *pool) {
+  static const int codes[] = {IMAP_ERROR_NETWORK, IMAP_ERROR_HOST, IMAP_ERROR_TIMEOUT};
+  for (guint i = 0; pool->trouble != NULL && i < G_N_ELEMENTS(codes); i++)
+    if (pool->trouble->code == codes[i])
+      return TRUE;
+  return FALSE;
+}
+
+void imap_pool_hurry(ImapPool *pool) {
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    if (!line_is_down(pool))
+      return;
+    pool->next_try = 0;
+  }
+  close_idle(pool);
 }
 
 gint64 imap_pool_heard(ImapPool *pool) {

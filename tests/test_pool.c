@@ -142,6 +142,31 @@ START_TEST(test_three_refused_logins) {
 }
 END_TEST
 
+/* Readers that keep on coming must not lock the account: neither by logins nor against what the server asked for. */
+START_TEST(test_hurry_repeats_no_refused_login) {
+  g_autoptr(Fake) fake = fake_new(REFUSED);
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_AUTH);
+  imap_pool_hurry(pool);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_AUTH); /* the fake sees no second login */
+  imap_pool_free(pool);
+}
+END_TEST
+
+START_TEST(test_hurry_tries_a_line_that_was_down) {
+  g_autoptr(Fake) fake = fake_new("half\nnext\n" FAKE_LOGIN(""));
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  check_fails(pool, IMAP_ROLE_PROMPT, IMAP_ERROR_NETWORK);
+  imap_pool_hurry(pool);
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_PROMPT);
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 /* ---- turns -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -280,6 +305,8 @@ int main(void) {
   tcase_add_test(tc, test_backoff);
   tcase_add_test(tc, test_suggested_backoff);
   tcase_add_test(tc, test_three_refused_logins);
+  tcase_add_test(tc, test_hurry_repeats_no_refused_login);
+  tcase_add_test(tc, test_hurry_tries_a_line_that_was_down);
   tcase_add_test(tc, test_prompt_goes_first);
   tcase_add_test(tc, test_cancel_in_line);
   tcase_add_test(tc, test_cancelled_connect_is_no_failure);
