@@ -22,7 +22,7 @@ struct _Incoming {
   const LaneShared *shared;
   ImapConn *conn;
   BodyTemp *temp;
-  GError *failed; /* why temp is NULL although a body came */
+  GError *failed; /* why the body that came could not be written */
   GByteArray *header;
   guint64 left;
   gboolean whole;
@@ -170,17 +170,18 @@ static gint64 changed_time(const IndexMessage *message, const BodyDigest *digest
   return g_get_real_time() * 1000;
 }
 
+GError *incoming_trouble(Incoming *incoming) {
+  return g_steal_pointer(&incoming->failed);
+}
+
 gboolean incoming_filled(Incoming *incoming) {
-  return incoming->failed || incoming->header->len > 0;
+  return incoming->header->len > 0;
 }
 
 static gboolean check_whole(Incoming *incoming, GError **error) {
   if (incoming->temp && incoming->whole)
     return TRUE;
-  if (incoming->failed)
-    g_propagate_error(error, g_steal_pointer(&incoming->failed));
-  else
-    g_set_error(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL, "the body was not complete");
+  g_set_error(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL, "the body was not complete");
   return FALSE;
 }
 

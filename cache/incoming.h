@@ -18,6 +18,9 @@ void incoming_free(Incoming *incoming);
  * the connection is dropped. */
 void incoming_sole(Incoming *incoming, gint64 row);
 
+/* Why the body that just ended could not be written here, or NULL; the caller's. The server is not to blame. */
+GError *incoming_trouble(Incoming *incoming);
+
 /* The body that just ended had octets. Servers send "" for what they cannot read (iCloud, Exchange), and an empty
  * message is none. */
 gboolean incoming_filled(Incoming *incoming);

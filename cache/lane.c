@@ -88,6 +88,11 @@ static gboolean worth_another_try(const Want *want, const GError *error) {
          !g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED);
 }
 
+/* Its readers left, and perhaps the connection was dropped because of that: it must not be brought after all. */
+static gboolean was_given_up(Lane *lane, const Want *want) {
+  return want->large && wants_waiters(lane->shared->wants, want->row) == 0;
+}
+
 /* The connection is lost, and with it all that was in flight. */
 static void lose(Lane *lane, const GError *error) {
   GHashTableIter iter;
@@ -95,7 +100,9 @@ static void lose(Lane *lane, const GError *error) {
   g_hash_table_iter_init(&iter, lane->asked);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const Want *want = value;
-    if (worth_another_try(want, error))
+    if (was_given_up(lane, want))
+      wants_finish(lane->shared->wants, want->row);
+    else if (worth_another_try(want, error))
       wants_return(lane->shared->wants, want->row);
     else
       fail_row(lane, want->row, error);
@@ -204,7 +211,22 @@ static gboolean ask(Lane *lane, GError **error) {
 
 /* ---- answers --------------------------------------------------------------------------------------------- */
 
+/* A full disk is an answer, too: asking again would only bring it all once more. */
+static void not_written(Lane *lane, guint32 uid, const GError *error) {
+  Want *want = g_hash_table_lookup(lane->asked, GUINT_TO_POINTER(uid));
+  if (!want)
+    return;
+  gint64 row = want->row;
+  g_hash_table_remove(lane->asked, GUINT_TO_POINTER(uid));
+  fail_row(lane, row, error);
+}
+
 static void arrived(Lane *lane, const ImapMessage *message) {
+  g_autoptr(GError) trouble = incoming_trouble(lane->incoming);
+  if (trouble) {
+    not_written(lane, message->uid, trouble);
+    return;
+  }
   Want *want = g_hash_table_lookup(lane->asked, GUINT_TO_POINTER(message->uid));
   if (!(message->has & IMAP_HAS_UID) || !(message->has & IMAP_HAS_BODY) || !want)
     return; /* a flag update, or NIL: the tagged answer will find it missing */

@@ -2,6 +2,7 @@
 #include "cache/lane.h"
 
 #include <check.h>
+#include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -192,6 +193,39 @@ START_TEST(a_refusal_is_tried_once_more_and_told) {
 }
 END_TEST
 
+START_TEST(what_cannot_be_written_is_not_asked_for_again) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") BODY("1", "1") "wait\n" BODY("2", "2") OK);
+  g_autofree char *tmp = g_build_filename(bench.test->dir, "cache", "bodies", "tmp", NULL);
+  ck_assert_int_eq(g_rmdir(tmp), 0);
+  ck_assert(g_file_set_contents(tmp, "", 0, NULL));
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_LOCAL);
+  ck_assert_int_eq(g_unlink(tmp), 0);
+  ck_assert_int_eq(g_mkdir(tmp, 0700), 0);
+  fake_go(bench.test->fake);
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+}
+END_TEST
+
+START_TEST(a_large_body_that_was_given_up_is_not_brought_after_all) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {9000000}\nwait\n"
+                                    "half\nnext\n" FAKE_LOGIN("UNSELECT") OPEN ASK("2") BODY("2", "2") OK);
+  Want want = {.row = bench.rows[1], .mailbox = bench.box, .uid = 1, .size = 9000000, .large = TRUE};
+  wants_wait(bench.shared.wants, &want);
+  lane_run(bench.lane);
+  while (wants_outstanding(bench.shared.wants) == 0)
+    g_thread_yield();
+  wants_leave(bench.shared.wants, bench.rows[1]);
+  wait_for(&bench, 2);
+  fake_go(bench.test->fake);
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+}
+END_TEST
+
 START_TEST(a_wrong_size_is_exact_in_the_index_before_it_is_told) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {20}\nR: Subject: 1\\r\\n\\r\\nhello!\nS: )\n" OK);
@@ -236,6 +270,8 @@ int main(void) {
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
   tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
+  tcase_add_test(tests, what_cannot_be_written_is_not_asked_for_again);
+  tcase_add_test(tests, a_large_body_that_was_given_up_is_not_brought_after_all);
   tcase_add_test(tests, a_wrong_size_is_exact_in_the_index_before_it_is_told);
   tcase_add_test(tests, silence_fails_the_readers);
   tcase_add_test(tests, a_renumbered_folder_serves_nothing);
