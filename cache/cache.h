@@ -127,6 +127,7 @@ typedef enum {
   CACHE_EVENT_BODY,    /* body of a message is here, or error. fd: the body, or -1 */
   CACHE_EVENT_CHANGED, /* membership or mtime of folder `row` changed */
   CACHE_EVENT_REMOVED, /* `kind`/`row`, called `name` in folder `parent`, is gone */
+  CACHE_EVENT_MOVED,   /* `kind`/`row` is no longer called `name` in folder `parent`, but lives on */
   CACHE_EVENT_ATTR,    /* attributes of message `row` changed */
 } CacheEventType;
 

@@ -29,8 +29,19 @@ typedef struct {
   gboolean missing;    /* out: some were missing and kept */
   GArray *added;       /* out: rows */
   GPtrArray *ended;    /* out: borrowed IndexMailbox* */
+  GPtrArray *moved;    /* out: Moved*, the names under which rows are no longer seen */
   GHashTable *touched; /* out: set of parent rows whose membership changed */
 } Tree;
+
+typedef struct {
+  gint64 row, parent;
+  char *name;
+} Moved;
+
+static void moved_free(gpointer data) {
+  g_free(((Moved *)data)->name);
+  g_free(data);
+}
 
 static void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->by_raw, g_hash_table_unref);
@@ -41,6 +52,7 @@ static void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->touched, g_hash_table_unref);
   g_clear_pointer(&tree->listings, g_ptr_array_unref);
   g_clear_pointer(&tree->ended, g_ptr_array_unref);
+  g_clear_pointer(&tree->moved, g_ptr_array_unref);
   g_clear_pointer(&tree->added, g_array_unref);
   g_clear_pointer(&tree->rows, g_ptr_array_unref);
 }
@@ -68,6 +80,7 @@ static gboolean tree_load(Tree *tree, Account *account, GError **error) {
   tree->touched = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   tree->added = g_array_new(FALSE, FALSE, sizeof(gint64));
   tree->ended = g_ptr_array_new();
+  tree->moved = g_ptr_array_new_with_free_func(moved_free);
   for (guint i = 0; i < tree->rows->len; i++)
     know(tree, tree->rows->pdata[i]);
   return TRUE;
@@ -75,6 +88,14 @@ static gboolean tree_load(Tree *tree, Account *account, GError **error) {
 
 static void touch(Tree *tree, gint64 row) {
   g_hash_table_add(tree->touched, g_memdup2(&row, sizeof row));
+}
+
+/* It is not seen there any more; its parent's membership changes. Told after the commit. */
+static void leave(Tree *tree, const IndexMailbox *mailbox) {
+  Moved *moved = g_new(Moved, 1);
+  *moved = (Moved){.row = mailbox->row, .parent = mailbox->parent, .name = g_strdup(mailbox->name)};
+  g_ptr_array_add(tree->moved, moved);
+  touch(tree, mailbox->parent);
 }
 
 /* ---- what a name is shown as ---------------------------------------------------------------------- */
@@ -167,7 +188,9 @@ static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, cha
   guint hidden = is_hidden(tree, known) ? INDEX_HIDDEN : 0;
   if ((known->attrs & ~INDEX_HIDDEN) == attrs && kept == hidden && known->delimiter == delimiter)
     return TRUE;
-  if (kept != hidden)
+  if (hidden && !kept)
+    leave(tree, known);
+  else if (kept != hidden)
     touch(tree, known->parent);
   known->attrs = attrs | hidden;
   known->delimiter = delimiter;
@@ -183,8 +206,7 @@ static IndexMailbox *take_renamed(Tree *tree, const char *raw) {
   g_hash_table_remove(tree->by_raw, old->raw);
   g_autofree char *key = name_key(old->parent, old->name);
   g_hash_table_remove(tree->names, key);
-  account_tell(tree->account, CACHE_EVENT_REMOVED, CACHE_FOLDER, old->row, old->parent, old->name, NULL);
-  touch(tree, old->parent);
+  leave(tree, old);
   return old;
 }
 
@@ -241,7 +263,7 @@ static gboolean end_one(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError
     if (mailbox->attrs & INDEX_HIDDEN)
       return TRUE;
     mailbox->attrs |= INDEX_HIDDEN;
-    touch(tree, mailbox->parent);
+    leave(tree, mailbox);
     return index_put_mailbox(txn, mailbox, error);
   }
   if (!tree->end_missing) {
@@ -282,6 +304,10 @@ static gboolean apply(IndexTxn *txn, gpointer data, GError **error) {
 /* ---- the update ------------------------------------------------------------------------------------- */
 
 static void tell_changes(Tree *tree) {
+  for (guint i = 0; i < tree->moved->len; i++) {
+    const Moved *moved = tree->moved->pdata[i];
+    account_tell(tree->account, CACHE_EVENT_MOVED, CACHE_FOLDER, moved->row, moved->parent, moved->name, NULL);
+  }
   for (guint i = 0; i < tree->ended->len; i++) {
     const IndexMailbox *mailbox = tree->ended->pdata[i];
     account_tell(tree->account, CACHE_EVENT_REMOVED, CACHE_FOLDER, mailbox->row, mailbox->parent, mailbox->name, NULL);

@@ -19,6 +19,7 @@ static void deliver(Fs *fs, const CacheEvent *event) {
     break;
   case CACHE_EVENT_CHANGED:
   case CACHE_EVENT_REMOVED:
+  case CACHE_EVENT_MOVED:
   case CACHE_EVENT_ATTR:
     notify_push(fs->notify, event);
     break;

@@ -22,7 +22,7 @@
 typedef struct {
   CacheEventType type;
   guint64 ino;
-  char *name; /* REMOVED */
+  char *name; /* REMOVED, MOVED */
 } Notice;
 
 typedef struct {
@@ -71,6 +71,11 @@ static void tell_removed(Notify *notify, guint64 parent, const Notice *notice) {
   fuse_lowlevel_notify_inval_inode(notify->fuse, notice->ino, -1, 0); /* the link count */
 }
 
+/* notify_delete would mark the folder itself as dead, for everybody who stands in it, also under its new name. */
+static void tell_moved(Notify *notify, guint64 parent, const Notice *notice) {
+  fuse_lowlevel_notify_inval_entry(notify->fuse, parent, notice->name, strlen(notice->name));
+}
+
 /* Takes the next piece of work of a line. FALSE: none. */
 static gboolean next_notice(Line *line, Notice **ret) {
   *ret = g_queue_pop_head(&line->notices);
@@ -86,6 +91,8 @@ static void tell(Notify *notify, guint64 ino, Notice *notice) {
     tell_directory(notify, ino);
   else if (notice->type == CACHE_EVENT_ATTR)
     tell_attr(notify, ino);
+  else if (notice->type == CACHE_EVENT_MOVED)
+    tell_moved(notify, ino, notice);
   else
     tell_removed(notify, ino, notice);
 }
@@ -155,7 +162,7 @@ void notify_push(Notify *notify, const CacheEvent *event) {
     return;
   if (event->type == CACHE_EVENT_CHANGED)
     get_line(notify, ino)->changed = TRUE;
-  else if (event->type == CACHE_EVENT_REMOVED && event->parent > 0 && event->name) {
+  else if (event->type != CACHE_EVENT_ATTR && event->parent > 0 && event->name) {
     Line *line = get_line(notify, inode_number(notify->root, CACHE_FOLDER, event->parent));
     add_notice(line, event->type, ino, event->name);
     line->changed = TRUE;

@@ -68,7 +68,7 @@ void test_account_free(TestAccount *test) {
 }
 
 char *test_account_events(TestAccount *test) {
-  static const char *const types[] = {"FOLDER", "BODY", "CHANGED", "REMOVED", "ATTR"};
+  static const char *const types[] = {"FOLDER", "BODY", "CHANGED", "REMOVED", "MOVED", "ATTR"};
   g_autoptr(GString) text = g_string_new(NULL);
   CacheEvent end = {.type = CACHE_EVENT_FOLDER, .row = -1, .fd = -1};
   cache_events_push(test->account.events, &end);

@@ -205,6 +205,16 @@ void mock_remove(Cache *cache, gint64 row) {
   push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
 }
 
+void mock_rename(Cache *cache, gint64 row, const char *name) {
+  LOCKED(cache);
+  Node *node = get(cache, row), *above = get(cache, node->parent);
+  push(cache, CACHE_EVENT_MOVED, node, NULL, -1);
+  g_free(node->name);
+  node->name = g_strdup(name);
+  above->mtime++;
+  push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
+}
+
 void mock_touch(Cache *cache, gint64 folder, gint64 mtime) {
   LOCKED(cache);
   get(cache, folder)->mtime = mtime;

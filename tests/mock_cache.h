@@ -26,6 +26,7 @@ void mock_deliver(Cache *cache, gint64 row);
 void mock_deliver_listing(Cache *cache, gint64 folder);
 void mock_fail(Cache *cache, CacheKind kind, gint64 row, CacheError code);
 void mock_remove(Cache *cache, gint64 row);
+void mock_rename(Cache *cache, gint64 row, const char *name);
 void mock_touch(Cache *cache, gint64 folder, gint64 mtime); /* and CHANGED */
 void mock_hear(Cache *cache);
 

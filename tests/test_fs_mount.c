@@ -239,6 +239,27 @@ START_TEST(gone_but_open) {
 }
 END_TEST
 
+/* Whoever stands in a folder that is renamed on the server goes on standing in it. */
+START_TEST(renamed_under_a_shell) {
+  g_autofree char *old = mount_path(&mount, "INBOX"), *new = mount_path(&mount, "Post");
+  struct stat st;
+  int fd = open(old, O_RDONLY | O_DIRECTORY);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(fstatat(fd, "2026-11-21_Ann_Hello.1.eml", &st, 0), 0);
+  mock_rename(mount.cache, inbox, "Post");
+  gint64 start = g_get_monotonic_time();
+  while (lstat(old, &st) == 0)
+    ck_assert(mount_seconds(start) < 5);
+  ck_assert_int_eq(errno, ENOENT);
+  ck_assert_int_eq(fstatat(fd, "2026-11-21_Ann_Hello.1.eml", &st, 0), 0);
+  GDir *dir = g_dir_open(new, 0, NULL);
+  ck_assert_ptr_nonnull(dir);
+  ck_assert_ptr_nonnull(g_dir_read_name(dir));
+  g_dir_close(dir);
+  close(fd);
+}
+END_TEST
+
 /* A new mtime of a directory is seen although the kernel held the old one for ever. */
 START_TEST(changed_directory) {
   stat_of("INBOX");
@@ -286,6 +307,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, xattrs_and_statfs);
   tcase_add_test(tc, mount_table);
   tcase_add_test(tc, gone_but_open);
+  tcase_add_test(tc, renamed_under_a_shell);
   tcase_add_test(tc, changed_directory);
   tcase_add_test(tc, a_million_messages);
   tcase_add_test(tc, unmount_by_somebody);

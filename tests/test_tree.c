@@ -152,9 +152,12 @@ START_TEST(a_rename_keeps_the_row) {
                                                 LIST("S: * LIST () \"/\" New\n") //
                                                 LOOK("New", MESSAGE("1", "101") MESSAGE("2", "102")));
   gint64 row = test_account_folder(test, "Old");
+  g_free(test_account_events(test));
   update(test, FALSE, FALSE);
   ck_assert(!exists(test, "Old"));
   ck_assert_int_eq(test_account_folder(test, "New"), row);
+  g_autofree char *events = test_account_events(test), *moved = g_strdup_printf("MOVED %d Old\n", (int)row);
+  ck_assert_msg(strstr(events, moved) != NULL && strstr(events, "REMOVED") == NULL, "%s", events);
   ck_assert(index_find_message(test->account.index, row, "2.eml", &(IndexMessage){0}, NULL));
 }
 END_TEST
