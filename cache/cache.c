@@ -329,7 +329,7 @@ static CacheAnswer await_body(Cache *cache, const IndexMessage *message, int *re
   *ret_fd = body_open(cache->account.bodies, message->row);
   if (*ret_fd < 0)
     return CACHE_WAIT;
-  fetch_leave(cache->fetch, message->row);
+  fetch_leave(cache->fetch, message->row, g_get_monotonic_time());
   return CACHE_READY;
 }
 
@@ -369,8 +369,12 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   return answer == CACHE_READY ? have_body(cache, row, use, ret_fd) : answer;
 }
 
-void cache_unwant(Cache *cache, gint64 row) {
-  fetch_leave(cache->fetch, row);
+void cache_unwant(Cache *cache, gint64 row, gint64 since) {
+  fetch_leave(cache->fetch, row, since);
+}
+
+void cache_retry(Cache *cache) {
+  sync_retry(cache->sync);
 }
 
 /* ---- news and numbers ------------------------------------------------------------------------------------------ */

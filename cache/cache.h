@@ -120,7 +120,9 @@ typedef enum {
  * kernel may hold is wrong; answer ESTALE, so that it looks the message up again (which ends this state) and opens it
  * once more. ABSENT: gone and not cached. */
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error);
-void cache_unwant(Cache *cache, gint64 row); /* one waiting reader gave up */
+/* One waiting reader gave up; it was told WAIT before `since` (monotonic µs), so a wait that began later is not its
+ * own. */
+void cache_unwant(Cache *cache, gint64 row, gint64 since);
 
 typedef enum {
   CACHE_EVENT_FOLDER,  /* listing or refresh of a folder ended; error or NULL */
@@ -144,6 +146,8 @@ typedef struct {
 gboolean cache_next_event(Cache *cache, CacheEvent *ret);
 void cache_event_clear(CacheEvent *event);
 
+/* The user says that things have changed: forget refused logins and back-off, connect anew, look at everything. */
+void cache_retry(Cache *cache);
 gint64 cache_heard(Cache *cache); /* monotonic µs of the last byte from the server; 0: none */
 
 typedef struct {

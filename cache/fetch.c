@@ -33,6 +33,7 @@ struct _Fetch {
   Ahead *ahead;
   GThread *looker;
   GAsyncQueue *opened;  /* Opened */
+  gpointer unkept;      /* atomic; row of the body that last could not be kept, until it was opened */
   GMutex mutex;         /* guards what follows; the counts are also read without it, to see that there is nothing */
   GHashTable *resized;  /* set of rows */
   GHashTable *expected; /* row -> Opened */
@@ -44,6 +45,11 @@ static void note_resized(gint64 row, gpointer data) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
   g_hash_table_add(fetch->resized, g_memdup2(&row, sizeof row));
   g_atomic_int_set(&fetch->n_resized, (gint)g_hash_table_size(fetch->resized));
+}
+
+static void note_unkept(gint64 row, gpointer data) {
+  Fetch *fetch = data;
+  g_atomic_pointer_set(&fetch->unkept, (gpointer)(gintptr)row);
 }
 
 gboolean fetch_is_resized(Fetch *fetch, gint64 row) {
@@ -94,7 +100,8 @@ Fetch *fetch_new(Account *account, Sync *sync) {
                                .pace = &fetch->pace,
                                .line = &fetch->line,
                                .resized = note_resized,
-                               .resized_data = fetch};
+                               .unkept = note_unkept,
+                               .data = fetch};
   recall_rate(account);
   make_lanes(fetch);
   return fetch;
@@ -108,6 +115,11 @@ static void wake_lanes(Fetch *fetch) {
 
 static gboolean is_large(Fetch *fetch, guint64 size) {
   return size > pace_large(&fetch->pace);
+}
+
+/* The open that waited for it has it, and asks only once more: fetching it again would be for nobody. */
+static gboolean was_unkept(Fetch *fetch, gint64 row) {
+  return g_atomic_pointer_compare_and_exchange(&fetch->unkept, (gpointer)(gintptr)row, NULL);
 }
 
 static Want want_of(Fetch *fetch, const IndexMessage *message) {
@@ -139,13 +151,15 @@ void fetch_wait(Fetch *fetch, const IndexMessage *message) {
 }
 
 void fetch_soon(Fetch *fetch, const IndexMessage *message) {
+  if (was_unkept(fetch, message->row))
+    return;
   Want want = want_of(fetch, message);
   if (want.uid != 0)
     wants_ahead(fetch->wants, &want);
 }
 
-void fetch_leave(Fetch *fetch, gint64 row) {
-  wants_leave(fetch->wants, row);
+void fetch_leave(Fetch *fetch, gint64 row, gint64 since) {
+  wants_leave(fetch->wants, row, since);
 }
 
 /* ---- looking ahead -------------------------------------------------------------------------------------- */

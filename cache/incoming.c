@@ -147,7 +147,7 @@ static gboolean settle_size(Incoming *incoming, const IndexMessage *message, con
     return TRUE;
   /* Before the index says it: whoever reads the true size there also finds that the kernel may know another. */
   if (!same && shown)
-    incoming->shared->resized(message->row, incoming->shared->resized_data);
+    incoming->shared->resized(message->row, incoming->shared->data);
   if (!write_digest(incoming, message->row, ctime, digest, error))
     return FALSE;
   if (!same && !exact && message->claim != IMAP_UNKNOWN_SIZE)
@@ -205,7 +205,9 @@ int incoming_accept(Incoming *incoming, gint64 row, guint32 uid, gboolean *ret_m
     return -1;
   int fd = body_commit(g_steal_pointer(&incoming->temp), row, ctime, error);
   /* One that could not be kept is known only by its size in the index: there before anybody asks. */
-  if (fd >= 0 && !body_present(incoming->shared->account->bodies, row))
+  if (fd >= 0 && !body_present(incoming->shared->account->bodies, row)) {
     write_digest(incoming, row, ctime, &digest, NULL);
+    incoming->shared->unkept(row, incoming->shared->data);
+  }
   return fd;
 }

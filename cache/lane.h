@@ -16,10 +16,11 @@ typedef struct {
   Account *account;
   Sync *sync;
   Wants *wants;
-  Pace *pace; /* of octets of bodies */
-  Pace *line; /* of octets on the line, which may be compressed */
+  Pace *pace;                                 /* of octets of bodies */
+  Pace *line;                                 /* of octets on the line, which may be compressed */
   void (*resized)(gint64 row, gpointer data); /* the size that fs/ may have shown was wrong; before its event */
-  gpointer resized_data;
+  void (*unkept)(gint64 row, gpointer data);  /* it is served, but could not be kept */
+  gpointer data;
 } LaneShared;
 
 Lane *lane_new(const LaneShared *shared, ImapRole role, WantsKinds kinds); /* shared must outlive it */

@@ -132,14 +132,23 @@ static gboolean kick_is_due(Sync *sync) {
   return due;
 }
 
+static void look_again(Sync *sync) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
+  sync->swept = 0;
+  g_cond_broadcast(&sync->cond);
+}
+
 void sync_kick(Sync *sync) {
   if (!kick_is_due(sync))
     return;
   /* Refused logins are not repeated because somebody reads: that locks accounts. */
   imap_pool_hurry(sync->account->pool);
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  sync->swept = 0;
-  g_cond_broadcast(&sync->cond);
+  look_again(sync);
+}
+
+void sync_retry(Sync *sync) {
+  imap_pool_retry(sync->account->pool);
+  look_again(sync);
 }
 
 /* ---- work on one folder --------------------------------------------------------------------------------- */

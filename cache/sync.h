@@ -27,3 +27,5 @@ SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
 void sync_doubt(Sync *sync, gint64 mailbox);
 /* A user waits while we are offline: try the line again now (at most every few seconds). */
 void sync_kick(Sync *sync);
+/* The same, and refused logins are forgotten: the user says so. */
+void sync_retry(Sync *sync);

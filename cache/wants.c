@@ -20,6 +20,7 @@
 typedef struct {
   Want want;
   guint waiters;
+  gint64 made;     /* monotonic µs */
   guint overtaken; /* by how many that came later, while it was first in line */
   gboolean asked;
   GQueue *line; /* the one it stands in, or NULL */
@@ -74,6 +75,7 @@ static Entry *find(Wants *wants, gint64 row) {
 static Entry *make(Wants *wants, const Want *want) {
   Entry *entry = g_new0(Entry, 1);
   entry->want = *want;
+  entry->made = g_get_monotonic_time();
   entry->link.data = entry;
   g_hash_table_insert(wants->entries, &entry->want.row, entry);
   return entry;
@@ -107,10 +109,10 @@ void wants_ahead(Wants *wants, const Want *want) {
   join(wants, make(wants, want), FALSE);
 }
 
-void wants_leave(Wants *wants, gint64 row) {
+void wants_leave(Wants *wants, gint64 row, gint64 since) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   Entry *entry = find(wants, row);
-  if (!entry || entry->waiters == 0)
+  if (!entry || entry->waiters == 0 || entry->made > since)
     return;
   entry->waiters--;
   if (entry->waiters == 0 && !entry->asked)

@@ -34,8 +34,9 @@ void wants_free(Wants *wants);
 gboolean wants_wait(Wants *wants, const Want *want);
 /* Nobody waits yet. Ignored where it is wanted already, and beyond WANTS_AHEAD_MAX. */
 void wants_ahead(Wants *wants, const Want *want);
-/* One reader gave up. A body that is not yet asked for and that nobody else waits for is forgotten. */
-void wants_leave(Wants *wants, gint64 row);
+/* One reader gave up, whose wait began before `since` (monotonic µs): it is not counted in what was wanted later. A
+ * body that is not yet asked for and that nobody else waits for is forgotten. */
+void wants_leave(Wants *wants, gint64 row, gint64 since);
 /* Forgets what was wanted ahead in this mailbox (0: in all) and not yet asked for. */
 void wants_drop_ahead(Wants *wants, gint64 mailbox);
 

@@ -97,7 +97,7 @@ static void conclude(FsCall *call, CacheAnswer answer, const GError *error) {
 
 static void give_up(FsCall *call, ParkOutcome outcome) {
   if (call->op->reader)
-    cache_unwant(call->fs->cache, call->row);
+    cache_unwant(call->fs->cache, call->row, call->waits_since);
   if (call->enough && outcome == PARK_LATE)
     conclude(call, CACHE_READY, NULL);
   else
@@ -124,6 +124,7 @@ static gboolean wait_for_news(FsCall *call) {
     fuse_req_interrupt_func(call->req, on_interrupt, call);
   call->interruptible = TRUE;
   call->event_fd = -1;
+  call->waits_since = g_get_monotonic_time();
   ParkOutcome outcome =
       park_settle(call->fs->park, &call->parked, call->enough ? CALL_REFRESH : call->fs->timeout, call->enough);
   if (outcome == PARK_EVENT)

@@ -53,6 +53,7 @@ struct _FsCall {
   CacheKind kind;
   gint64 row;
   gint64 start; /* monotonic µs */
+  gint64 waits_since;
   guint64 key;
   gboolean interruptible, enough; /* enough: could be answered already, news would only be better */
   CacheAnswer answer;

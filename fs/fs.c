@@ -126,6 +126,10 @@ void fs_wait(Fs *fs) {
   session_wait(fs->session);
 }
 
+void fs_retry(Fs *fs) {
+  cache_retry(fs->cache);
+}
+
 void fs_quit(Fs *fs) {
   session_quit(fs->session);
 }

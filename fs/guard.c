@@ -24,6 +24,7 @@ typedef enum { STARTING, MOUNTING, SERVING, ENDING } State;
 
 struct _Guard {
   const char *mountpoint;
+  gboolean hangup;   /* SIGHUP ends it too; else it means: try again */
   int signals, wake; /* signalfd; eventfd: the state changed */
   GThread *thread;
 
@@ -54,11 +55,20 @@ static int time_left(Guard *guard) {
   return left <= 0 ? 0 : (int)(left / 1000) + 1;
 }
 
-static gboolean step(Guard *guard, gboolean signalled, int *ret_timeout) {
+/* Not an end, but news from the user: the password is right again, the network is back. */
+static void on_hangup(Guard *guard) {
+  if (guard->state == SERVING)
+    fs_retry(guard->fs);
+}
+
+/* `number`: of the signal that came, or 0. */
+static gboolean step(Guard *guard, guint number, int *ret_timeout) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&guard->mutex);
   if (guard->done)
     return FALSE;
-  if (signalled)
+  if (number == SIGHUP && !guard->hangup)
+    on_hangup(guard);
+  else if (number)
     on_signal(guard);
   *ret_timeout = time_left(guard);
   if (*ret_timeout != 0)
@@ -79,7 +89,7 @@ static gpointer run(gpointer data) {
     gboolean signalled = ready > 0 && fds[0].revents && read(guard->signals, &info, sizeof info) == sizeof info;
     if (ready > 0 && fds[1].revents)
       eventfd_read(guard->wake, &count);
-    if (!step(guard, signalled, &timeout))
+    if (!step(guard, signalled ? info.ssi_signo : 0, &timeout))
       return NULL;
   }
 }
@@ -91,10 +101,8 @@ Guard *guard_new(const char *mountpoint, gboolean hangup) {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  if (hangup)
-    sigaddset(&set, SIGHUP);
-  else
-    signal(SIGHUP, SIG_IGN);
+  sigaddset(&set, SIGHUP);
+  guard->hangup = hangup;
   signal(SIGPIPE, SIG_IGN);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   guard->mountpoint = mountpoint;

@@ -9,7 +9,7 @@
  */
 typedef struct _Guard Guard;
 
-Guard *guard_new(const char *mountpoint, gboolean hangup); /* hangup: SIGHUP ends us too */
+Guard *guard_new(const char *mountpoint, gboolean hangup); /* hangup: SIGHUP ends us too; else it means fs_retry() */
 /* A signal before this ends the process at once, for nothing is mounted yet; from now on it is kept for later. */
 void guard_mounting(Guard *guard);
 void guard_serving(Guard *guard, Fs *fs); /* a signal means fs_quit() */

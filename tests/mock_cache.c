@@ -395,7 +395,12 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   return CACHE_WAIT;
 }
 
-void cache_unwant(Cache *cache, gint64 row) {
+void cache_retry(Cache *cache) {
+  (void)cache;
+}
+
+void cache_unwant(Cache *cache, gint64 row, gint64 since) {
+  (void)since;
   LOCKED(cache);
   Node *node = get(cache, row);
   if (node->wanted > 0)

@@ -47,6 +47,11 @@ static void resized(gint64 row, gpointer data) {
   ((Bench *)data)->resized = row;
 }
 
+static void unkept(gint64 row, gpointer data) {
+  (void)row;
+  (void)data;
+}
+
 static void bench_start(Bench *bench, const char *script) {
   bench->test = test_account_new("UNSELECT", script);
   Account *account = &bench->test->account;
@@ -60,7 +65,8 @@ static void bench_start(Bench *bench, const char *script) {
                                .pace = &bench->pace,
                                .line = &bench->line,
                                .resized = resized,
-                               .resized_data = bench};
+                               .unkept = unkept,
+                               .data = bench};
   bench->lane = lane_new(&bench->shared, IMAP_ROLE_PROMPT, WANTS_READER | WANTS_AHEAD);
 }
 
@@ -219,7 +225,7 @@ START_TEST(a_large_body_that_was_given_up_is_not_brought_after_all) {
   lane_run(bench.lane);
   while (wants_outstanding(bench.shared.wants) == 0)
     g_thread_yield();
-  wants_leave(bench.shared.wants, bench.rows[1]);
+  wants_leave(bench.shared.wants, bench.rows[1], G_MAXINT64);
   wait_for(&bench, 2);
   fake_go(bench.test->fake);
   ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");

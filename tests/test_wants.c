@@ -120,13 +120,25 @@ START_TEST(leaving_forgets_only_what_is_not_asked_for) {
   wait_for(1, 7, 10);
   wait_for(2, 7, 10);
   ck_assert_str_eq(take(ALL, 0, 1000, 1), "1");
-  wants_leave(wants, 1);
-  wants_leave(wants, 2);
+  wants_leave(wants, 1, G_MAXINT64);
+  wants_leave(wants, 2, G_MAXINT64);
   ck_assert_uint_eq(wants_waiters(wants, 1), 0);
   ck_assert_str_eq(take(ALL, 0, 1000, 10), "");
   ck_assert_uint_eq(wants_outstanding(wants), 10);
   ck_assert_uint_eq(wants_finish(wants, 1), 0);
   ck_assert_uint_eq(wants_outstanding(wants), 0);
+}
+END_TEST
+
+START_TEST(a_late_leaver_is_not_a_newer_reader) {
+  wait_for(1, 7, 10);
+  gint64 since = g_get_monotonic_time();
+  ck_assert_uint_eq(wants_finish(wants, 1), 1);
+  while (g_get_monotonic_time() == since)
+    ;
+  wait_for(1, 7, 10);
+  wants_leave(wants, 1, since);
+  ck_assert_uint_eq(wants_waiters(wants, 1), 1);
 }
 END_TEST
 
@@ -198,6 +210,7 @@ int main(void) {
   tcase_add_test(tests, large_bodies_go_alone_and_where_asked);
   tcase_add_test(tests, what_is_large_stays_so);
   tcase_add_test(tests, leaving_forgets_only_what_is_not_asked_for);
+  tcase_add_test(tests, a_late_leaver_is_not_a_newer_reader);
   tcase_add_test(tests, two_readers_share_one_fetch);
   tcase_add_test(tests, returned_ones_come_first_with_a_try_more);
   tcase_add_test(tests, giving_up_takes_readers_that_nobody_serves);
