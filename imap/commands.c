@@ -109,6 +109,33 @@ gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error) {
   return imap_conn_simple(conn, imap_conn_has(conn, "UNSELECT") ? "UNSELECT" : "NOOP", NULL, NULL, c, error);
 }
 
+typedef struct {
+  const char *capability;
+  gboolean enabled;
+} Enabling;
+
+static gboolean enable_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
+  Enabling *enabling = data;
+  for (char **word = event->words; event->type == IMAP_EVENT_ENABLED && word != NULL && *word != NULL; word++)
+    enabling->enabled = enabling->enabled || g_ascii_strcasecmp(*word, enabling->capability) == 0;
+  return TRUE;
+}
+
+gboolean imap_enable(ImapConn *conn, const char *capability, gboolean *ret_enabled, GCancellable *c, GError **error) {
+  Enabling enabling = {.capability = capability};
+  g_autoptr(GError) refusal = NULL;
+  g_autofree char *command = g_strconcat("ENABLE ", capability, NULL);
+  *ret_enabled = FALSE;
+  if (!imap_conn_has(conn, "ENABLE") || !imap_conn_has(conn, capability))
+    return TRUE;
+  gboolean done = imap_conn_simple(conn, command, enable_event, &enabling, c, &refusal);
+  *ret_enabled = done && enabling.enabled;
+  if (done || !conn->failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&refusal));
+  return FALSE;
+}
+
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
   return imap_conn_simple(conn, "NOOP", NULL, NULL, c, error);
 }

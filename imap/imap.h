@@ -60,7 +60,7 @@ ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *cancellab
 void imap_pool_release(ImapPool *pool, ImapConn *conn); /* a failed connection is closed; never NULL */
 
 gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn); /* somebody waits for this very connection */
-void imap_pool_retry(ImapPool *pool);      /* forget back-off and refused logins: the user or a resume asks */
+void imap_pool_retry(ImapPool *pool); /* forget back-off and refused logins: the user or a resume asks */
 /* Somebody waits: where the line was down it is tried again now. What the server itself said (a refused login, "too
  * many connections", "later") stands. */
 void imap_pool_hurry(ImapPool *pool);
@@ -96,6 +96,10 @@ gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine
                            ImapSeqset **ret_uids, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else NOOP; never CLOSE */
+/* ENABLE (RFC 5161) of one capability, where the server has both. TRUE with *ret_enabled FALSE where it is not offered,
+ * refused or not confirmed: a server that sends no ENABLED (iCloud) has switched nothing on. No mailbox may be
+ * selected. */
+gboolean imap_enable(ImapConn *conn, const char *capability, gboolean *ret_enabled, GCancellable *c, GError **error);
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error);
 
 /* All mailboxes with their attributes, INBOX included even where LIST forgets it. Elements are

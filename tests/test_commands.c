@@ -299,6 +299,26 @@ START_TEST(test_status) {
 }
 END_TEST
 
+static const struct {
+  const char *capabilities, *dialogue;
+  gboolean enabled;
+} enables[] = {
+    {"ENABLE CONDSTORE", "C: @ ENABLE CONDSTORE\nS: * ENABLED condstore\nS: @ OK\n", TRUE},
+    {"ENABLE CONDSTORE", "C: @ ENABLE CONDSTORE\nS: @ OK\n", FALSE}, /* iCloud */
+    {"ENABLE CONDSTORE", "C: @ ENABLE CONDSTORE\nS: * ENABLED QRESYNC\nS: @ OK\n", FALSE},
+    {"ENABLE CONDSTORE", "C: @ ENABLE CONDSTORE\nS: @ NO not you\n", FALSE},
+    {"CONDSTORE", "", FALSE},
+    {"ENABLE", "", FALSE},
+};
+
+START_TEST(test_enable) {
+  g_auto(Session) s = session_new(enables[_i].capabilities, enables[_i].dialogue);
+  gboolean enabled;
+  ck_assert(imap_enable(s.conn, "CONDSTORE", &enabled, NULL, NULL));
+  ck_assert_msg(enabled == enables[_i].enabled, "row %d", _i);
+}
+END_TEST
+
 START_TEST(test_namespace) {
   g_auto(Session) s = session_new("NAMESPACE", "C: @ NAMESPACE\n"
                                                "S: * NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\n"
@@ -409,6 +429,7 @@ int main(void) {
   tcase_add_test(tc, test_unselect_without_the_command);
   tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
   tcase_add_test(tc, test_status);
+  tcase_add_loop_test(tc, test_enable, 0, G_N_ELEMENTS(enables));
   tcase_add_test(tc, test_namespace);
   tcase_add_loop_test(tc, test_end, 0, G_N_ELEMENTS(ends));
   tcase_add_test(tc, test_five_bads_end_it);
