@@ -316,8 +316,7 @@ static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
   IndexMailbox *mailbox = &first->mailbox;
   guint64 count = imap_seqset_count(first->server);
   removals_forget(first->removals);
-  if (!index_remove_uids(txn, mailbox->row, first->gone, removals_add, first->removals, error) ||
-      !index_end_forgotten(txn, mailbox->row, removals_add, first->removals, error))
+  if (!index_end_forgotten(txn, mailbox->row, removals_add, first->removals, error))
     return FALSE;
   gint64 now = g_get_real_time();
   mailbox->listed = INDEX_LISTED;
@@ -398,7 +397,9 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **er
     if (!look(&first, conn, &done, error))
       return FALSE;
   }
-  if (!index_write(account->index, INDEX_SYNC, write_end, &first, error))
+  gboolean removed = FALSE;
+  if (!removals_run(account, row, first.gone, &removed, error) ||
+      !index_write(account->index, INDEX_SYNC, write_end, &first, error))
     return FALSE;
   removals_tell(first.removals, account, row);
   account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, row, 0, NULL, NULL);

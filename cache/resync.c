@@ -21,8 +21,7 @@ typedef struct {
   ImapMailbox opened;
   ImapStatus asked; /* where the caller had no status */
   ImapSeqset *server, *fresh, *gone, *kept;
-  gboolean added;
-  Removals *removals;
+  gboolean added, removed;
 } Resync;
 
 static void resync_clear(Resync *resync) {
@@ -33,7 +32,6 @@ static void resync_clear(Resync *resync) {
   g_clear_pointer(&resync->fresh, imap_seqset_free);
   g_clear_pointer(&resync->gone, imap_seqset_free);
   g_clear_pointer(&resync->kept, imap_seqset_free);
-  g_clear_pointer(&resync->removals, removals_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Resync, resync_clear)
 
@@ -47,20 +45,14 @@ gboolean resync_same(const IndexMailbox *mailbox, const ImapStatus *status) {
 static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
   Resync *resync = data;
   IndexMailbox *mailbox = &resync->mailbox;
-  removals_forget(resync->removals);
-  if (!index_remove_uids(txn, mailbox->row, resync->gone, removals_add, resync->removals, error))
-    return FALSE;
-  gboolean changed = resync->added || removals_any(resync->removals);
-  if (changed && !index_touch_mailbox(txn, mailbox->row, g_get_real_time() * 1000, error))
+  if (resync->added && !index_touch_mailbox(txn, mailbox->row, g_get_real_time() * 1000, error))
     return FALSE;
   return index_set_state(txn, mailbox, error);
 }
 
 static void tell_changes(Resync *resync) {
-  gint64 folder = resync->mailbox.row;
-  removals_tell(resync->removals, resync->account, folder);
-  if (resync->added || removals_any(resync->removals))
-    account_tell(resync->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder, 0, NULL, NULL);
+  if (resync->added || resync->removed)
+    account_tell(resync->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, resync->mailbox.row, 0, NULL, NULL);
 }
 
 /* A session that has this mailbox open already may be blind: leave it first. */
@@ -105,6 +97,8 @@ static ResyncResult apply(Resync *resync, ImapConn *conn, const ImapStatus *stat
   if (moved && !listing_fetch(account, conn, row, resync->kept, IMAP_FETCH_FLAGS, 0, NULL, error))
     return RESYNC_FAILED;
   take_numbers(resync, status);
+  if (!removals_run(account, row, resync->gone, &resync->removed, error))
+    return RESYNC_FAILED;
   if (!index_write(account->index, INDEX_SYNC, write_end, resync, error))
     return RESYNC_FAILED;
   tell_changes(resync);
@@ -126,7 +120,7 @@ static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus
 
 ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, gboolean flags,
                         gboolean confirmed, GError **error) {
-  g_auto(Resync) resync = {.account = account, .removals = removals_new()};
+  g_auto(Resync) resync = {.account = account};
   if (!index_get_mailbox(account->index, row, &resync.mailbox, error)) {
     if (error && !*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/removals.h"
 #include "cache/resync.h"
 #include "tests/account.h"
 
@@ -231,6 +232,36 @@ START_TEST(a_falling_uidnext_means_another_mailbox) {
 }
 END_TEST
 
+static gboolean add_many(IndexTxn *txn, gpointer data, GError **error) {
+  for (guint uid = 1; uid <= *(guint *)data; uid++) {
+    IndexMessage message = {.mailbox = box, .uid = uid, .claim = 100, .size = IMAP_UNKNOWN_SIZE};
+    g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
+    if (!index_add_message(txn, &message, NULL, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* More than one transaction takes. */
+START_TEST(thousands_are_removed_and_each_is_told) {
+  g_autoptr(TestAccount) test = start("");
+  g_autoptr(ImapSeqset) gone = imap_seqset_parse("1:4000,4002:4500,9000", 21, 0);
+  guint many = 4600;
+  gboolean any = FALSE;
+  ck_assert(index_write(test->account.index, INDEX_SYNC, add_many, &many, NULL));
+  ck_assert(removals_run(&test->account, box, gone, &any, NULL));
+  ck_assert(any);
+  ck_uids(test, "4001,4501:4600");
+  g_autofree char *events = test_account_events(test);
+  g_auto(GStrv) lines = g_strsplit(events, "\n", -1);
+  ck_assert_uint_eq(g_strv_length(lines), 4499 + 1);
+  ck_assert_msg(g_str_has_suffix(lines[4498], " 4500.eml"), "%s", lines[4498]);
+  any = FALSE;
+  ck_assert(removals_run(&test->account, box, gone, &any, NULL));
+  ck_assert(!any);
+}
+END_TEST
+
 static const struct {
   IndexMailbox known;
   ImapMailbox opened;
@@ -266,6 +297,7 @@ int main(void) {
   tcase_add_test(tests, losing_much_must_be_confirmed);
   tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
   tcase_add_test(tests, a_falling_uidnext_means_another_mailbox);
+  tcase_add_test(tests, thousands_are_removed_and_each_is_told);
   tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
