@@ -128,7 +128,7 @@ unmount() {
   local pid
   pid=$(daemon)
   fusermount3 -u "$M"
-  wait_until 10 ended "$pid"
+  wait_until 30 ended "$pid"
 }
 drop_caches() {
   [ "$(id -u)" != 0 ] || echo 3 >/proc/sys/vm/drop_caches 2>/dev/null || :
