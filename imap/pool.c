@@ -92,14 +92,27 @@ ImapPool *imap_pool_new(const ImapConfig *config) {
   return pool;
 }
 
-void imap_pool_free(ImapPool *pool) {
-  if (pool == NULL)
-    return;
+static gpointer say_goodbye(gpointer conn) {
+  imap_conn_close(conn, TRUE);
+  return NULL;
+}
+
+/* All at once: a dead line costs IMAP_TIMEOUT_LOGOUT, and not that much for each connection. */
+static void log_out(ImapPool *pool) {
+  GThread *leaving[IMAP_ROLES] = {NULL};
   for (guint i = 0; i < IMAP_ROLES; i++) {
     g_assert(!pool->slots[i].busy);
     if (pool->slots[i].conn != NULL)
-      imap_conn_close(pool->slots[i].conn, TRUE);
+      leaving[i] = g_thread_new("logout", say_goodbye, pool->slots[i].conn);
   }
+  for (guint i = 0; i < IMAP_ROLES; i++)
+    g_clear_pointer(&leaving[i], g_thread_join);
+}
+
+void imap_pool_free(ImapPool *pool) {
+  if (pool == NULL)
+    return;
+  log_out(pool);
   g_queue_free(pool->waiters);
   g_clear_error(&pool->trouble);
   g_cond_clear(&pool->changed);

@@ -83,6 +83,20 @@ START_TEST(test_logout_does_not_wait_long) {
 }
 END_TEST
 
+/* Three connections to a server that has fallen silent: unmounting has two seconds in all. */
+START_TEST(test_logouts_wait_together) {
+  static char tunnel[] = "sh -c 'printf \"* PREAUTH [CAPABILITY IMAP4rev1] hi\\r\\n\"; while read -r tag rest; do case "
+                         "$rest in LOGOUT*) ;; *) printf \"%s OK\\r\\n\" $tag;; esac; done'";
+  ImapConfig config = {.host = "h", .user = "ann", .tunnel = tunnel, .timeout = 30, .connections = 3};
+  ImapPool *pool = imap_pool_new(&config);
+  for (ImapRole role = 0; role < IMAP_ROLES; role++)
+    imap_pool_release(pool, must_lease(pool, role));
+  gint64 before = g_get_monotonic_time();
+  imap_pool_free(pool);
+  ck_assert_int_lt(g_get_monotonic_time() - before, 1800 * 1000);
+}
+END_TEST
+
 /* ---- trouble --------------------------------------------------------------------------------------------- */
 
 START_TEST(test_backoff) {
@@ -302,6 +316,7 @@ int main(void) {
   tcase_add_test(tc, test_idle_death);
   tcase_add_test(tc, test_logout);
   tcase_add_test(tc, test_logout_does_not_wait_long);
+  tcase_add_test(tc, test_logouts_wait_together);
   tcase_add_test(tc, test_backoff);
   tcase_add_test(tc, test_suggested_backoff);
   tcase_add_test(tc, test_three_refused_logins);
