@@ -32,6 +32,9 @@ typedef struct {
   gint64 mailbox, entered, now;
   GQueue todo;  /* Range* */
   GQueue asked; /* Range*, oldest first */
+  ListingPause pause;
+  gpointer pause_data;
+  gboolean going, paused; /* going: a range has been answered */
   struct Batch *batch;
   GMutex mutex; /* guards the rest, shared with the index writer's callbacks */
   GCond cond;
@@ -147,8 +150,15 @@ static void queue_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems i
     queue_range(&listing->todo, imap_seqset_take(rest, RANGE, IMAP_LIMIT_COMMAND - 400), items);
 }
 
+/* Not before something was gained: two large folders would otherwise take turns for ever. */
+static gboolean is_paused(Listing *listing) {
+  if (listing->pause && listing->going && listing->todo.length > 0 && !listing->paused)
+    listing->paused = listing->pause(listing->pause_data);
+  return listing->paused;
+}
+
 static gboolean ask(Listing *listing, GError **error) {
-  while (listing->asked.length < FLIGHT && listing->todo.length > 0) {
+  while (listing->asked.length < FLIGHT && listing->todo.length > 0 && !is_paused(listing)) {
     Range *range = g_queue_pop_head(&listing->todo);
     g_queue_push_tail(&listing->asked, range);
     if (!imap_fetch_send(listing->conn, range->uids, range->items, listing->account->cancellable, error))
@@ -206,6 +216,7 @@ static gboolean refusal_is_temporary(const GError *error) {
 static gboolean finish_range(Listing *listing, GError *refused, GError **error) {
   Range *range = g_queue_pop_head(&listing->asked);
   gboolean ok = TRUE;
+  listing->going = TRUE;
   if (refused && refusal_is_temporary(refused)) {
     g_propagate_error(error, g_error_copy(refused));
     ok = FALSE;
@@ -246,31 +257,36 @@ static gboolean run(Listing *listing, GError **error) {
       return FALSE;
     if (listing->asked.length > 0 && !step(listing, error))
       return FALSE;
-  } while (listing->asked.length > 0 || listing->todo.length > 0);
+  } while (listing->asked.length > 0 || (listing->todo.length > 0 && !listing->paused));
   return post_batch(listing, error);
+}
+
+static gboolean fetch_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
+  listing->now = g_get_real_time() / G_USEC_PER_SEC;
+  g_mutex_init(&listing->mutex);
+  g_cond_init(&listing->cond);
+  queue_all(listing, uids, items);
+  gboolean ok = run(listing, error);
+  if (!ok) {
+    /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
+    imap_conn_fail(listing->conn);
+    post_batch(listing, NULL);
+  }
+  ok = settle(listing, 0, error) && ok;
+  g_queue_clear_full(&listing->todo, range_free);
+  g_queue_clear_full(&listing->asked, range_free);
+  g_clear_error(&listing->failed);
+  g_cond_clear(&listing->cond);
+  g_mutex_clear(&listing->mutex);
+  return ok;
 }
 
 gboolean listing_fetch(Account *account, ImapConn *conn, gint64 mailbox, const ImapSeqset *uids, ImapFetchItems items,
                        gint64 entered, gboolean *ret_changed, GError **error) {
   Listing listing = {.account = account, .conn = conn, .mailbox = mailbox, .entered = entered};
-  listing.now = g_get_real_time() / G_USEC_PER_SEC;
-  g_mutex_init(&listing.mutex);
-  g_cond_init(&listing.cond);
-  queue_all(&listing, uids, items);
-  gboolean ok = run(&listing, error);
-  if (!ok) {
-    /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
-    imap_conn_fail(conn);
-    post_batch(&listing, NULL);
-  }
-  ok = settle(&listing, 0, error) && ok;
+  gboolean ok = fetch_all(&listing, uids, items, error);
   if (ret_changed)
     *ret_changed = listing.changed;
-  g_queue_clear_full(&listing.todo, range_free);
-  g_queue_clear_full(&listing.asked, range_free);
-  g_clear_error(&listing.failed);
-  g_cond_clear(&listing.cond);
-  g_mutex_clear(&listing.mutex);
   return ok;
 }
 
@@ -288,6 +304,9 @@ typedef struct {
   ImapSeqset *server; /* UIDs at the last look */
   ImapSeqset *gone;   /* rows whose UID is no more */
   Removals *removals;
+  ListingPause pause;
+  gpointer pause_data;
+  gboolean paused;
 } First;
 
 static void first_clear(First *first) {
@@ -342,9 +361,15 @@ static gboolean look(First *first, ImapConn *conn, gboolean *ret_done, GError **
   g_autoptr(ImapSeqset) missing = imap_seqset_subtract(first->server, have);
   first->gone = imap_seqset_subtract(have, first->server);
   *ret_done = imap_seqset_empty(missing);
-  gint64 entered = first->mailbox.listed_at ? g_get_real_time() / G_USEC_PER_SEC : 0;
-  return *ret_done ||
-         listing_fetch(account, conn, first->mailbox.row, missing, listing_items(account), entered, NULL, error);
+  Listing listing = {.account = account,
+                     .conn = conn,
+                     .mailbox = first->mailbox.row,
+                     .entered = first->mailbox.listed_at ? g_get_real_time() / G_USEC_PER_SEC : 0,
+                     .pause = first->pause,
+                     .pause_data = first->pause_data};
+  gboolean ok = *ret_done || fetch_all(&listing, missing, listing_items(account), error);
+  first->paused = listing.paused;
+  return ok;
 }
 
 /* Rows are matched by four header fields and a size; that is good enough for a name, not for the octets of a letter. */
@@ -371,8 +396,9 @@ gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened
   return opened->uidnext != 0 && opened->uidnext < known->uidnext;
 }
 
-gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **error) {
-  g_auto(First) first = {.account = account, .removals = removals_new()};
+gboolean listing_first(Account *account, ImapConn *conn, gint64 row, ListingPause pause, gpointer data,
+                       gboolean *ret_paused, GError **error) {
+  g_auto(First) first = {.account = account, .removals = removals_new(), .pause_data = data};
   g_auto(ImapMailbox) opened = {0};
   if (!index_get_mailbox(account->index, row, &first.mailbox, error)) {
     if (error && !*error)
@@ -390,12 +416,16 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, GError **er
     return FALSE;
   if (!index_write(account->index, INDEX_SYNC, write_begin, &first, error))
     return FALSE;
+  /* To match again is begun again after a break, so it must not be broken off by us. */
+  first.pause = first.renumbered ? NULL : pause;
   gboolean done = FALSE;
   for (guint round = 0; round < ROUNDS && !done; round++) {
     if (round > 0)
       g_clear_pointer(&first.server, imap_seqset_free);
     if (!look(&first, conn, &done, error))
       return FALSE;
+    if (first.paused)
+      return *ret_paused = TRUE;
   }
   gboolean removed = FALSE;
   if (!removals_run(account, row, first.gone, &removed, error) ||

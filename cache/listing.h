@@ -15,8 +15,11 @@ gboolean listing_fetch(Account *account, ImapConn *conn, gint64 mailbox, const I
 
 /* First listing of a mailbox, or the rest of one that was cut, or its renewal after the UIDs changed their meaning:
  * then rows are matched again and keep their identity. The mailbox counts as listed only when all is in the index and a
- * last look found nothing new. */
-gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, GError **error);
+ * last look found nothing new. `pause` (or NULL) is asked now and then whether others need the connection: then
+ * *ret_paused is set, and the next call goes on. */
+typedef gboolean (*ListingPause)(gpointer data);
+gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, ListingPause pause, gpointer data,
+                       gboolean *ret_paused, GError **error);
 
 /* The UIDs in the index no longer mean what they meant: the UIDVALIDITY is another, or none, or the mailbox under this
  * name is another although the UIDVALIDITY is the same (DELETE and CREATE within a second, measured S5). */

@@ -30,6 +30,7 @@
 #define KICK_EVERY (3 * SECOND)
 #define LOOK_EVERY (5 * SECOND) /* for the end of a suspend, which no wait notices */
 #define SUSPENDED (2 * SECOND)
+#define SLICE (SECOND / 2) /* a first listing may hold its connection so long although others wait for it */
 
 typedef struct {
   gint64 row;
@@ -437,21 +438,50 @@ static void end_first(Sync *sync, gint64 row, gint64 started, const GError *erro
   tell_folder(sync, row, error);
 }
 
+/* Its turn comes again after the other folders. */
+static void put_off(Sync *sync, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
+  g_queue_push_tail(&sync->first, folder_of(sync, row));
+}
+
+typedef struct {
+  Sync *sync;
+  ImapConn *conn;
+  gint64 until; /* monotonic: to change folders costs something, too */
+} Slice;
+
+static gboolean others_wait(gpointer data) {
+  Slice *slice = data;
+  Sync *sync = slice->sync;
+  if (g_get_monotonic_time() < slice->until)
+    return FALSE;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
+  return sync->first.length > 0 || imap_pool_contended(sync->account->pool, slice->conn);
+}
+
+static void list_slice(Sync *sync, gint64 row) {
+  g_autoptr(GError) error = NULL;
+  gint64 started = g_get_monotonic_time();
+  gboolean paused = FALSE;
+  ImapConn *conn = lease(sync, IMAP_ROLE_BULK, &error);
+  gboolean reached = conn != NULL;
+  if (conn) {
+    Slice slice = {.sync = sync, .conn = conn, .until = started + SLICE};
+    listing_first(sync->account, conn, row, others_wait, &slice, &paused, &error);
+    imap_pool_release(sync->account->pool, conn);
+  }
+  if (paused && !error)
+    put_off(sync, row);
+  else
+    end_first(sync, row, started, error);
+  if (!reached)
+    fail_queue(sync, &sync->first, error);
+}
+
 static gpointer lister_main(gpointer data) {
   Sync *sync = data;
-  for (gint64 row; (row = next_first(sync)) != 0;) {
-    g_autoptr(GError) error = NULL;
-    gint64 started = g_get_monotonic_time();
-    ImapConn *conn = lease(sync, IMAP_ROLE_BULK, &error);
-    gboolean reached = conn != NULL;
-    if (conn) {
-      listing_first(sync->account, conn, row, &error);
-      imap_pool_release(sync->account->pool, conn);
-    }
-    end_first(sync, row, started, error);
-    if (!reached)
-      fail_queue(sync, &sync->first, error);
-  }
+  for (gint64 row; (row = next_first(sync)) != 0;)
+    list_slice(sync, row);
   return NULL;
 }
 

@@ -42,7 +42,8 @@ static TestAccount *start(const char *script) {
 
 static void list(TestAccount *test) {
   g_autoptr(GError) error = NULL;
-  ck_assert_msg(listing_first(&test->account, test->conn, box, &error), "%s", error ? error->message : "");
+  ck_assert_msg(listing_first(&test->account, test->conn, box, NULL, NULL, NULL, &error), "%s",
+                error ? error->message : "");
 }
 
 /* "1:3" of what the index has. */
@@ -85,12 +86,38 @@ START_TEST(lists_and_looks_again) {
 }
 END_TEST
 
+static gboolean always(gpointer data) {
+  (*(guint *)data)++;
+  return TRUE;
+}
+
+/* Three commands' worth: two are in flight when it is asked, and no third follows. */
+START_TEST(gives_way_to_others) {
+  g_autoptr(GString) all = g_string_new("1");
+  for (guint uid = 2; uid <= 15000; uid++)
+    g_string_append_printf(all, " %u", uid);
+  g_autofree char *script = g_strdup_printf(OPEN("3", "7", "4") UIDS("%s") ASK("1:5000", ITEMS) ASK("5001:10000", ITEMS)
+                                                ROW("1", "a") "S: @%d OK\n" ROW("5001", "b") OK,
+                                            all->str, 5);
+  g_autoptr(TestAccount) test = start(script);
+  g_autoptr(GError) error = NULL;
+  gboolean paused = FALSE;
+  guint asked = 0;
+  ck_assert(listing_first(&test->account, test->conn, box, always, &asked, &paused, &error));
+  ck_assert(paused);
+  ck_assert_uint_eq(asked, 1);
+  ck_assert_int_eq(state(test), INDEX_PARTIAL);
+  g_autofree char *have = uids(test);
+  ck_assert_str_eq(have, "1,5001");
+}
+END_TEST
+
 START_TEST(resumes) {
   g_autoptr(TestAccount) test = start(OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") //
                                       "next\n" FAKE_LOGIN("UNSELECT")                                                 //
                                       OPEN("3", "7", "4") UIDS("1 2 3") ASK("3", ITEMS) ROW("3", "c") OK UIDS("1 2 3"));
   g_autoptr(GError) error = NULL;
-  ck_assert(!listing_first(&test->account, test->conn, box, &error));
+  ck_assert(!listing_first(&test->account, test->conn, box, NULL, NULL, NULL, &error));
   ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK));
   ck_assert_int_eq(state(test), INDEX_PARTIAL);
   ck_uids(test, "1:2");
@@ -287,6 +314,7 @@ int main(void) {
   Suite *suite = suite_create("cache/listing, cache/resync");
   TCase *tests = tcase_create("listing");
   tcase_add_test(tests, lists_and_looks_again);
+  tcase_add_test(tests, gives_way_to_others);
   tcase_add_test(tests, resumes);
   tcase_add_test(tests, a_refused_message_is_found_by_halving);
   tcase_add_test(tests, an_expunged_message_is_left_out);
