@@ -50,6 +50,10 @@ kill -USR2 "$MOCK_PID"
 wait_until 30 cat "${files[10]}"
 
 say "SIGTERM"
+unmount
+rm -rf "$XDG_CACHE_HOME" # what has been read ahead meanwhile
+mount_it timeout=30
+pid=$(daemon)
 kill -USR1 "$MOCK_PID"
 readers=()
 for ((i = 200; i < 250; i++)); do
