@@ -19,6 +19,8 @@
 #define AHEAD_MOST (G_GUINT64_CONSTANT(32) << 20)
 #define META_RATE "line_rate"
 
+#define REPORT_ALL 64        /* expectations below which each open is reported */
+#define REPORT_EVERY 8       /* else one of so many; less than ahead.c skips */
 #define EXPECTED_MOST 100000 /* readers that went elsewhere leave their expectations behind */
 
 typedef struct {
@@ -146,8 +148,8 @@ void fetch_wait(Fetch *fetch, const IndexMessage *message) {
     return;
   }
   Want want = want_of(fetch, message);
-  wants_wait(fetch->wants, &want);
-  wake_lanes(fetch);
+  if (wants_wait(fetch->wants, &want))
+    wake_lanes(fetch);
 }
 
 void fetch_soon(Fetch *fetch, const IndexMessage *message) {
@@ -173,14 +175,17 @@ void fetch_opened(Fetch *fetch, gint64 row) {
   if (g_atomic_int_get(&fetch->n_expected) == 0)
     return;
   gint64 mailbox = 0;
+  guint left = 0;
   {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
     Opened *expected = g_hash_table_lookup(fetch->expected, &row);
     mailbox = expected ? expected->mailbox : 0;
     g_hash_table_remove(fetch->expected, &row);
-    g_atomic_int_set(&fetch->n_expected, (gint)g_hash_table_size(fetch->expected));
+    left = g_hash_table_size(fetch->expected);
+    g_atomic_int_set(&fetch->n_expected, (gint)left);
   }
-  if (mailbox != 0)
+  /* A track overlooks a few opens; with much ahead of the reader there is no hurry. */
+  if (mailbox != 0 && (left < REPORT_ALL || left % REPORT_EVERY == 0))
     tell_looker(fetch, mailbox, row);
 }
 

@@ -91,15 +91,14 @@ static void forget(Wants *wants, Entry *entry) {
 gboolean wants_wait(Wants *wants, const Want *want) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   Entry *entry = find(wants, want->row);
-  gboolean fresh = entry == NULL;
-  if (fresh)
+  if (!entry)
     entry = make(wants, want);
   entry->waiters++;
-  if (!entry->asked && entry->line != &wants->waiting) {
-    leave_line(entry);
-    join(wants, entry, FALSE);
-  }
-  return fresh;
+  if (entry->asked || entry->line == &wants->waiting)
+    return FALSE;
+  leave_line(entry);
+  join(wants, entry, FALSE);
+  return TRUE;
 }
 
 void wants_ahead(Wants *wants, const Want *want) {

@@ -30,7 +30,7 @@ typedef enum {
 Wants *wants_new(void);
 void wants_free(Wants *wants);
 
-/* One reader waits (more). TRUE: it is new here. */
+/* One reader waits (more). TRUE: a lane has something new to ask for. */
 gboolean wants_wait(Wants *wants, const Want *want);
 /* Nobody waits yet. Ignored where it is wanted already, and beyond WANTS_AHEAD_MAX. */
 void wants_ahead(Wants *wants, const Want *want);
