@@ -12,9 +12,12 @@
 #define NS G_GINT64_CONSTANT(1000000000)
 #define DAY (24 * 60 * 60)
 
-/* 1970 itself is what broken servers say for "unknown"; tomorrow allows for time zones and wrong clocks. */
+#define CLOCK_SET G_GINT64_CONSTANT(1764547200) /* December 2025 */
+
+/* 1970 itself is what broken servers say for "unknown"; tomorrow allows for time zones. A clock that was not set yet
+ * (no battery, and mounted before NTP) is no judge: what is decided here is kept for ever. */
 static gboolean date_is_sane(gint64 date, gint64 now) {
-  return date >= 2 * DAY && date <= now + DAY;
+  return date >= 2 * DAY && (date <= now + DAY || now < CLOCK_SET);
 }
 
 static gint64 choose_date(const ImapMessage *fetched, const char *header, gsize len, gint64 now) {
