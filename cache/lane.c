@@ -274,6 +274,8 @@ static gboolean look_at_suspects(Lane *lane, GError **error) {
   GCancellable *cancellable = account_of(lane)->cancellable;
   if (!imap_noop(lane->conn, cancellable, error) || !imap_uids(lane->conn, &there, cancellable, error))
     return FALSE;
+  /* A session whose mailbox was renamed sees it empty, and its SEARCH confirms that (measured S5). */
+  gboolean blind = imap_seqset_empty(there);
   GHashTableIter iter;
   gpointer uid, row;
   g_hash_table_iter_init(&iter, lane->suspects);
@@ -283,10 +285,11 @@ static gboolean look_at_suspects(Lane *lane, GError **error) {
       continue;
     }
     sync_doubt(lane->shared->sync, lane->mailbox);
-    fail_code(lane, *(gint64 *)row, IMAP_ERROR_GONE, "the message was deleted on the server");
+    fail_code(lane, *(gint64 *)row, blind ? IMAP_ERROR_UNAVAILABLE : IMAP_ERROR_GONE,
+              blind ? "the folder is suddenly empty, which may not be true" : "the message was deleted on the server");
   }
   g_hash_table_remove_all(lane->suspects);
-  return TRUE;
+  return !blind || imap_unselect(lane->conn, cancellable, error);
 }
 
 /* One answer. FALSE: the connection is lost. */

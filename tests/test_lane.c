@@ -145,6 +145,17 @@ START_TEST(an_expunged_message_is_gone) {
 }
 END_TEST
 
+START_TEST(a_folder_that_is_suddenly_empty_proves_nothing) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") OK LOOK("") "C: @ UNSELECT\nS: @ OK\n" OPEN ASK("2") BODY("2", "2") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
+  wait_for(&bench, 2);
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+}
+END_TEST
+
 START_TEST(nil_and_nothing_are_asked_for_again_and_never_kept) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1:2") "S: * 1 FETCH (UID 1 BODY[] NIL)\nS: * 2 FETCH (UID 2 BODY[] {0}\nS: )\n" OK LOOK(
@@ -272,6 +283,7 @@ int main(void) {
   tcase_set_timeout(tests, 20);
   tcase_add_test(tests, serves_each_as_it_comes);
   tcase_add_test(tests, an_expunged_message_is_gone);
+  tcase_add_test(tests, a_folder_that_is_suddenly_empty_proves_nothing);
   tcase_add_test(tests, nil_and_nothing_are_asked_for_again_and_never_kept);
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
