@@ -116,6 +116,8 @@ static char *shown_path(Tree *tree, const IndexMailbox *mailbox) {
 
 static gboolean is_hidden(Tree *tree, const IndexMailbox *mailbox) {
   const CacheConfig *config = tree->account->config;
+  if (!config->hide || !*config->hide)
+    return FALSE;
   g_autofree char *path = shown_path(tree, mailbox);
   for (char **glob = config->hide; glob && *glob; glob++)
     if (fnmatch(*glob, path, 0) == 0)
@@ -147,6 +149,11 @@ static IndexMailbox *put_new(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, G
   if (is_hidden(tree, mailbox))
     mailbox->attrs |= INDEX_HIDDEN;
   g_ptr_array_add(tree->rows, mailbox);
+  /* The parents that LIST left out count, too: one name can have hundreds. */
+  if (tree->rows->len > IMAP_LIMIT_MAILBOXES) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server has more than %u folders", IMAP_LIMIT_MAILBOXES);
+    return NULL;
+  }
   if (!index_put_mailbox(txn, mailbox, error))
     return NULL;
   know(tree, mailbox);

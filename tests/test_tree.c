@@ -69,6 +69,25 @@ START_TEST(inbox_has_one_spelling) {
 }
 END_TEST
 
+/* 201 names of 499 parts are more than 100000 folders. */
+START_TEST(parents_count_against_the_limit) {
+  g_autoptr(GString) lines = g_string_new("C: @ LIST \"\" \"*\"\n");
+  for (guint i = 0; i < 201; i++) {
+    g_string_append_printf(lines, "S: * LIST () \"/\" %u", i);
+    for (guint part = 1; part < 499; part++)
+      g_string_append(lines, "/a");
+    g_string_append_c(lines, '\n');
+  }
+  g_string_append(lines, "S: @ OK\n");
+  g_autoptr(TestAccount) test = test_account_new("", lines->str);
+  g_auto(TreeNews) news = {0};
+  g_autoptr(GError) error = NULL;
+  ck_assert(!tree_update(&test->account, test->conn, FALSE, &news, &error));
+  ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT), "%s", error->message);
+  ck_assert(!tree_known(&test->account));
+}
+END_TEST
+
 START_TEST(a_folder_missing_once_is_not_gone) {
   g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" A\nS: * LIST () \"/\" B\n") //
                                                  LIST("S: * LIST () \"/\" A\n")                           //
@@ -180,6 +199,8 @@ int main(void) {
   tcase_add_test(tests, the_namespace_itself_is_no_folder);
   tcase_add_test(tests, inbox_is_always_there);
   tcase_add_test(tests, inbox_has_one_spelling);
+  tcase_set_timeout(tests, 30);
+  tcase_add_test(tests, parents_count_against_the_limit);
   tcase_add_test(tests, a_folder_missing_once_is_not_gone);
   tcase_add_test(tests, hidden_folders_keep_their_rows);
   tcase_add_test(tests, one_path_for_two_mailboxes);
