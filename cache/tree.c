@@ -34,6 +34,8 @@ typedef struct {
 } Tree;
 
 typedef struct {
+  CacheEventType type; /* MOVED, or REMOVED */
+  CacheKind kind;
   gint64 row, parent;
   char *name;
 } Moved;
@@ -90,12 +92,16 @@ static void touch(Tree *tree, gint64 row) {
   g_hash_table_add(tree->touched, g_memdup2(&row, sizeof row));
 }
 
-/* It is not seen there any more; its parent's membership changes. Told after the commit. */
-static void leave(Tree *tree, const IndexMailbox *mailbox) {
+static void note(Tree *tree, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name) {
   Moved *moved = g_new(Moved, 1);
-  *moved = (Moved){.row = mailbox->row, .parent = mailbox->parent, .name = g_strdup(mailbox->name)};
+  *moved = (Moved){.type = type, .kind = kind, .row = row, .parent = parent, .name = g_strdup(name)};
   g_ptr_array_add(tree->moved, moved);
-  touch(tree, mailbox->parent);
+  touch(tree, parent);
+}
+
+/* It is not seen there any more. Told after the commit. */
+static void leave(Tree *tree, const IndexMailbox *mailbox) {
+  note(tree, CACHE_EVENT_MOVED, CACHE_FOLDER, mailbox->row, mailbox->parent, mailbox->name);
 }
 
 /* ---- what a name is shown as ---------------------------------------------------------------------- */
@@ -186,12 +192,45 @@ static IndexMailbox *ensure_parent(Tree *tree, IndexTxn *txn, const char *raw, g
   return ensure(tree, txn, raw, (gsize)(cut - raw), delimiter, G_MAXUINT, error);
 }
 
+typedef struct {
+  Tree *tree;
+  gint64 folder;
+} Emptied;
+
+static void note_removed(gint64 row, const char *name, gpointer data) {
+  Emptied *emptied = data;
+  note(emptied->tree, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, emptied->folder, name);
+}
+
+/* A mailbox that was deleted while it had children lives on as their parent, and holds no messages any more. */
+static gboolean empty(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  g_autoptr(ImapSeqset) all = imap_seqset_new();
+  Emptied emptied = {.tree = tree, .folder = mailbox->row};
+  imap_seqset_add(all, 1, G_MAXUINT32);
+  mailbox->listed = INDEX_UNLISTED;
+  mailbox->listed_at = 0;
+  mailbox->uidvalidity = mailbox->uidnext = mailbox->exists = 0;
+  mailbox->modseq = 0;
+  return index_remove_uids(txn, mailbox->row, all, note_removed, &emptied, error) &&
+         index_end_forgotten(txn, mailbox->row, note_removed, &emptied, error) && index_set_state(txn, mailbox, error);
+}
+
+static gboolean was_deleted(const IndexMailbox *known, guint attrs) {
+  return (attrs & IMAP_ATTR_NOSELECT) && !(known->attrs & IMAP_ATTR_NOSELECT) && known->listed != INDEX_UNLISTED;
+}
+
 /* attrs G_MAXUINT: a parent; whatever is known of it stays, and where nothing is it cannot be selected. */
 static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, char delimiter, guint attrs,
                              GError **error) {
   guint kept = known->attrs & INDEX_HIDDEN;
   if (attrs == G_MAXUINT)
     attrs = known->attrs & ~INDEX_HIDDEN;
+  if (was_deleted(known, attrs) && !tree->end_missing) {
+    tree->missing = TRUE;
+    attrs = known->attrs & ~INDEX_HIDDEN;
+  } else if (was_deleted(known, attrs) && !empty(tree, txn, known, error)) {
+    return FALSE;
+  }
   guint hidden = is_hidden(tree, known) ? INDEX_HIDDEN : 0;
   if ((known->attrs & ~INDEX_HIDDEN) == attrs && kept == hidden && known->delimiter == delimiter)
     return TRUE;
@@ -220,12 +259,15 @@ static IndexMailbox *take_renamed(Tree *tree, const char *raw) {
 static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter, guint attrs,
                             GError **error) {
   g_autofree char *name = g_strndup(raw, len);
-  g_hash_table_add(tree->present, g_strdup(name));
+  gboolean unseen = g_hash_table_add(tree->present, g_strdup(name));
   gsize part = 0;
   IndexMailbox *parent = ensure_parent(tree, txn, raw, len, delimiter, &part, error);
   if (!parent)
     return NULL;
   IndexMailbox *known = g_hash_table_lookup(tree->by_raw, name);
+  /* Its own line would have come before those of its children. */
+  if (known && attrs == G_MAXUINT && unseen && !tree->account->config->subscribed)
+    attrs = IMAP_ATTR_NOSELECT;
   if (known)
     return update_known(tree, txn, known, delimiter, attrs, error) ? known : NULL;
   IndexMailbox *mailbox = take_renamed(tree, name);
@@ -313,7 +355,7 @@ static gboolean apply(IndexTxn *txn, gpointer data, GError **error) {
 static void tell_changes(Tree *tree) {
   for (guint i = 0; i < tree->moved->len; i++) {
     const Moved *moved = tree->moved->pdata[i];
-    account_tell(tree->account, CACHE_EVENT_MOVED, CACHE_FOLDER, moved->row, moved->parent, moved->name, NULL);
+    account_tell(tree->account, moved->type, moved->kind, moved->row, moved->parent, moved->name, NULL);
   }
   for (guint i = 0; i < tree->ended->len; i++) {
     const IndexMailbox *mailbox = tree->ended->pdata[i];

@@ -181,6 +181,27 @@ START_TEST(a_rename_keeps_the_row) {
 }
 END_TEST
 
+static void ck_deleted_parent(const char *list) {
+  g_autofree char *script = g_strconcat(LIST("S: * LIST () \"/\" Old\nS: * LIST () \"/\" Old/sub\n"), list, list, NULL);
+  g_autoptr(TestAccount) test = with_old_folder(script);
+  gint64 row = test_account_folder(test, "Old"), sub = test_account_folder(test, "Old/sub");
+  g_free(test_account_events(test));
+  update(test, FALSE, TRUE);
+  ck_assert(index_find_message(test->account.index, row, "2.eml", &(IndexMessage){0}, NULL));
+  update(test, TRUE, FALSE);
+  ck_assert(!index_find_message(test->account.index, row, "2.eml", &(IndexMessage){0}, NULL));
+  ck_assert_int_eq(test_account_folder(test, "Old"), row);
+  ck_assert_int_eq(test_account_folder(test, "Old/sub"), sub);
+  g_autofree char *events = test_account_events(test);
+  ck_assert_msg(strstr(events, " 2.eml\n") != NULL, "%s", events);
+}
+
+START_TEST(a_deleted_parent_holds_no_messages) {
+  ck_deleted_parent(LIST("S: * LIST (\\Noselect) \"/\" Old\nS: * LIST () \"/\" Old/sub\n"));
+  ck_deleted_parent(LIST("S: * LIST () \"/\" Old/sub\n"));
+}
+END_TEST
+
 START_TEST(another_folder_is_no_rename) {
   g_autoptr(TestAccount) test = with_old_folder(LIST("S: * LIST () \"/\" Old\n") //
                                                 LIST("S: * LIST () \"/\" New\n") //
@@ -205,6 +226,7 @@ int main(void) {
   tcase_add_test(tests, hidden_folders_keep_their_rows);
   tcase_add_test(tests, one_path_for_two_mailboxes);
   tcase_add_test(tests, a_rename_keeps_the_row);
+  tcase_add_test(tests, a_deleted_parent_holds_no_messages);
   tcase_add_test(tests, another_folder_is_no_rename);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
