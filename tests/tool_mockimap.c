@@ -6,6 +6,7 @@
  *
  *   --lie KIND      RFC822.SIZE is big, small, zero, or mixed (UID modulo 4: true, big, small, 0)
  *   --hostile       senders, subjects and folder names that nobody should trust
+ *   --holes N       each N-th UID is missing, so that UID sets are long
  *   SIGUSR1         no octet of a body is sent any more, on any connection; SIGUSR2: they flow again
  *   SIGHUP          the messages of --expunge LOW:HIGH are gone
  *
@@ -23,13 +24,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define UIDVALIDITY 1700000000u
+#define UIDVALIDITY 1700000000
 #define BASE_CAPABILITIES "IMAP4rev1 LITERAL+ ESEARCH ID NAMESPACE UNSELECT CHILDREN"
 
 typedef enum { TRUE_SIZE, BIG, SMALL, ZERO, MIXED } Lie;
 
 typedef struct {
-  guint messages, bytes, low, high; /* low..high go at SIGHUP; high 0: none */
+  guint messages, bytes, uidvalidity;
+  guint holes, top; /* top is the highest UID; each holes-th is missing, 0: none */
+  guint low, high;  /* low..high go at SIGHUP; high 0: none */
   Lie lie;
   gboolean hostile;
   const char *capabilities;
@@ -115,26 +118,33 @@ static gsize claimed_size(const Mock *mock, guint uid, gsize size) {
 /* ---- the mailbox --------------------------------------------------------------------------------- */
 
 static gboolean exists(const Mock *mock, gboolean gone, guint uid) {
-  return uid >= 1 && uid <= mock->messages && !(gone && uid >= mock->low && uid <= mock->high);
+  return uid >= 1 && uid <= mock->top && !(mock->holes && uid % mock->holes == 0) &&
+         !(gone && uid >= mock->low && uid <= mock->high);
+}
+
+/* Messages up to this UID, as long as none is expunged. */
+static guint count_to(const Mock *mock, guint uid) {
+  return mock->holes ? uid - uid / mock->holes : uid;
 }
 
 static guint gone_count(const Mock *mock, gboolean gone) {
-  return gone && mock->high ? mock->high - mock->low + 1 : 0;
+  return gone && mock->high ? count_to(mock, mock->high) - count_to(mock, mock->low - 1) : 0;
 }
 
 static guint sequence(const Mock *mock, gboolean gone, guint uid) {
-  return uid > mock->high ? uid - gone_count(mock, gone) : uid;
+  return count_to(mock, uid) - (uid > mock->high ? gone_count(mock, gone) : 0);
 }
 
 static void print_uids(const Mock *mock, gboolean gone, FILE *out) {
-  if (!gone || !mock->high) {
-    fprintf(out, "1:%u", mock->messages);
-    return;
+  const char *comma = "";
+  for (guint uid = 1, last; uid <= mock->top; uid = last + 1) {
+    for (last = uid; exists(mock, gone, last) && exists(mock, gone, last + 1);)
+      last++;
+    if (!exists(mock, gone, uid))
+      continue;
+    fprintf(out, last > uid ? "%s%u:%u" : "%s%u", comma, uid, last);
+    comma = ",";
   }
-  if (mock->low > 1)
-    fprintf(out, "1:%u%s", mock->low - 1, mock->high < mock->messages ? "," : "");
-  if (mock->high < mock->messages)
-    fprintf(out, "%u:%u", mock->high + 1, mock->messages);
 }
 
 static void tell_expunged(Client *client) {
@@ -192,14 +202,14 @@ static void fetch(Client *client, const char *args) {
                  strstr(args, "FLAGS") != NULL};
   for (const char *at = args; g_ascii_isdigit(*at) || *at == '*';) {
     char *end;
-    guint low = *at == '*' ? mock->messages : (guint)strtoul(at, &end, 10), high = low;
+    guint low = *at == '*' ? mock->top : (guint)strtoul(at, &end, 10), high = low;
     at = *at == '*' ? at + 1 : end;
     if (*at == ':') {
       at++;
-      high = *at == '*' ? mock->messages : (guint)strtoul(at, &end, 10);
+      high = *at == '*' ? mock->top : (guint)strtoul(at, &end, 10);
       at = *at == '*' ? at + 1 : end;
     }
-    for (guint uid = MIN(low, high), last = MIN(MAX(low, high), mock->messages); uid <= last; uid++)
+    for (guint uid = MIN(low, high), last = MIN(MAX(low, high), mock->top); uid <= last; uid++)
       if (exists(mock, client->told, uid))
         fetch_one(client, uid, items, buffer);
     if (*at == ',')
@@ -229,14 +239,15 @@ static void do_select(Client *client, const char *tag, const char *args G_GNUC_U
           "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* %u EXISTS\r\n* 0 RECENT\r\n"
           "* OK [UIDVALIDITY %u] ok\r\n* OK [UIDNEXT %u] ok\r\n* OK [PERMANENTFLAGS ()] ok\r\n"
           "%s OK [READ-ONLY] done\r\n",
-          mock->messages - gone_count(mock, client->told), UIDVALIDITY, mock->messages + 1, tag);
+          mock->messages - gone_count(mock, client->told), mock->uidvalidity, mock->top + 1, tag);
 }
 
 static void do_status(Client *client, const char *tag, const char *args) {
   const char *list = strrchr(args, '(');
   g_autofree char *name = g_strchomp(g_strndup(args, list ? (gsize)(list - args) : strlen(args)));
   fprintf(client->out, "* STATUS %s (MESSAGES %u UIDNEXT %u UIDVALIDITY %u UNSEEN 0)\r\n%s OK done\r\n", name,
-          client->mock->messages - gone_count(client->mock, expunged), client->mock->messages + 1, UIDVALIDITY, tag);
+          client->mock->messages - gone_count(client->mock, expunged), client->mock->top + 1, client->mock->uidvalidity,
+          tag);
 }
 
 static void do_uid(Client *client, const char *tag, const char *args) {
@@ -250,9 +261,11 @@ static void do_uid(Client *client, const char *tag, const char *args) {
     print_uids(client->mock, client->told, client->out);
     fputs("\r\n", client->out);
   } else if (g_ascii_strncasecmp(args, "SEARCH", 6) == 0) {
+    guint low = 1, high = G_MAXUINT; /* "ALL", "UID 5:9" or "UID 5:*" */
+    sscanf(args + 6, " UID %u:%u", &low, &high);
     tell_expunged(client);
     fputs("* SEARCH", client->out);
-    for (guint uid = 1; uid <= client->mock->messages; uid++)
+    for (guint uid = low; uid <= MIN(high, client->mock->top); uid++)
       if (exists(client->mock, client->told, uid))
         fprintf(client->out, " %u", uid);
     fputs("\r\n", client->out);
@@ -381,13 +394,15 @@ static Lie parse_lie(const char *name) {
 }
 
 int main(int argc, char **argv) {
-  int messages = 100, bytes = 700, port = 0, print = 0;
+  int messages = 100, bytes = 700, port = 0, print = 0, holes = 0, uidvalidity = UIDVALIDITY;
   g_autofree char *lie = NULL, *range = NULL, *capabilities = NULL;
   Mock mock = {0};
   const GOptionEntry entries[] = {
       {"listen", 0, 0, G_OPTION_ARG_INT, &port, "Port to listen on (any)", "PORT"},
       {"messages", 0, 0, G_OPTION_ARG_INT, &messages, "Messages in INBOX (100)", "N"},
       {"bytes", 0, 0, G_OPTION_ARG_INT, &bytes, "About the size of each (700)", "N"},
+      {"holes", 0, 0, G_OPTION_ARG_INT, &holes, "Each N-th UID is missing", "N"},
+      {"uidvalidity", 0, 0, G_OPTION_ARG_INT, &uidvalidity, "Of INBOX", "N"},
       {"lie", 0, 0, G_OPTION_ARG_STRING, &lie, "What RFC822.SIZE says", "big|small|zero|mixed"},
       {"hostile", 0, 0, G_OPTION_ARG_NONE, &mock.hostile, "Nasty names", NULL},
       {"expunge", 0, 0, G_OPTION_ARG_STRING, &range, "UIDs that are expunged at SIGHUP", "LOW:HIGH"},
@@ -397,6 +412,11 @@ int main(int argc, char **argv) {
   net_options(&argc, &argv, entries, "", 0);
   mock.messages = (guint)messages;
   mock.bytes = (guint)bytes;
+  mock.holes = (guint)holes;
+  mock.uidvalidity = (guint)uidvalidity;
+  if (holes == 1 || holes < 0)
+    net_die("--holes N: at least 2");
+  mock.top = mock.holes && mock.messages ? mock.messages + (mock.messages - 1) / (mock.holes - 1) : mock.messages;
   mock.lie = parse_lie(lie);
   mock.capabilities = capabilities ? capabilities : BASE_CAPABILITIES;
   if (range && sscanf(range, "%u:%u", &mock.low, &mock.high) != 2)
