@@ -238,10 +238,15 @@ gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids
 }
 
 /* ---- renumbering ------------------------------------------------------------------------------------ */
-gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET uid = NULL WHERE mailbox = ?1 AND gone = 0");
+gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET uid = NULL WHERE row IN (SELECT row FROM message"
+                                                 " WHERE mailbox = ?1 AND uid > 0 AND gone = 0 LIMIT ?2)");
   sqlite3_bind_int64(stmt, 1, mailbox);
-  return index_run(txn->db, stmt, error);
+  sqlite3_bind_int64(stmt, 2, most);
+  if (!index_run(txn->db, stmt, error))
+    return FALSE;
+  *ret_more = sqlite3_changes(txn->db->sql) == most;
+  return TRUE;
 }
 
 static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, Leaving *ret, GError **error) {

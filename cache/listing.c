@@ -19,6 +19,7 @@
 #define FLIGHT 2
 #define BATCH 400
 #define POSTED 8
+#define FORGET_AT_ONCE 5000
 #define ROUNDS 5 /* looks at a folder that changes while it is listed */
 
 typedef struct {
@@ -300,7 +301,7 @@ typedef struct {
   Account *account;
   IndexMailbox mailbox;
   const ImapMailbox *opened;
-  gboolean renumbered;
+  gboolean renumbered, more;
   ImapSeqset *server; /* UIDs at the last look */
   ImapSeqset *gone;   /* rows whose UID is no more */
   Removals *removals;
@@ -317,11 +318,26 @@ static void first_clear(First *first) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(First, first_clear)
 
+/* In parts, for what one transaction changes stays in memory. Still under the old UIDVALIDITY: whoever is interrupted
+ * here begins again. */
+static gboolean write_forget(IndexTxn *txn, gpointer data, GError **error) {
+  First *first = data;
+  first->mailbox.listed = INDEX_PARTIAL;
+  return index_set_state(txn, &first->mailbox, error) &&
+         index_forget_uids(txn, first->mailbox.row, FORGET_AT_ONCE, &first->more, error);
+}
+
+static gboolean forget_uids(First *first, GError **error) {
+  do {
+    if (!index_write(first->account->index, INDEX_SYNC, write_forget, first, error))
+      return FALSE;
+  } while (first->more);
+  return TRUE;
+}
+
 static gboolean write_begin(IndexTxn *txn, gpointer data, GError **error) {
   First *first = data;
   IndexMailbox *mailbox = &first->mailbox;
-  if (first->renumbered && !index_forget_uids(txn, mailbox->row, error))
-    return FALSE;
   /* Flags may change between here and the end: the delta to come must start from the first opening. */
   if (mailbox->listed == INDEX_UNLISTED || first->renumbered)
     mailbox->modseq = first->opened->modseq;
@@ -412,7 +428,7 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 row, ListingPaus
   first.renumbered = first.mailbox.listed != INDEX_UNLISTED && listing_renumbered(&first.mailbox, &opened);
   if (first.renumbered)
     g_info("folder %" G_GINT64_FORMAT ": the server renumbered its messages; matching them again", row);
-  if (first.renumbered && !drop_bodies(account, row, error))
+  if (first.renumbered && (!drop_bodies(account, row, error) || !forget_uids(&first, error)))
     return FALSE;
   if (!index_write(account->index, INDEX_SYNC, write_begin, &first, error))
     return FALSE;

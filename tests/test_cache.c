@@ -254,7 +254,8 @@ START_TEST(offline_serves_what_was_seen) {
 END_TEST
 
 static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
-  return index_forget_uids(txn, *(gint64 *)data, error);
+  gboolean more;
+  return index_forget_uids(txn, *(gint64 *)data, G_MAXINT, &more, error);
 }
 
 /* As a renumbering that is cut in the middle leaves it. */

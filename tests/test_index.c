@@ -356,7 +356,11 @@ static gboolean set_size(IndexTxn *txn, gpointer data, GError **error) {
 
 /* ---- renumbering ---------------------------------------------------------------------------------- */
 static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
-  return index_forget_uids(txn, *(gint64 *)data, error);
+  gboolean more = TRUE;
+  while (more)
+    if (!index_forget_uids(txn, *(gint64 *)data, 256, &more, error))
+      return FALSE;
+  return TRUE;
 }
 
 static void count_removed(gint64 row, const char *name, gpointer data) {
