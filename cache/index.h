@@ -110,9 +110,8 @@ gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error)
  * UIDVALIDITY tombstones lose their UIDs. */
 gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **error);
 /* The server renumbered: up to `most` living messages lose their UIDs (*ret_more: there may be others) and wait to be
- * matched. index_add_message() then gives a
- * message to the one row that has its fingerprint and claim, where there is exactly one; index_end_forgotten() ends
- * those that nothing matched. */
+ * matched. index_add_message() then gives a message to the one row that has its fingerprint and claim, where there is
+ * exactly one; index_end_forgotten() ends those that nothing matched. */
 gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error); /* it and its messages become tombstones */
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);

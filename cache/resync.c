@@ -75,9 +75,11 @@ static gboolean compare(Resync *resync, GError **error) {
   return TRUE;
 }
 
-static gboolean would_lose_much(const Resync *resync) {
+/* Also where the search named fewer messages than the opening counted: then it may be the search that lacks them. */
+static gboolean is_unsure(const Resync *resync) {
   guint64 gone = imap_seqset_count(resync->gone);
-  return gone > 0 && gone * UNSURE_FRACTION > gone + imap_seqset_count(resync->kept);
+  return gone > 0 && (gone * UNSURE_FRACTION > gone + imap_seqset_count(resync->kept) ||
+                      imap_seqset_count(resync->server) < resync->opened.exists);
 }
 
 static void take_numbers(Resync *resync, const ImapStatus *status) {
@@ -114,7 +116,7 @@ static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus
                                                                                               : RESYNC_FAILED;
   if (!compare(resync, error))
     return RESYNC_FAILED;
-  if (!confirmed && would_lose_much(resync))
+  if (!confirmed && is_unsure(resync))
     return RESYNC_UNSURE;
   return apply(resync, conn, status, flags, error);
 }

@@ -9,7 +9,8 @@
  */
 typedef enum {
   RESYNC_DONE,
-  RESYNC_UNSURE, /* more than a fifth would vanish: nothing removed yet; repeat with `confirmed` on a fresh connection
+  RESYNC_UNSURE, /* more than a fifth would vanish, or the server contradicts itself: nothing removed yet; repeat with
+                    `confirmed` on a fresh connection
                   */
   RESYNC_FAILED,
 } ResyncResult;

@@ -248,6 +248,21 @@ START_TEST(renumbered_mail_keeps_rows_and_names) {
 }
 END_TEST
 
+/* One of seven is less than a fifth; but the mailbox counts seven. */
+START_TEST(a_search_that_lacks_a_message_must_be_confirmed) {
+  g_autoptr(TestAccount) test =
+      start(OPEN("7", "7", "8") UIDS("1 2 3 4 5 6 7") ASK("1:7", ITEMS) ROW("1", "a") ROW("2", "b") ROW("3", "c")
+                ROW("4", "d") ROW("5", "e") ROW("6", "f") ROW("7", "g") OK UIDS("1 2 3 4 5 6 7") "C: @ UNSELECT\n" OK //
+                    STATUS("7", "9", "7") OPEN("7", "7", "9") UIDS("1 2 3 4 5 7") "C: @ UNSELECT\n" OK                //
+                        STATUS("6", "9", "7") OPEN("6", "7", "9") UIDS("1 2 3 4 5 7") FLAGS("1:5,7") OK);
+  list(test);
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_UNSURE);
+  ck_uids(test, "1:7");
+  ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
+  ck_uids(test, "1:5,7");
+}
+END_TEST
+
 /* Deleted and created again within a second: the UIDVALIDITY is the same, the messages are not. */
 START_TEST(a_falling_uidnext_means_another_mailbox) {
   g_autoptr(TestAccount) test = three(STATUS("2", "3", "7") OPEN("2", "7", "3") UIDS("1 2") UIDS("1 2")
@@ -324,6 +339,7 @@ int main(void) {
   tcase_add_test(tests, new_mail_comes_at_the_end);
   tcase_add_test(tests, losing_much_must_be_confirmed);
   tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
+  tcase_add_test(tests, a_search_that_lacks_a_message_must_be_confirmed);
   tcase_add_test(tests, a_falling_uidnext_means_another_mailbox);
   tcase_add_test(tests, thousands_are_removed_and_each_is_told);
   tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
