@@ -1,155 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each folder that was asked for has a Folder here: when it was last verified, and whether it stands in a queue. The
- * states are
+ * Two threads that do what the agenda says. Every folder that was queued gets exactly one CACHE_EVENT_FOLDER when its
+ * work has ended, well or badly: whoever parked a request on it is answered. A thread that cannot get a connection
+ * fails all that is queued for it, because nobody should wait for the second attempt of something that just failed.
  *
- *   idle     queue NULL, no thread works on it
- *   queued   in `refresh` (listed) or `first` (not yet whole)
- *   running  taken out by the thread that works on it; a new request queues it again
- *
- * and every queued folder gets exactly one CACHE_EVENT_FOLDER when its work has ended, well or badly: whoever parked a
- * request on it is answered. A thread that cannot get a connection fails all that is queued for it, because nobody
- * should wait for the second attempt of something that just failed.
- *
- * Sweep: LIST with STATUS of all folders, every SWEEP seconds, after each reconnect, and when a folder is opened and
- * neither it nor the last LIST is fresh: it may have got subfolders, or be gone. A sweep finds new folders and verifies
- * all others in one round trip; whoever waits for one folder is answered before the others are refreshed.
+ * A sweep finds new folders and verifies all others in one round trip; whoever waits for one folder is answered before
+ * the others are refreshed. A first listing gives way to others that wait, for their folder or for its connection,
+ * after each SLICE.
  */
 #include "cache/sync.h"
-
-#include <time.h>
 
 #include "cache/listing.h"
 #include "cache/resync.h"
 #include "cache/tree.h"
 
-#define SECOND G_USEC_PER_SEC
-#define SWEEP (300 * SECOND)
-#define SWEEP_RETRY (10 * SECOND)
-#define FLAGS_EVERY (300 * SECOND) /* where nothing tells that flags moved */
-#define KICK_EVERY (3 * SECOND)
-#define LOOK_EVERY (5 * SECOND) /* for the end of a suspend, which no wait notices */
-#define SUSPENDED (2 * SECOND)
-#define SLICE (SECOND / 2) /* a first listing may hold its connection so long although others wait for it */
-
-typedef struct {
-  gint64 row;
-  gint64 verified; /* monotonic; 0: never in this mount */
-  gint64 flags;    /* monotonic; last comparison of flags */
-  gboolean queued, doubted;
-} Folder;
+#define SLICE (G_USEC_PER_SEC / 2) /* to change folders costs something, too */
 
 struct _Sync {
   Account *account;
+  Agenda *agenda;
   GThread *watch, *lister;
-  gint64 slept; /* µs this machine has been suspended, so far; of the watching thread */
-  GMutex mutex; /* guards all below */
-  GCond cond;
-  GHashTable *folders; /* row -> Folder */
-  GQueue refresh;      /* Folder*, borrowed */
-  GQueue first;        /* Folder*, borrowed */
-  GQueue tree;         /* Folder*, borrowed: directories that wait for LIST */
-  gint64 swept;        /* monotonic; 0: LIST is wanted now */
-  gint64 kicked;
-  gboolean online, stop;
 };
 
-static Folder *folder_of(Sync *sync, gint64 row) {
-  Folder *folder = g_hash_table_lookup(sync->folders, &row);
-  if (!folder) {
-    folder = g_new0(Folder, 1);
-    folder->row = row;
-    g_hash_table_insert(sync->folders, &folder->row, folder);
-  }
-  return folder;
-}
-
-static gint64 clock_now(clockid_t id) {
-  struct timespec now;
-  clock_gettime(id, &now);
-  return (gint64)now.tv_sec * SECOND + now.tv_nsec / 1000;
+static gint64 next_try(gpointer data) {
+  return imap_pool_next_try(((Sync *)data)->account->pool);
 }
 
 Sync *sync_new(Account *account) {
   Sync *sync = g_new0(Sync, 1);
   sync->account = account;
-  g_mutex_init(&sync->mutex);
-  g_cond_init(&sync->cond);
-  sync->folders = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
-  sync->slept = clock_now(CLOCK_BOOTTIME) - clock_now(CLOCK_MONOTONIC);
+  sync->agenda = agenda_new(account->config->refresh, next_try, sync);
   return sync;
 }
 
-/* ---- asked by the threads of fs/ --------------------------------------------------------------------- */
-
-static void enqueue(Sync *sync, GQueue *queue, Folder *folder) {
-  if (folder->queued)
-    return;
-  folder->queued = TRUE;
-  g_queue_push_tail(queue, folder);
-  g_cond_broadcast(&sync->cond);
-}
-
-static gboolean within_refresh(Sync *sync, gint64 when) {
-  return when != 0 && g_get_monotonic_time() - when < (gint64)sync->account->config->refresh * SECOND;
-}
-
-static gboolean is_fresh(Sync *sync, const Folder *folder) {
-  return !folder->doubted && within_refresh(sync, folder->verified);
-}
-
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  Folder *folder = folder_of(sync, mailbox->row);
-  if (mailbox->attrs & IMAP_ATTR_NOSELECT) {
-    if (is_fresh(sync, folder))
-      return SYNC_FRESH;
-    enqueue(sync, &sync->tree, folder);
-    return SYNC_REFRESHING;
-  }
-  if (mailbox->listed != INDEX_LISTED) {
-    enqueue(sync, &sync->first, folder);
-    return SYNC_LISTING;
-  }
-  if (is_fresh(sync, folder))
-    return SYNC_FRESH;
-  enqueue(sync, &sync->refresh, folder);
-  return SYNC_REFRESHING;
+  return agenda_want(sync->agenda, mailbox);
 }
 
 void sync_doubt(Sync *sync, gint64 mailbox) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  Folder *folder = folder_of(sync, mailbox);
-  folder->doubted = TRUE;
-  enqueue(sync, &sync->refresh, folder);
-}
-
-static gboolean kick_is_due(Sync *sync) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  gint64 now = g_get_monotonic_time();
-  gboolean due = !sync->online && now - sync->kicked >= KICK_EVERY;
-  if (due)
-    sync->kicked = now;
-  return due;
-}
-
-static void look_again(Sync *sync) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  sync->swept = 0;
-  g_cond_broadcast(&sync->cond);
+  agenda_doubt(sync->agenda, mailbox);
 }
 
 void sync_kick(Sync *sync) {
-  if (!kick_is_due(sync))
+  if (!agenda_kick(sync->agenda))
     return;
   /* Refused logins are not repeated because somebody reads: that locks accounts. */
   imap_pool_hurry(sync->account->pool);
-  look_again(sync);
+  agenda_look_again(sync->agenda);
 }
 
 void sync_retry(Sync *sync) {
   imap_pool_retry(sync->account->pool);
-  look_again(sync);
+  agenda_look_again(sync->agenda);
 }
 
 /* ---- work on one folder --------------------------------------------------------------------------------- */
@@ -158,33 +60,11 @@ static void tell_folder(Sync *sync, gint64 row, const GError *error) {
   account_tell(sync->account, CACHE_EVENT_FOLDER, CACHE_FOLDER, row, 0, NULL, error);
 }
 
-static void verified(Sync *sync, gint64 row, gint64 started, gboolean flags) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  Folder *folder = folder_of(sync, row);
-  folder->verified = started;
-  folder->doubted = FALSE;
-  if (flags)
-    folder->flags = started;
-}
-
-static gboolean flags_are_due(Sync *sync, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  gint64 last = folder_of(sync, row)->flags;
-  return last == 0 || g_get_monotonic_time() - last > FLAGS_EVERY;
-}
-
-static gboolean set_online(Sync *sync, gboolean online) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  gboolean was = sync->online;
-  sync->online = online;
-  return was;
-}
-
 static ImapConn *lease(Sync *sync, ImapRole role, GError **error) {
   Account *account = sync->account;
   ImapConn *conn = imap_pool_lease(account->pool, role, account->cancellable, error);
   if (role == IMAP_ROLE_WATCH)
-    set_online(sync, conn != NULL);
+    agenda_online(sync->agenda, conn != NULL);
   return conn;
 }
 
@@ -208,7 +88,7 @@ static gboolean update_tree(Sync *sync, ImapConn **conn, TreeNews *ret, GError *
 static gboolean refresh_one(Sync *sync, ImapConn **conn, gint64 row, const ImapStatus *status, GError **error) {
   gint64 started = g_get_monotonic_time();
   gboolean no_modseq = !imap_conn_has(*conn, "CONDSTORE");
-  gboolean flags = no_modseq && flags_are_due(sync, row);
+  gboolean flags = no_modseq && agenda_flags_due(sync->agenda, row);
   ResyncResult result = resync_run(sync->account, *conn, row, status, flags, FALSE, error);
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};
@@ -219,7 +99,7 @@ static gboolean refresh_one(Sync *sync, ImapConn **conn, gint64 row, const ImapS
   }
   if (result != RESYNC_DONE)
     return FALSE;
-  verified(sync, row, started, flags);
+  agenda_verified(sync->agenda, row, started, flags);
   return TRUE;
 }
 
@@ -236,11 +116,6 @@ static gboolean refresh_or_log(Sync *sync, ImapConn **conn, gint64 row, const Im
   return TRUE;
 }
 
-static gboolean verified_since(Sync *sync, gint64 row, gint64 when) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  return folder_of(sync, row)->verified >= when;
-}
-
 /* Every listed folder of which the sweep said something is verified by it, or refreshed now. */
 static gboolean use_status(Sync *sync, ImapConn **conn, GHashTable *status, gint64 started, GError **error) {
   g_autoptr(GPtrArray) rows = index_mailboxes(sync->account->index, error);
@@ -249,45 +124,35 @@ static gboolean use_status(Sync *sync, ImapConn **conn, GHashTable *status, gint
   for (guint i = 0; i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
     if (mailbox->attrs & IMAP_ATTR_NOSELECT)
-      verified(sync, mailbox->row, started, FALSE);
+      agenda_verified(sync->agenda, mailbox->row, started, FALSE);
     ImapStatus *said = status && mailbox->raw ? g_hash_table_lookup(status, mailbox->raw) : NULL;
-    if (!said || mailbox->listed != INDEX_LISTED || verified_since(sync, mailbox->row, started))
+    if (!said || mailbox->listed != INDEX_LISTED || agenda_verified_since(sync->agenda, mailbox->row, started))
       continue;
     if (resync_same(mailbox, said))
-      verified(sync, mailbox->row, started, FALSE);
+      agenda_verified(sync->agenda, mailbox->row, started, FALSE);
     else if (!refresh_or_log(sync, conn, mailbox->row, said, error))
       return FALSE;
   }
   return TRUE;
 }
 
-static void tell_tree(Sync *sync, const GError *error) {
-  for (;;) {
-    gint64 row = 0;
-    {
-      G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-      Folder *folder = g_queue_pop_head(&sync->tree);
-      if (!folder)
-        return;
-      folder->queued = FALSE;
-      row = folder->row;
-    }
-    tell_folder(sync, row, error);
-  }
+/* The end for all that wait in this queue. */
+static void tell_queue(Sync *sync, AgendaQueue queue, const GError *error) {
+  g_autoptr(GArray) rows = agenda_take(sync->agenda, queue);
+  for (guint i = 0; i < rows->len; i++)
+    tell_folder(sync, g_array_index(rows, gint64, i), error);
 }
 
 /* The first half of a sweep. */
 static gboolean list_folders(Sync *sync, ImapConn **conn, TreeNews *ret, GError **error) {
-  g_mutex_lock(&sync->mutex);
-  sync->swept = g_get_monotonic_time();
-  g_mutex_unlock(&sync->mutex);
+  agenda_swept(sync->agenda, TRUE);
   return update_tree(sync, conn, ret, error);
 }
 
 /* The second. */
 static gboolean verify_folders(Sync *sync, ImapConn **conn, const TreeNews *news, gint64 started, GError **error) {
   gboolean ok = use_status(sync, conn, news->status, started, error);
-  tell_tree(sync, ok ? NULL : error ? *error : NULL);
+  tell_queue(sync, AGENDA_TREE, ok ? NULL : error ? *error : NULL);
   return ok;
 }
 
@@ -301,67 +166,8 @@ static const ImapStatus *said_of(Sync *sync, const TreeNews *news, gint64 row) {
 
 /* ---- the watching thread ------------------------------------------------------------------------------- */
 
-static gboolean sweep_is_due(Sync *sync, gint64 now) {
-  return sync->swept == 0 || sync->tree.length > 0 || now - sync->swept >= SWEEP;
-}
-
-/* When there may be something to do although nobody asks. */
-static gint64 next_wakeup(Sync *sync, gint64 now) {
-  gint64 retry = imap_pool_next_try(sync->account->pool);
-  if (!sync->online)
-    return MAX(retry, now + SECOND);
-  return sync->swept + SWEEP;
-}
-
-/* CLOCK_MONOTONIC stands still while the machine sleeps: connections made before are dead, and everything is to be
- * looked at. */
-static gboolean was_suspended(Sync *sync) {
-  gint64 slept = clock_now(CLOCK_BOOTTIME) - clock_now(CLOCK_MONOTONIC);
-  gboolean resumed = slept - sync->slept > SUSPENDED;
-  sync->slept = slept;
-  return resumed;
-}
-
-typedef struct {
-  gboolean resumed, sweep;
-  gint64 row; /* 0: none */
-} Task;
-
-/* Blocks until there is work. FALSE: stop. */
-static gboolean next_task(Sync *sync, Task *ret) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  for (;;) {
-    gint64 now = g_get_monotonic_time();
-    if (sync->stop)
-      return FALSE;
-    gboolean resumed = was_suspended(sync);
-    Folder *folder = g_queue_pop_head(&sync->refresh);
-    gboolean old = folder && !within_refresh(sync, sync->swept);
-    gboolean due =
-        (old || sweep_is_due(sync, now)) && (sync->online || sync->tree.length > 0 || now >= next_wakeup(sync, 0));
-    *ret = (Task){.resumed = resumed, .sweep = due || resumed, .row = folder ? folder->row : 0};
-    if (folder)
-      folder->queued = FALSE;
-    if (ret->sweep || folder)
-      return TRUE;
-    g_cond_wait_until(&sync->cond, &sync->mutex, MIN(next_wakeup(sync, now), now + LOOK_EVERY));
-  }
-}
-
-static void fail_queue(Sync *sync, GQueue *queue, const GError *error) {
-  g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(gint64));
-  g_mutex_lock(&sync->mutex);
-  for (Folder *folder; (folder = g_queue_pop_head(queue));) {
-    folder->queued = FALSE;
-    g_array_append_val(rows, folder->row);
-  }
-  g_mutex_unlock(&sync->mutex);
-  for (guint i = 0; i < rows->len; i++)
-    tell_folder(sync, g_array_index(rows, gint64, i), error);
-}
-
 /* Answers whoever waits for this folder, well or badly. FALSE: the connection is lost. */
-static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, Task *task, const TreeNews *news, GError **error) {
+static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, AgendaTask *task, const TreeNews *news, GError **error) {
   g_autoptr(GError) local = NULL;
   gint64 row = task->row;
   refresh_one(sync, conn, row, said_of(sync, news, row), &local);
@@ -374,7 +180,7 @@ static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, Task *task, const 
 }
 
 /* Clears task->row when it has been answered. */
-static gboolean do_task(Sync *sync, ImapConn **conn, Task *task, GError **error) {
+static gboolean do_task(Sync *sync, ImapConn **conn, AgendaTask *task, GError **error) {
   g_auto(TreeNews) news = {0};
   gint64 started = g_get_monotonic_time();
   if (task->sweep && !list_folders(sync, conn, &news, error))
@@ -384,15 +190,10 @@ static gboolean do_task(Sync *sync, ImapConn **conn, Task *task, GError **error)
   return !task->sweep || verify_folders(sync, conn, &news, started, error);
 }
 
-static void sweep_again_soon(Sync *sync) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  sync->swept = g_get_monotonic_time() - SWEEP + SWEEP_RETRY;
-}
-
 static gpointer watch_main(gpointer data) {
   Sync *sync = data;
-  Task task;
-  while (next_task(sync, &task)) {
+  AgendaTask task;
+  while (agenda_next_task(sync->agenda, &task)) {
     g_autoptr(GError) error = NULL;
     if (task.resumed)
       imap_pool_retry(sync->account->pool);
@@ -407,56 +208,36 @@ static gpointer watch_main(gpointer data) {
     if (task.row != 0)
       tell_folder(sync, task.row, error);
     if (task.sweep)
-      tell_tree(sync, error);
+      tell_queue(sync, AGENDA_TREE, error);
     if (!reached)
-      fail_queue(sync, &sync->refresh, error);
+      tell_queue(sync, AGENDA_REFRESH, error);
     else if (task.sweep)
-      sweep_again_soon(sync);
+      agenda_swept(sync->agenda, FALSE);
   }
   return NULL;
 }
 
 /* ---- the listing thread --------------------------------------------------------------------------------- */
 
-static gint64 next_first(Sync *sync) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  while (!sync->stop && sync->first.length == 0)
-    g_cond_wait(&sync->cond, &sync->mutex);
-  if (sync->stop)
-    return 0;
-  Folder *folder = g_queue_pop_head(&sync->first);
-  return folder->row;
+typedef struct {
+  Sync *sync;
+  ImapConn *conn;
+  gint64 until; /* monotonic */
+} Slice;
+
+static gboolean others_wait(gpointer data) {
+  Slice *slice = data;
+  if (g_get_monotonic_time() < slice->until)
+    return FALSE;
+  return agenda_others_first(slice->sync->agenda) || imap_pool_contended(slice->sync->account->pool, slice->conn);
 }
 
 /* Only now may it be queued again: requests during the listing are served by its event. */
 static void end_first(Sync *sync, gint64 row, gint64 started, const GError *error) {
   if (!error)
-    verified(sync, row, started, TRUE);
-  g_mutex_lock(&sync->mutex);
-  folder_of(sync, row)->queued = FALSE;
-  g_mutex_unlock(&sync->mutex);
+    agenda_verified(sync->agenda, row, started, TRUE);
+  agenda_end_first(sync->agenda, row);
   tell_folder(sync, row, error);
-}
-
-/* Its turn comes again after the other folders. */
-static void put_off(Sync *sync, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  g_queue_push_tail(&sync->first, folder_of(sync, row));
-}
-
-typedef struct {
-  Sync *sync;
-  ImapConn *conn;
-  gint64 until; /* monotonic: to change folders costs something, too */
-} Slice;
-
-static gboolean others_wait(gpointer data) {
-  Slice *slice = data;
-  Sync *sync = slice->sync;
-  if (g_get_monotonic_time() < slice->until)
-    return FALSE;
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync->mutex);
-  return sync->first.length > 0 || imap_pool_contended(sync->account->pool, slice->conn);
 }
 
 static void list_slice(Sync *sync, gint64 row) {
@@ -471,16 +252,16 @@ static void list_slice(Sync *sync, gint64 row) {
     imap_pool_release(sync->account->pool, conn);
   }
   if (paused && !error)
-    put_off(sync, row);
+    agenda_put_off(sync->agenda, row);
   else
     end_first(sync, row, started, error);
   if (!reached)
-    fail_queue(sync, &sync->first, error);
+    tell_queue(sync, AGENDA_FIRST, error);
 }
 
 static gpointer lister_main(gpointer data) {
   Sync *sync = data;
-  for (gint64 row; (row = next_first(sync)) != 0;)
+  for (gint64 row; (row = agenda_next_first(sync->agenda)) != 0;)
     list_slice(sync, row);
   return NULL;
 }
@@ -498,7 +279,7 @@ gboolean sync_first(Sync *sync, GError **error) {
   ImapConn *conn = lease(sync, IMAP_ROLE_WATCH, error);
   if (!conn)
     return FALSE;
-  gboolean ok = do_task(sync, &conn, &(Task){.sweep = TRUE}, error);
+  gboolean ok = do_task(sync, &conn, &(AgendaTask){.sweep = TRUE}, error);
   if (conn)
     imap_pool_release(sync->account->pool, conn);
   return ok;
@@ -510,10 +291,7 @@ void sync_run(Sync *sync) {
 }
 
 void sync_stop(Sync *sync) {
-  g_mutex_lock(&sync->mutex);
-  sync->stop = TRUE;
-  g_cond_broadcast(&sync->cond);
-  g_mutex_unlock(&sync->mutex);
+  agenda_close(sync->agenda);
   g_clear_pointer(&sync->watch, g_thread_join);
   g_clear_pointer(&sync->lister, g_thread_join);
 }
@@ -521,11 +299,6 @@ void sync_stop(Sync *sync) {
 void sync_free(Sync *sync) {
   if (!sync)
     return;
-  g_queue_clear(&sync->refresh);
-  g_queue_clear(&sync->first);
-  g_queue_clear(&sync->tree);
-  g_hash_table_unref(sync->folders);
-  g_cond_clear(&sync->cond);
-  g_mutex_clear(&sync->mutex);
+  agenda_free(sync->agenda);
   g_free(sync);
 }

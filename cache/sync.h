@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/account.h"
+#include "cache/agenda.h"
 
 /*
  * Keeps folders true: two threads. One watches (refreshes of listed folders, the sweep over all, reconnecting), one
@@ -19,7 +20,6 @@ gboolean sync_login(Sync *sync, GError **error);
 gboolean sync_first(Sync *sync, GError **error);
 void sync_run(Sync *sync); /* starts the threads */
 
-typedef enum { SYNC_FRESH, SYNC_REFRESHING, SYNC_LISTING } SyncAnswer;
 /* FRESH: verified within `refresh` seconds. Else the work is queued, and CACHE_EVENT_FOLDER follows, with or without an
  * error. */
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
