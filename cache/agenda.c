@@ -16,10 +16,10 @@
 
 #include <time.h>
 
-#define SECOND G_USEC_PER_SEC
+#define SECOND ((gint64)G_USEC_PER_SEC)
 #define SWEEP (300 * SECOND)
 #define SWEEP_RETRY (10 * SECOND)
-#define FLAGS_EVERY (300 * SECOND) /* where nothing tells that flags moved */
+#define FLAGS_EVERY (3600 * SECOND) /* where nothing tells that flags moved */
 #define KICK_EVERY (3 * SECOND)
 #define LOOK_EVERY (5 * SECOND) /* for the end of a suspend, which no wait notices */
 #define SUSPENDED (2 * SECOND)
@@ -124,6 +124,16 @@ void agenda_doubt(Agenda *agenda, gint64 row) {
   Folder *folder = folder_of(agenda, row);
   folder->doubted = TRUE;
   enqueue(agenda, AGENDA_REFRESH, folder);
+}
+
+void agenda_refresh(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  enqueue(agenda, AGENDA_REFRESH, folder_of(agenda, row));
+}
+
+void agenda_relist(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  enqueue(agenda, AGENDA_FIRST, folder_of(agenda, row));
 }
 
 gboolean agenda_kick(Agenda *agenda) {

@@ -19,6 +19,8 @@ void agenda_close(Agenda *agenda); /* whoever waits for work returns */
 /* ---- asked by readers ---- */
 SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox); /* FRESH, or it is queued now */
 void agenda_doubt(Agenda *agenda, gint64 row);                       /* not fresh whatever the clock says; queued */
+void agenda_refresh(Agenda *agenda, gint64 row);                     /* queued; as fresh as it is */
+void agenda_relist(Agenda *agenda, gint64 row);                      /* queued for a first listing, once more */
 gboolean agenda_kick(Agenda *agenda);   /* we are offline, and nobody asked for another try in the last seconds */
 void agenda_look_again(Agenda *agenda); /* a sweep is due now */
 

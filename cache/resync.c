@@ -112,8 +112,7 @@ static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus
   if (!open_afresh(resync, conn, error))
     return RESYNC_FAILED;
   if (listing_renumbered(&resync->mailbox, &resync->opened))
-    return listing_first(resync->account, conn, resync->mailbox.row, NULL, NULL, NULL, error) ? RESYNC_DONE
-                                                                                              : RESYNC_FAILED;
+    return RESYNC_RELIST;
   if (!compare(resync, error))
     return RESYNC_FAILED;
   if (!confirmed && is_unsure(resync))

@@ -10,8 +10,8 @@
 typedef enum {
   RESYNC_DONE,
   RESYNC_UNSURE, /* more than a fifth would vanish, or the server contradicts itself: nothing removed yet; repeat with
-                    `confirmed` on a fresh connection
-                  */
+                    `confirmed` on a fresh connection */
+  RESYNC_RELIST, /* the UIDs changed their meaning: it is to be listed anew */
   RESYNC_FAILED,
 } ResyncResult;
 

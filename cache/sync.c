@@ -85,55 +85,42 @@ static gboolean update_tree(Sync *sync, ImapConn **conn, TreeNews *ret, GError *
   return *conn && tree_update(sync->account, *conn, TRUE, ret, error);
 }
 
-static gboolean refresh_one(Sync *sync, ImapConn **conn, gint64 row, const ImapStatus *status, GError **error) {
+static ResyncResult refresh_one(Sync *sync, ImapConn **conn, gint64 row, const ImapStatus *status, GError **error) {
   gint64 started = g_get_monotonic_time();
-  gboolean no_modseq = !imap_conn_has(*conn, "CONDSTORE");
-  gboolean flags = no_modseq && agenda_flags_due(sync->agenda, row);
+  gboolean flags = !imap_conn_has(*conn, "CONDSTORE") && agenda_flags_due(sync->agenda, row);
   ResyncResult result = resync_run(sync->account, *conn, row, status, flags, FALSE, error);
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};
     *conn = lease_afresh(sync, *conn, error);
     if (!*conn || !tree_update(sync->account, *conn, TRUE, &news, error))
-      return FALSE;
+      return RESYNC_FAILED;
     result = resync_run(sync->account, *conn, row, NULL, flags, TRUE, error);
   }
-  if (result != RESYNC_DONE)
-    return FALSE;
-  agenda_verified(sync->agenda, row, started, flags);
-  return TRUE;
+  if (result == RESYNC_DONE)
+    agenda_verified(sync->agenda, row, started, flags);
+  return result;
 }
 
-/* One folder that the server refuses must not keep the others from being seen. FALSE: the connection is lost. */
-static gboolean refresh_or_log(Sync *sync, ImapConn **conn, gint64 row, const ImapStatus *said, GError **error) {
-  g_autoptr(GError) local = NULL;
-  if (refresh_one(sync, conn, row, said, &local))
-    return TRUE;
-  if (!*conn || imap_conn_failed(*conn)) {
-    g_propagate_error(error, g_steal_pointer(&local));
-    return FALSE;
-  }
-  g_info("folder %" G_GINT64_FORMAT ": %s", row, local->message);
-  return TRUE;
-}
-
-/* Every listed folder of which the sweep said something is verified by it, or refreshed now. */
-static gboolean use_status(Sync *sync, ImapConn **conn, GHashTable *status, gint64 started, GError **error) {
+/* What the sweep said of the listed folders: unchanged ones are verified by it. The others are queued, each as a task
+ * of its own, so that neither a mount nor a reader waits for all of them, and one that the server refuses holds up no
+ * other. */
+static gboolean use_status(Sync *sync, GHashTable *status, gint64 started, GError **error) {
   g_autoptr(GPtrArray) rows = index_mailboxes(sync->account->index, error);
-  if (!rows)
-    return FALSE;
-  for (guint i = 0; i < rows->len; i++) {
+  for (guint i = 0; rows && i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
+    ImapStatus *said = status && mailbox->raw ? g_hash_table_lookup(status, mailbox->raw) : NULL;
     if (mailbox->attrs & IMAP_ATTR_NOSELECT)
       agenda_verified(sync->agenda, mailbox->row, started, FALSE);
-    ImapStatus *said = status && mailbox->raw ? g_hash_table_lookup(status, mailbox->raw) : NULL;
-    if (!said || mailbox->listed != INDEX_LISTED || agenda_verified_since(sync->agenda, mailbox->row, started))
+    if (mailbox->listed != INDEX_LISTED || agenda_verified_since(sync->agenda, mailbox->row, started))
       continue;
-    if (resync_same(mailbox, said))
+    if (said && resync_same(mailbox, said))
       agenda_verified(sync->agenda, mailbox->row, started, FALSE);
-    else if (!refresh_or_log(sync, conn, mailbox->row, said, error))
-      return FALSE;
+    else if (said)
+      agenda_doubt(sync->agenda, mailbox->row);
+    else
+      agenda_refresh(sync->agenda, mailbox->row);
   }
-  return TRUE;
+  return rows != NULL;
 }
 
 /* The end for all that wait in this queue. */
@@ -150,8 +137,8 @@ static gboolean list_folders(Sync *sync, ImapConn **conn, TreeNews *ret, GError 
 }
 
 /* The second. */
-static gboolean verify_folders(Sync *sync, ImapConn **conn, const TreeNews *news, gint64 started, GError **error) {
-  gboolean ok = use_status(sync, conn, news->status, started, error);
+static gboolean verify_folders(Sync *sync, const TreeNews *news, gint64 started, GError **error) {
+  gboolean ok = use_status(sync, news->status, started, error);
   tell_queue(sync, AGENDA_TREE, ok ? NULL : error ? *error : NULL);
   return ok;
 }
@@ -166,13 +153,17 @@ static const ImapStatus *said_of(Sync *sync, const TreeNews *news, gint64 row) {
 
 /* ---- the watching thread ------------------------------------------------------------------------------- */
 
-/* Answers whoever waits for this folder, well or badly. FALSE: the connection is lost. */
+/* Answers whoever waits for this folder, well or badly, or leaves that to the other thread. FALSE: the connection is
+ * lost. */
 static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, AgendaTask *task, const TreeNews *news, GError **error) {
   g_autoptr(GError) local = NULL;
   gint64 row = task->row;
-  refresh_one(sync, conn, row, said_of(sync, news, row), &local);
+  ResyncResult result = refresh_one(sync, conn, row, said_of(sync, news, row), &local);
   task->row = 0;
-  tell_folder(sync, row, local);
+  if (result == RESYNC_RELIST)
+    agenda_relist(sync->agenda, row);
+  else
+    tell_folder(sync, row, local);
   if (!local || (*conn && !imap_conn_failed(*conn)))
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&local));
@@ -187,7 +178,7 @@ static gboolean do_task(Sync *sync, ImapConn **conn, AgendaTask *task, GError **
     return FALSE;
   if (task->row != 0 && !refresh_and_tell(sync, conn, task, &news, error))
     return FALSE;
-  return !task->sweep || verify_folders(sync, conn, &news, started, error);
+  return !task->sweep || verify_folders(sync, &news, started, error);
 }
 
 static gpointer watch_main(gpointer data) {

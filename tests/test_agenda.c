@@ -72,6 +72,17 @@ START_TEST(an_unlisted_folder_is_listed_once) {
 }
 END_TEST
 
+START_TEST(a_renumbered_folder_is_listed_anew) {
+  ck_assert_int_eq(want(3, INDEX_LISTED, 0), SYNC_REFRESHING);
+  ck_assert_int_eq(task().row, 3);
+  agenda_relist(agenda, 3);
+  ck_assert_int_eq(want(3, INDEX_LISTED, 0), SYNC_REFRESHING); /* and waits for that listing */
+  ck_assert_int_eq(agenda_next_first(agenda), 3);
+  g_autoptr(GArray) rest = agenda_take(agenda, AGENDA_REFRESH);
+  ck_assert_uint_eq(rest->len, 0);
+}
+END_TEST
+
 START_TEST(a_directory_wants_a_sweep) {
   ck_assert_int_eq(want(5, INDEX_UNLISTED, IMAP_ATTR_NOSELECT), SYNC_REFRESHING);
   AgendaTask next = task();
@@ -141,6 +152,7 @@ int main(void) {
   tcase_add_test(tests, doubt_outweighs_the_clock);
   tcase_add_test(tests, old_news_are_none);
   tcase_add_test(tests, an_unlisted_folder_is_listed_once);
+  tcase_add_test(tests, a_renumbered_folder_is_listed_anew);
   tcase_add_test(tests, a_directory_wants_a_sweep);
   tcase_add_test(tests, a_failed_sweep_is_not_repeated_at_once);
   tcase_add_test(tests, offline_waits_for_the_next_try);

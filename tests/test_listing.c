@@ -183,6 +183,10 @@ static ResyncResult resync(TestAccount *test, gboolean confirmed) {
   g_autoptr(GError) error = NULL;
   ResyncResult result = resync_run(&test->account, test->conn, box, NULL, FALSE, confirmed, &error);
   ck_assert_msg(result != RESYNC_FAILED, "%s", error ? error->message : "");
+  if (result == RESYNC_RELIST) {
+    list(test);
+    return RESYNC_DONE;
+  }
   return result;
 }
 
