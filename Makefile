@@ -28,7 +28,7 @@ TOOLS   := $(patsubst tests/tool_%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/to
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_%,$(wildcard tests/*.c)))
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
-MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c tests/tsan.c))
+MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
 
 all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(TOOLS)
 

@@ -3,11 +3,11 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 
 #include "cache/tree.h"
+#include "tests/tempdir.h"
 
 TestAccount *test_account_new(const char *capabilities, const char *script) {
   TestAccount *test = g_new0(TestAccount, 1);
@@ -15,7 +15,7 @@ TestAccount *test_account_new(const char *capabilities, const char *script) {
   g_autofree char *whole = g_strconcat(login, script, NULL);
   g_autofree char *bodies = NULL;
   GError *error = NULL;
-  test->dir = g_dir_make_tmp("imapfs-account-XXXXXX", NULL);
+  test->dir = tempdir_new();
   bodies = g_build_filename(test->dir, "cache", NULL);
   g_mkdir(bodies, 0700);
   int fd = open(test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -44,13 +44,6 @@ void test_account_lease(TestAccount *test) {
   ck_assert_msg(test->conn != NULL, "%s", error ? error->message : "");
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-  (void)st;
-  (void)flag;
-  (void)ftw;
-  return g_remove(path);
-}
-
 void test_account_free(TestAccount *test) {
   if (test->conn) {
     imap_conn_fail(test->conn); /* no LOGOUT: the dialogue is over */
@@ -62,8 +55,7 @@ void test_account_free(TestAccount *test) {
   index_close(test->account.index);
   cache_events_free(test->account.events);
   g_object_unref(test->account.cancellable);
-  nftw(test->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-  g_free(test->dir);
+  tempdir_free(test->dir);
   g_free(test);
 }
 

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <check.h>
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <pwd.h>
 #include <signal.h>
@@ -13,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/tempdir.h"
 
 struct _Dovecot {
   char *dir, *ca, *tunnel;
@@ -72,7 +73,7 @@ static void end_with_parent(G_GNUC_UNUSED gpointer data) {
 
 Dovecot *dovecot_new(guint max_connections) {
   Dovecot *dovecot = g_new0(Dovecot, 1);
-  dovecot->dir = g_dir_make_tmp("imapfs-dovecot-XXXXXX", NULL);
+  dovecot->dir = tempdir_new();
   dovecot->ca = g_build_filename(dovecot->dir, "cert.pem", NULL);
   dovecot->port = free_port();
   dovecot->tls_port = free_port();
@@ -86,11 +87,6 @@ Dovecot *dovecot_new(guint max_connections) {
   return dovecot;
 }
 
-static int remove_entry(const char *path, G_GNUC_UNUSED const struct stat *st, G_GNUC_UNUSED int flag,
-                        G_GNUC_UNUSED struct FTW *ftw) {
-  return g_remove(path);
-}
-
 void dovecot_free(Dovecot *dovecot) {
   if (dovecot == NULL)
     return;
@@ -98,8 +94,7 @@ void dovecot_free(Dovecot *dovecot) {
     kill(dovecot->pid, SIGTERM);
     waitpid(dovecot->pid, NULL, 0);
   }
-  nftw(dovecot->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-  g_free(dovecot->dir);
+  tempdir_free(dovecot->dir);
   g_free(dovecot->ca);
   g_free(dovecot->tunnel);
   g_free(dovecot);

@@ -10,6 +10,8 @@
 
 #include <glib/gstdio.h>
 
+#include "tests/tempdir.h"
+
 gboolean mount_possible(void) {
   int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fd < 0) {
@@ -23,8 +25,7 @@ gboolean mount_possible(void) {
 void mount_start(TestMount *mount, Cache *cache, guint timeout) {
   g_autoptr(GError) error = NULL;
   mount->cache = cache;
-  mount->dir = g_dir_make_tmp("imapfs-test-XXXXXX", &error);
-  ck_assert_msg(mount->dir != NULL, "%s", error ? error->message : "");
+  mount->dir = tempdir_new();
   FsConfig config = {.mountpoint = mount->dir,
                      .source = "alice@mail.example.com:",
                      .uid = getuid(),

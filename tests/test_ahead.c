@@ -3,8 +3,10 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <unistd.h>
+
+#include "tests/suite.h"
+#include "tests/tempdir.h"
 
 #define N 1000
 #define SIZE 10000
@@ -31,7 +33,7 @@ static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
 }
 
 static void setup(void) {
-  dir = g_dir_make_tmp("imapfs-ahead-XXXXXX", NULL);
+  dir = tempdir_new();
   int fd = open(dir, O_RDONLY | O_DIRECTORY);
   index_ = index_open(fd, NULL, NULL);
   ck_assert(index_write(index_, INDEX_SYNC, fill, NULL, NULL));
@@ -42,13 +44,7 @@ static void setup(void) {
 static void teardown(void) {
   ahead_free(ahead);
   index_close(index_);
-  g_autoptr(GDir) list = g_dir_open(dir, 0, NULL);
-  for (const char *name; (name = g_dir_read_name(list));) {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_unlink(path);
-  }
-  g_rmdir(dir);
-  g_free(dir);
+  tempdir_free(dir);
 }
 
 static GArray *opened(gint64 row) {
@@ -163,9 +159,5 @@ int main(void) {
   tcase_add_test(tests, the_same_file_again_keeps_the_direction);
   tcase_add_test(tests, the_end_of_the_folder_is_the_end);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

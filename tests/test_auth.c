@@ -4,6 +4,7 @@
 
 #include "imap/auth.h"
 #include "tests/fake.h"
+#include "tests/suite.h"
 
 #define HELLO(capabilities) "S: * OK [CAPABILITY IMAP4rev1 " capabilities "] hello\n"
 #define IN "S: @ OK in\nC: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: @ OK\n"
@@ -149,9 +150,5 @@ int main(void) {
   tcase_add_loop_test(tc, test_row, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tc, test_messages);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,7 +2,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +10,8 @@
 #include "cache/body.h"
 #include "cache/error.h"
 #include "cache/index_private.h"
+#include "tests/suite.h"
+#include "tests/tempdir.h"
 
 static char *dir;
 static int dirfd_;
@@ -48,7 +49,7 @@ static void stop(void) {
 }
 
 static void setup(void) {
-  dir = g_dir_make_tmp("imapfs-body-XXXXXX", NULL);
+  dir = tempdir_new();
   dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   the_index = index_open(dirfd_, NULL, NULL);
   ck_assert(index_write(the_index, INDEX_SYNC, add_messages, GUINT_TO_POINTER(3000), NULL));
@@ -58,9 +59,7 @@ static void teardown(void) {
   stop();
   index_close(the_index);
   close(dirfd_);
-  g_autofree char *command = g_strdup_printf("rm -rf '%s'", dir);
-  run(command);
-  g_free(dir);
+  tempdir_free(dir);
 }
 
 static int put(gint64 row, const char *octets, gsize len) {
@@ -435,9 +434,5 @@ int main(void) {
   tcase_add_test(c, readers_writers_and_eviction_at_once);
   tcase_add_test(c, figures);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

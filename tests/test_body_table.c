@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cache/body_table.h"
+#include "tests/suite.h"
 
 /* Reads a body of 10 octets as the store would: a hit is a use, a miss is fetched and entered. */
 static gboolean touch(BodyTable *table, gint64 row, guint32 now) {
@@ -183,9 +184,5 @@ int main(void) {
   tcase_add_test(c, the_order_of_an_earlier_run_goes_on);
   tcase_add_loop_test(c, anything_at_all, 0, 3);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

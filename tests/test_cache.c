@@ -4,8 +4,6 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +11,8 @@
 #include "cache/index.h"
 #include "cache/place.h"
 #include "tests/dovecot.h"
+#include "tests/suite.h"
+#include "tests/tempdir.h"
 
 #define N 25
 
@@ -25,17 +25,10 @@ static char *secret(gpointer data, GError **error) {
   return g_strdup(data);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-  (void)st;
-  (void)flag;
-  (void)ftw;
-  return g_remove(path);
-}
-
 static void setup(void) {
   dovecot = dovecot_new(20);
   ck_assert_ptr_nonnull(dovecot);
-  dir = g_dir_make_tmp("imapfs-cache-XXXXXX", NULL);
+  dir = tempdir_new();
   for (guint i = 1; i <= N; i++)
     dovecot_deliver(dovecot, "ann", "", i, 500 + 3000 * i);
   dovecot_deliver(dovecot, "ann", "Archive", 100, 2000);
@@ -60,10 +53,9 @@ static void setup(void) {
 
 static void teardown(void) {
   dovecot_free(dovecot);
-  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  tempdir_free(dir);
   g_free(config.cache_dir);
   g_free(config.state_dir);
-  g_free(dir);
 }
 
 static Cache *start(void) {
@@ -363,9 +355,5 @@ int main(void) {
   tcase_add_test(tests, one_connection_is_enough);
   tcase_add_test(tests, hidden_folders_are_not_shown);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,10 +2,10 @@
 #include <check.h>
 #include <errno.h>
 #include <gio/gio.h>
-#include <stdlib.h>
 
 #include "cache/error.h"
 #include "imap/imap.h"
+#include "tests/suite.h"
 
 static const struct {
   ImapError from;
@@ -69,9 +69,5 @@ int main(void) {
   tcase_add_test(c, what_is_not_of_imap);
   tcase_add_test(c, errno_keeps_what_matters);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/fake.h"
+#include "tests/suite.h"
 
 typedef struct {
   Fake *fake;
@@ -436,9 +437,5 @@ int main(void) {
   tcase_add_test(tc, test_cancel);
   tcase_add_test(tc, test_capabilities);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 
 /*
  * The fuzz targets as a test: every seed, every beginning of it, and every seed with one octet
@@ -17,6 +16,7 @@
 #undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_utf7
 #include "tests/fuzz_utf7.c"
+#include "tests/suite.h"
 #undef LLVMFuzzerTestOneInput
 
 static const struct {
@@ -59,9 +59,5 @@ int main(void) {
   tcase_set_timeout(tcase, 60);
   Suite *suite = suite_create("corpus");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "imap/deflate.h"
 #include "imap/error.h"
+#include "tests/suite.h"
 
 typedef struct {
   ImapStream *stream;
@@ -171,9 +172,5 @@ int main(void) {
   tcase_add_loop_test(tc, test_garbage, 0, 3);
   tcase_add_test(tc, test_bomb);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

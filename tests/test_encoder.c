@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "imap/encoder.h"
 #include "imap/error.h"
 #include "imap/limits.h"
+#include "tests/suite.h"
 
 /* The parts of a command, joined by "|". */
 static char *parts(const ImapEncoder *encoder) {
@@ -118,9 +118,5 @@ int main(void) {
   tcase_add_test(tcase, command_limit);
   Suite *suite = suite_create("encoder");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

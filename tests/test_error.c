@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "imap/error.h"
 #include "imap/limits.h"
+#include "tests/suite.h"
 
 static const struct {
   const char *text, *clean;
@@ -57,9 +57,5 @@ int main(void) {
   tcase_add_test(tcase, limit);
   Suite *suite = suite_create("error");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "cache/events.h"
+#include "tests/suite.h"
 
 static void push(CacheEvents *events, CacheEventType type, gint64 row) {
   CacheEvent event = {.type = type, .kind = CACHE_MESSAGE, .row = row, .fd = -1};
@@ -123,9 +123,5 @@ int main(void) {
   tcase_add_test(c, what_nobody_took_is_released);
   tcase_add_test(c, many_push_while_one_pops);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

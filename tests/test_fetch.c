@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/fake.h"
+#include "tests/suite.h"
 
 /* What a sink was told: "begin(5) hello end(1)". */
 typedef struct {
@@ -320,9 +321,5 @@ int main(void) {
   tcase_add_test(tc, test_cancel_in_a_body);
   tcase_add_test(tc, test_progress_is_no_silence);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "fs/inode.h"
 #include "tests/mock_mount.h"
+#include "tests/suite.h"
 
 static TestMount mount;
 static gint64 inbox, work, hello;
@@ -318,9 +319,5 @@ static Suite *suite(void) {
 int main(void) {
   if (!mount_possible())
     return 77;
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite());
 }

@@ -6,6 +6,7 @@
 #include "fs/log.h"
 #include "fs/options.h"
 #include "fs/source.h"
+#include "tests/suite.h"
 
 static const struct {
   const char *text, *user, *host, *folder, *table;
@@ -278,9 +279,5 @@ static Suite *suite(void) {
 }
 
 int main(void) {
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite());
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fs/park.h"
+#include "tests/suite.h"
 
 #define SECOND G_USEC_PER_SEC
 #define LONG (60 * SECOND)
@@ -211,9 +212,5 @@ static Suite *suite(void) {
 }
 
 int main(void) {
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite());
 }

@@ -5,6 +5,7 @@
 
 #include "fs/inode.h"
 #include "fs/reply.h"
+#include "tests/suite.h"
 
 /* The numbers users and scripts see. */
 static const struct {
@@ -120,9 +121,5 @@ static Suite *suite(void) {
 }
 
 int main(void) {
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite());
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/mock_mount.h"
+#include "tests/suite.h"
 
 #define READERS 200
 #define TEXT "Subject: Slow\r\n\r\nIt took its time.\r\n"
@@ -425,9 +426,5 @@ static Suite *suite(void) {
 int main(void) {
   if (!mount_possible())
     return 77;
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite());
 }

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/cache.h"
 #include "cache/index_private.h"
+#include "tests/suite.h"
+#include "tests/tempdir.h"
 
 static char *dir;
 static int dirfd_;
 
 static void setup(void) {
-  dir = g_dir_make_tmp("imapfs-index-XXXXXX", NULL);
+  dir = tempdir_new();
   dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ck_assert_int_ge(dirfd_, 0);
 }
 
 static void teardown(void) {
-  g_autoptr(GDir) list = g_dir_open(dir, 0, NULL);
-  for (const char *name; (name = g_dir_read_name(list));)
-    unlinkat(dirfd_, name, 0);
   close(dirfd_);
-  rmdir(dir);
-  g_clear_pointer(&dir, g_free);
+  g_clear_pointer(&dir, tempdir_free);
 }
 
 static Index *open_index(gboolean *unclean) {
@@ -993,9 +989,5 @@ static Suite *suite(void) {
 }
 
 int main(void) {
-  SRunner *runner = srunner_create(suite());
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite());
 }

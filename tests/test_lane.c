@@ -8,6 +8,7 @@
 
 #include "cache/names.h"
 #include "tests/account.h"
+#include "tests/suite.h"
 
 #define OPEN "C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n"
 #define ASK(set) "C: @ UID FETCH " set " (UID BODY.PEEK[])\n"
@@ -294,9 +295,5 @@ int main(void) {
   tcase_add_test(tests, silence_fails_the_readers);
   tcase_add_test(tests, a_renumbered_folder_serves_nothing);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include "cache/removals.h"
 #include "cache/resync.h"
 #include "tests/account.h"
+#include "tests/suite.h"
 
 #define FIELDS "BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]"
 #define ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE " FIELDS ")"
@@ -348,9 +349,5 @@ int main(void) {
   tcase_add_test(tests, thousands_are_removed_and_each_is_told);
   tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

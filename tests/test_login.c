@@ -8,6 +8,7 @@
 
 #include "tests/dovecot.h"
 #include "tests/fake.h"
+#include "tests/suite.h"
 
 /* ---- against Dovecot ------------------------------------------------------------------------------ */
 
@@ -323,9 +324,5 @@ int main(void) {
   tcase_add_loop_test(tc, test_bodies, 0, G_N_ELEMENTS(good));
   if (dovecot_installed())
     suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

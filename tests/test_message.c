@@ -3,6 +3,8 @@
 
 #include <check.h>
 
+#include "tests/suite.h"
+
 #define NOW G_GINT64_CONSTANT(1790000000)
 #define NS G_GINT64_CONSTANT(1000000000)
 #define DAY (24 * 60 * 60)
@@ -45,9 +47,5 @@ int main(void) {
   tcase_add_test(tests, a_clock_that_was_not_set_judges_nothing);
   tcase_add_test(tests, ctime_is_when_it_entered);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

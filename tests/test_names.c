@@ -5,6 +5,7 @@
 
 #include "cache/names.h"
 #include "imap/imap.h"
+#include "tests/suite.h"
 
 #define DAY 1795219200 /* 2026-11-21 */
 
@@ -373,9 +374,5 @@ int main(void) {
   tcase_add_loop_test(c, folders_are_reversible_injective_and_safe, 0, 4);
   tcase_add_test(c, figures);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 
 #include "cache/pace.h"
+#include "tests/suite.h"
 
 #define MS 1000
 #define MB 1000000
@@ -87,9 +88,5 @@ int main(void) {
   tcase_add_test(tests, idle_time_measures_nothing);
   tcase_add_test(tests, the_window_has_an_end);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 
 #include "imap/error.h"
 #include "imap/limits.h"
 #include "imap/parser.h"
+#include "tests/suite.h"
 #include "tests/values.h"
 
 static ImapValue *parse(const char *text, gsize len, int streamed, char stop, GError **error) {
@@ -165,9 +165,5 @@ int main(void) {
   tcase_add_test(tcase, values_limit);
   Suite *suite = suite_create("parser");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +9,8 @@
 
 #include "cache/cache.h"
 #include "cache/place.h"
+#include "tests/suite.h"
+#include "tests/tempdir.h"
 
 static char *dir, *state, *cache;
 
@@ -19,14 +20,13 @@ static void shell(const char *what) {
 }
 
 static void setup(void) {
-  dir = g_dir_make_tmp("imapfs-place-XXXXXX", NULL);
+  dir = tempdir_new();
   state = g_build_filename(dir, "state", NULL);
   cache = g_build_filename(dir, "cache", NULL);
 }
 
 static void teardown(void) {
-  shell("rm -rf '../'\"$(basename \"$PWD\")\"");
-  g_free(dir);
+  tempdir_free(dir);
   g_free(state);
   g_free(cache);
 }
@@ -319,9 +319,5 @@ int main(void) {
   tcase_add_loop_test(c, an_account_is_a_file_name, 0, G_N_ELEMENTS(accounts));
   tcase_add_test(c, long_accounts_stay_apart);
   suite_add_tcase(s, c);
-  SRunner *runner = srunner_create(s);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(s);
 }

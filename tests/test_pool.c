@@ -4,6 +4,7 @@
 
 #include "tests/dovecot.h"
 #include "tests/fake.h"
+#include "tests/suite.h"
 
 static ImapConn *must_lease(ImapPool *pool, ImapRole role) {
   g_autoptr(GError) error = NULL;
@@ -327,9 +328,5 @@ int main(void) {
   tcase_add_test(tc, test_cancelled_connect_is_no_failure);
   tcase_add_loop_test(tc, test_roles, 0, G_N_ELEMENTS(counts));
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "imap/error.h"
 #include "imap/limits.h"
 #include "imap/response.h"
 #include "tests/frames.h"
+#include "tests/suite.h"
 
 /* ---- an event as one line ------------------------------------------------------------------- */
 
@@ -491,9 +491,5 @@ int main(void) {
   tcase_add_test(tcase, codes_have_names);
   Suite *suite = suite_create("response");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

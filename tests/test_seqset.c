@@ -5,6 +5,7 @@
 
 #include "imap/limits.h"
 #include "imap/seqset.h"
+#include "tests/suite.h"
 
 static ImapSeqset *set_of(const char *text) {
   ImapSeqset *set = *text ? imap_seqset_parse(text, strlen(text), 0) : imap_seqset_new();
@@ -220,9 +221,5 @@ int main(void) {
   tcase_add_test(tcase, descending_text_is_not_quadratic);
   Suite *suite = suite_create("seqset");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

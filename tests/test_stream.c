@@ -8,6 +8,7 @@
 
 #include "imap/error.h"
 #include "imap/stream.h"
+#include "tests/suite.h"
 
 static int listen_on(int family, guint16 *ret_port) {
   struct sockaddr_storage address = {.ss_family = (sa_family_t)family};
@@ -140,9 +141,5 @@ int main(void) {
   tcase_add_test(tc, test_cancelled_before);
   tcase_add_test(tc, test_wait);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

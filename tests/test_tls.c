@@ -12,6 +12,7 @@
 
 #include "imap/error.h"
 #include "imap/tls.h"
+#include "tests/suite.h"
 
 /* ---- certificates, made as needed -------------------------------------------------------------------- */
 
@@ -278,9 +279,5 @@ int main(void) {
   tcase_add_test(tc, test_bad_ca);
   tcase_add_test(tc, test_cancelled);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/account.h"
+#include "tests/suite.h"
 
 static void update(TestAccount *test, gboolean confirmed, gboolean unconfirmed) {
   g_autoptr(GError) error = NULL;
@@ -229,9 +230,5 @@ int main(void) {
   tcase_add_test(tests, a_deleted_parent_holds_no_messages);
   tcase_add_test(tests, another_folder_is_no_rename);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "imap/error.h"
 #include "imap/tunnel.h"
+#include "tests/suite.h"
 
 /* Reads until `len` octets, the end or an error. */
 static ImapIo read_all(ImapStream *stream, char *data, gsize len, gsize *ret_len, GError **error) {
@@ -141,9 +142,5 @@ int main(void) {
   tcase_add_test(tc, test_signals);
   tcase_add_loop_test(tc, test_cannot_start, 0, 3);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "imap/imap.h"
+#include "tests/suite.h"
 
 static const struct {
   const char *name, *utf8;
@@ -130,9 +131,5 @@ int main(void) {
   tcase_add_test(tcase, random_names);
   Suite *suite = suite_create("utf7");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

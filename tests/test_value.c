@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "imap/parser.h"
+#include "tests/suite.h"
 
 /* The only value in text; the tree is freed by the caller. */
 static const ImapValue *only(const char *text, gsize len, ImapValue **ret_root) {
@@ -146,9 +146,5 @@ int main(void) {
   tcase_add_test(tcase, words);
   Suite *suite = suite_create("value");
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

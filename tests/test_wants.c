@@ -2,6 +2,7 @@
 #include <check.h>
 
 #include "cache/wants.h"
+#include "tests/suite.h"
 
 #define LARGE 1000000
 #define ALL (WANTS_READER | WANTS_AHEAD)
@@ -217,9 +218,5 @@ int main(void) {
   tcase_add_test(tests, await_ends_by_close);
   tcase_add_test(tests, ahead_has_an_end);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }
