@@ -3,6 +3,8 @@
 
 #include <check.h>
 
+#include "tests/suite.h"
+
 static Agenda *agenda;
 static gint64 next_try_at;
 
@@ -160,9 +162,5 @@ int main(void) {
   tcase_add_test(tests, flags_are_due_now_and_then);
   tcase_add_test(tests, closing_ends_all_waits);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }
