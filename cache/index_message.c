@@ -84,7 +84,9 @@ static gboolean revive(IndexTxn *txn, IndexMessage *message, GError **error) {
 
 static gboolean name_taken(IndexTxn *txn, gint64 mailbox, const char *name, GError **error) {
   gint64 one;
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "SELECT 1 FROM message WHERE mailbox = ?1 AND name = ?2 AND gone = 0");
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT 1 FROM message WHERE mailbox = ?1 AND name = ?2 AND gone = 0 UNION ALL"
+                         " SELECT 1 FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0 LIMIT 1");
   sqlite3_bind_int64(stmt, 1, mailbox);
   index_bind_text(stmt, 2, name);
   return index_number(txn->db, stmt, &one, error);

@@ -11,7 +11,6 @@
 typedef struct {
   gboolean unconfirmed; /* mailboxes were missing and kept: ask again on a fresh connection, with `confirmed` */
   GHashTable *status;   /* raw name -> ImapStatus, or NULL where the server has no LIST-STATUS; the caller's */
-  GArray *added;        /* gint64 rows that are new; the caller's */
 } TreeNews;
 
 /* Blocks. Tells fs/ of what came and went. A mailbox that was renamed keeps its row. */

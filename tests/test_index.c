@@ -272,6 +272,17 @@ START_TEST(a_name_that_is_taken_gets_a_suffix) {
 }
 END_TEST
 
+START_TEST(a_message_is_not_called_like_a_subfolder) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 box = add_mailbox(index, 1, "a");
+  Add add = {.message = message_of(box, 5)};
+  add_mailbox(index, box, add.message.name);
+  g_autofree char *folder = g_strdup(add.message.name);
+  do_write(index, add_one, &add);
+  ck_assert_str_ne(add.message.name, folder);
+}
+END_TEST
+
 START_TEST(removed_messages_are_reported_and_stay_as_tombstones) {
   g_autoptr(Index) index = open_index(NULL);
   gint64 box = add_mailbox(index, 1, "a");
@@ -957,6 +968,7 @@ static Suite *suite(void) {
   tcase_add_test(c, a_message_keeps_every_field);
   tcase_add_test(c, a_uid_added_again_changes_only_flags);
   tcase_add_test(c, a_name_that_is_taken_gets_a_suffix);
+  tcase_add_test(c, a_message_is_not_called_like_a_subfolder);
   tcase_add_test(c, removed_messages_are_reported_and_stay_as_tombstones);
   tcase_add_test(c, a_tombstone_comes_back_only_as_itself);
   tcase_add_test(c, no_tombstone_comes_back_under_another_uidvalidity);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the picture to the rows, inside one transaction. Parents that LIST leaves out (it may show a/b and no a) get
+ * rows that cannot be selected. What came, went or moved is noted in the picture and told after the commit.
+ */
+#include "cache/tree_private.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#include "cache/names.h"
+
+/* It is not seen there any more. Told after the commit. */
+static void leave(Tree *tree, const IndexMailbox *mailbox) {
+  tree_note(tree, CACHE_EVENT_MOVED, CACHE_FOLDER, mailbox->row, mailbox->parent, mailbox->name);
+}
+
+/* ---- what a name is shown as ---------------------------------------------------------------------- */
+
+/* The decoded path from the account's root, '/' between parts: what hide= matches. */
+static char *shown_path(Tree *tree, const IndexMailbox *mailbox) {
+  g_autoptr(GString) path = g_string_new(mailbox->name);
+  for (gint64 row = mailbox->parent; row != 0;) {
+    const IndexMailbox *parent = g_hash_table_lookup(tree->by_row, &row);
+    if (!parent || !parent->raw)
+      break;
+    g_string_prepend_c(path, '/');
+    g_string_prepend(path, parent->name);
+    row = parent->parent;
+  }
+  return g_string_free(g_steal_pointer(&path), FALSE);
+}
+
+static gboolean is_hidden(Tree *tree, const IndexMailbox *mailbox) {
+  const CacheConfig *config = tree->account->config;
+  if (!config->hide || !*config->hide)
+    return FALSE;
+  g_autofree char *path = shown_path(tree, mailbox);
+  for (char **glob = config->hide; glob && *glob; glob++)
+    if (fnmatch(*glob, path, 0) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean name_taken(Tree *tree, gint64 parent, const char *name) {
+  g_autofree char *key = tree_name_key(parent, name);
+  g_auto(IndexMessage) message = {0};
+  return g_hash_table_contains(tree->names, key) ||
+         index_find_message(tree->account->index, parent, name, &message, NULL);
+}
+
+/* Two mailboxes can claim one path where namespaces differ in their delimiter (a.b and a/b), and one can be called like
+ * a message. "%~" is what no other name contains. */
+static char *free_name(Tree *tree, gint64 parent, const char *part, gsize len) {
+  g_autofree char *plain = len ? names_folder(part, len) : g_strdup("%");
+  g_autofree char *name = g_strdup(plain);
+  for (guint n = 2; name_taken(tree, parent, name); n++) {
+    g_free(name);
+    name = g_strdup_printf("%.240s%%~%u", plain, n);
+  }
+  return g_steal_pointer(&name);
+}
+
+/* ---- applying, inside the transaction -------------------------------------------------------------- */
+
+static IndexMailbox *put_new(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  mailbox->mtime = g_get_real_time() * 1000;
+  if (is_hidden(tree, mailbox))
+    mailbox->attrs |= INDEX_HIDDEN;
+  g_ptr_array_add(tree->rows, mailbox);
+  /* The parents that LIST left out count, too: one name can have hundreds. */
+  if (tree->rows->len > IMAP_LIMIT_MAILBOXES) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server has more than %u folders", IMAP_LIMIT_MAILBOXES);
+    return NULL;
+  }
+  if (!index_put_mailbox(txn, mailbox, error))
+    return NULL;
+  tree_know(tree, mailbox);
+  if (mailbox->raw)
+    tree_touch(tree, mailbox->parent);
+  return mailbox;
+}
+
+static IndexMailbox *ensure_root(Tree *tree, IndexTxn *txn, GError **error) {
+  IndexMailbox *root = g_hash_table_lookup(tree->by_raw, "");
+  if (root)
+    return root;
+  root = g_new0(IndexMailbox, 1);
+  root->name = g_strdup("");
+  root->attrs = IMAP_ATTR_NOSELECT;
+  return put_new(tree, txn, root, error);
+}
+
+static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter, guint attrs,
+                            GError **error);
+
+/* The row that holds this name: everything before the last delimiter, or the root. */
+static IndexMailbox *ensure_parent(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter,
+                                   gsize *ret_part, GError **error) {
+  const char *cut = delimiter ? memrchr(raw, delimiter, len) : NULL;
+  *ret_part = cut ? (gsize)(cut - raw) + 1 : 0;
+  if (!cut || cut == raw)
+    return g_hash_table_lookup(tree->by_raw, "");
+  return ensure(tree, txn, raw, (gsize)(cut - raw), delimiter, G_MAXUINT, error);
+}
+
+typedef struct {
+  Tree *tree;
+  gint64 folder;
+} Emptied;
+
+static void note_removed(gint64 row, const char *name, gpointer data) {
+  Emptied *emptied = data;
+  tree_note(emptied->tree, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, emptied->folder, name);
+}
+
+/* A mailbox that was deleted while it had children lives on as their parent, and holds no messages any more. */
+static gboolean empty(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  g_autoptr(ImapSeqset) all = imap_seqset_new();
+  Emptied emptied = {.tree = tree, .folder = mailbox->row};
+  imap_seqset_add(all, 1, G_MAXUINT32);
+  mailbox->listed = INDEX_UNLISTED;
+  mailbox->listed_at = 0;
+  mailbox->uidvalidity = mailbox->uidnext = mailbox->exists = 0;
+  mailbox->modseq = 0;
+  return index_remove_uids(txn, mailbox->row, all, note_removed, &emptied, error) &&
+         index_end_forgotten(txn, mailbox->row, note_removed, &emptied, error) && index_set_state(txn, mailbox, error);
+}
+
+static gboolean was_deleted(const IndexMailbox *known, guint attrs) {
+  return (attrs & IMAP_ATTR_NOSELECT) && !(known->attrs & IMAP_ATTR_NOSELECT) && known->listed != INDEX_UNLISTED;
+}
+
+/* attrs G_MAXUINT: a parent; whatever is known of it stays, and where nothing is it cannot be selected. */
+static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, char delimiter, guint attrs,
+                             GError **error) {
+  guint kept = known->attrs & INDEX_HIDDEN;
+  if (attrs == G_MAXUINT)
+    attrs = known->attrs & ~INDEX_HIDDEN;
+  if (was_deleted(known, attrs) && !tree->end_missing) {
+    tree->missing = TRUE;
+    attrs = known->attrs & ~INDEX_HIDDEN;
+  } else if (was_deleted(known, attrs) && !empty(tree, txn, known, error)) {
+    return FALSE;
+  }
+  guint hidden = is_hidden(tree, known) ? INDEX_HIDDEN : 0;
+  if ((known->attrs & ~INDEX_HIDDEN) == attrs && kept == hidden && known->delimiter == delimiter)
+    return TRUE;
+  if (hidden && !kept)
+    leave(tree, known);
+  else if (kept != hidden)
+    tree_touch(tree, known->parent);
+  known->attrs = attrs | hidden;
+  known->delimiter = delimiter;
+  return index_put_mailbox(txn, known, error);
+}
+
+/* A rename keeps the row: only the server's name, the shown name and the parent change. */
+static IndexMailbox *take_renamed(Tree *tree, const char *raw) {
+  gint64 *row = tree->renamed ? g_hash_table_lookup(tree->renamed, raw) : NULL;
+  IndexMailbox *old = row ? g_hash_table_lookup(tree->by_row, row) : NULL;
+  if (!old || !old->raw || g_hash_table_contains(tree->present, old->raw))
+    return NULL;
+  g_hash_table_remove(tree->by_raw, old->raw);
+  g_autofree char *key = tree_name_key(old->parent, old->name);
+  g_hash_table_remove(tree->names, key);
+  leave(tree, old);
+  return old;
+}
+
+static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter, guint attrs,
+                            GError **error) {
+  g_autofree char *name = g_strndup(raw, len);
+  gboolean unseen = g_hash_table_add(tree->present, g_strdup(name));
+  gsize part = 0;
+  IndexMailbox *parent = ensure_parent(tree, txn, raw, len, delimiter, &part, error);
+  if (!parent)
+    return NULL;
+  IndexMailbox *known = g_hash_table_lookup(tree->by_raw, name);
+  /* Its own line would have come before those of its children. */
+  if (known && attrs == G_MAXUINT && unseen && !tree->account->config->subscribed)
+    attrs = IMAP_ATTR_NOSELECT;
+  if (known)
+    return update_known(tree, txn, known, delimiter, attrs, error) ? known : NULL;
+  IndexMailbox *mailbox = take_renamed(tree, name);
+  gboolean fresh = mailbox == NULL;
+  if (fresh)
+    mailbox = g_new0(IndexMailbox, 1);
+  g_free(mailbox->raw);
+  g_free(mailbox->name);
+  mailbox->parent = parent->row;
+  mailbox->delimiter = delimiter;
+  mailbox->attrs = attrs == G_MAXUINT ? IMAP_ATTR_NOSELECT : attrs;
+  /* Yahoo spells it Inbox; one name serves root=, fstab and habit. */
+  gboolean inbox = g_ascii_strcasecmp(name, "INBOX") == 0;
+  mailbox->name = inbox ? g_strdup("INBOX") : free_name(tree, parent->row, raw + part, len - part);
+  mailbox->raw = g_steal_pointer(&name);
+  if (fresh)
+    return put_new(tree, txn, mailbox, error);
+  tree_know(tree, mailbox);
+  tree_touch(tree, mailbox->parent);
+  return index_put_mailbox(txn, mailbox, error) ? mailbox : NULL;
+}
+
+static gboolean apply_listings(Tree *tree, IndexTxn *txn, GError **error) {
+  for (guint i = 0; i < tree->listings->len; i++) {
+    const ImapListing *listing = tree->listings->pdata[i];
+    gsize len = strlen(listing->name);
+    /* "INBOX." as its own line: the namespace itself, not a mailbox with an empty last part. */
+    if (len > 1 && listing->delimiter && listing->name[len - 1] == listing->delimiter)
+      len--;
+    if (len == 0)
+      continue;
+    gboolean parent_only = len != strlen(listing->name);
+    if (!ensure(tree, txn, listing->name, len, listing->delimiter, parent_only ? G_MAXUINT : listing->attrs, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean end_one(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
+  if (tree->account->config->subscribed) {
+    /* Not subscribed is not gone: LIST was asked for a part only. */
+    if (mailbox->attrs & INDEX_HIDDEN)
+      return TRUE;
+    mailbox->attrs |= INDEX_HIDDEN;
+    leave(tree, mailbox);
+    return index_put_mailbox(txn, mailbox, error);
+  }
+  if (!tree->end_missing) {
+    tree->missing = TRUE;
+    return TRUE;
+  }
+  g_ptr_array_add(tree->ended, mailbox);
+  tree_touch(tree, mailbox->parent);
+  return index_end_mailbox(txn, mailbox->row, error);
+}
+
+static gboolean apply_missing(Tree *tree, IndexTxn *txn, GError **error) {
+  for (guint i = 0; i < tree->rows->len; i++) {
+    IndexMailbox *mailbox = tree->rows->pdata[i];
+    if (mailbox->raw && !g_hash_table_contains(tree->present, mailbox->raw) && !end_one(tree, txn, mailbox, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean apply_touched(Tree *tree, IndexTxn *txn, GError **error) {
+  gint64 now = g_get_real_time() * 1000;
+  GHashTableIter iter;
+  gpointer row;
+  g_hash_table_iter_init(&iter, tree->touched);
+  while (g_hash_table_iter_next(&iter, &row, NULL))
+    if (!index_touch_mailbox(txn, *(gint64 *)row, now, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean tree_apply_listings(IndexTxn *txn, gpointer data, GError **error) {
+  Tree *tree = data;
+  return ensure_root(tree, txn, error) && apply_listings(tree, txn, error) && apply_missing(tree, txn, error) &&
+         apply_touched(tree, txn, error);
+}
+
+gboolean tree_apply_hiding(IndexTxn *txn, gpointer data, GError **error) {
+  Tree *tree = data;
+  for (guint i = 0; i < tree->rows->len; i++) {
+    IndexMailbox *mailbox = tree->rows->pdata[i];
+    /* Without a LIST nobody knows what is subscribed: what was hidden stays so. */
+    if (tree->account->config->subscribed && (mailbox->attrs & INDEX_HIDDEN))
+      continue;
+    if (mailbox->raw && !update_known(tree, txn, mailbox, mailbox->delimiter, G_MAXUINT, error))
+      return FALSE;
+  }
+  return TRUE;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the tree share. Nobody else includes this. */
+#include "cache/tree.h"
+
+typedef struct {
+  Account *account;
+  GPtrArray *rows;     /* IndexMailbox*, owned: as in the index, then with the changes */
+  GHashTable *by_raw;  /* raw -> IndexMailbox* of rows */
+  GHashTable *by_row;  /* row -> IndexMailbox* */
+  GHashTable *names;   /* set of "PARENT/NAME" */
+  GHashTable *present; /* set of raw names LIST gave, and their parents */
+  GPtrArray *listings; /* ImapListing*, by name */
+  GHashTable *renamed; /* raw -> row of mailboxes known to be old ones, or NULL */
+  gboolean end_missing;
+  gboolean missing;    /* out: some were missing and kept */
+  GPtrArray *ended;    /* out: borrowed IndexMailbox* */
+  GPtrArray *moved;    /* out: Moved*, the names under which rows are no longer seen */
+  GHashTable *touched; /* out: set of parent rows whose membership changed */
+} Tree;
+
+typedef struct {
+  CacheEventType type; /* MOVED, or REMOVED */
+  CacheKind kind;
+  gint64 row, parent;
+  char *name;
+} Moved;
+
+gboolean tree_load(Tree *tree, Account *account, GError **error);
+void tree_clear(Tree *tree);
+void tree_know(Tree *tree, IndexMailbox *mailbox);    /* it is in rows, and has a row */
+char *tree_name_key(gint64 parent, const char *name); /* of Tree.names; a new string */
+void tree_touch(Tree *tree, gint64 row);
+void tree_note(Tree *tree, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name);
+
+/* tree_apply.c: jobs of the index, on a Tree. */
+gboolean tree_apply_listings(IndexTxn *txn, gpointer tree, GError **error);
+gboolean tree_apply_hiding(IndexTxn *txn, gpointer tree, GError **error);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tree, tree_clear)
