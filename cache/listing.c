@@ -13,14 +13,11 @@
 
 #include "cache/error.h"
 #include "cache/message.h"
-#include "cache/removals.h"
 
 #define RANGE 5000 /* messages per command: 1 to 2 MB of answer */
 #define FLIGHT 2
 #define BATCH 400
 #define POSTED 8
-#define FORGET_AT_ONCE 5000
-#define ROUNDS 5 /* looks at a folder that changes while it is listed */
 
 typedef struct {
   ImapSeqset *uids; /* not yet answered */
@@ -28,19 +25,17 @@ typedef struct {
 } Range;
 
 typedef struct {
-  Account *account;
+  ListingJob *job;
+  Account *account; /* and conn: the job's */
   ImapConn *conn;
-  gint64 mailbox, entered, now;
-  GQueue todo;  /* Range* */
-  GQueue asked; /* Range*, oldest first */
-  ListingPause pause;
-  gpointer pause_data;
-  gboolean going, paused; /* going: a range has been answered */
+  gint64 now;
+  GQueue todo;    /* Range* */
+  GQueue asked;   /* Range*, oldest first */
+  gboolean going; /* a range has been answered */
   struct Batch *batch;
   GMutex mutex; /* guards the rest, shared with the index writer's callbacks */
   GCond cond;
   guint posted;
-  gboolean changed;
   GError *failed;
 } Listing;
 
@@ -71,7 +66,7 @@ static gboolean write_batch(IndexTxn *txn, gpointer data, GError **error) {
   }
   if (changed) {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&batch->listing->mutex);
-    batch->listing->changed = TRUE;
+    batch->listing->job->ret_changed = TRUE;
   }
   return TRUE;
 }
@@ -126,8 +121,8 @@ static gboolean add(Listing *listing, const ImapMessage *fetched, ImapFetchItems
     listing->batch->n = 0;
   }
   Batch *batch = listing->batch;
-  message_from_fetch(fetched, listing->mailbox, listing->account->config->names_uid, listing->entered, listing->now,
-                     &batch->messages[batch->n++]);
+  message_from_fetch(fetched, listing->job->mailbox, listing->account->config->names_uid, listing->job->entered,
+                     listing->now, &batch->messages[batch->n++]);
   return batch->n < BATCH || post_batch(listing, error);
 }
 
@@ -153,9 +148,9 @@ static void queue_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems i
 
 /* Not before something was gained: two large folders would otherwise take turns for ever. */
 static gboolean is_paused(Listing *listing) {
-  if (listing->pause && listing->going && listing->todo.length > 0 && !listing->paused)
-    listing->paused = listing->pause(listing->pause_data);
-  return listing->paused;
+  if (listing->job->pause && listing->going && listing->todo.length > 0 && !listing->job->ret_paused)
+    listing->job->ret_paused = listing->job->pause(listing->job->data);
+  return listing->job->ret_paused;
 }
 
 static gboolean ask(Listing *listing, GError **error) {
@@ -258,196 +253,31 @@ static gboolean run(Listing *listing, GError **error) {
       return FALSE;
     if (listing->asked.length > 0 && !step(listing, error))
       return FALSE;
-  } while (listing->asked.length > 0 || (listing->todo.length > 0 && !listing->paused));
+  } while (listing->asked.length > 0 || (listing->todo.length > 0 && !listing->job->ret_paused));
   return post_batch(listing, error);
 }
 
-static gboolean fetch_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
-  listing->now = g_get_real_time() / G_USEC_PER_SEC;
-  g_mutex_init(&listing->mutex);
-  g_cond_init(&listing->cond);
-  queue_all(listing, uids, items);
-  gboolean ok = run(listing, error);
+gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
+  Listing listing = {.job = job, .account = job->account, .conn = job->conn};
+  listing.now = g_get_real_time() / G_USEC_PER_SEC;
+  g_mutex_init(&listing.mutex);
+  g_cond_init(&listing.cond);
+  queue_all(&listing, uids, items);
+  gboolean ok = run(&listing, error);
   if (!ok) {
     /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
-    imap_conn_fail(listing->conn);
-    post_batch(listing, NULL);
+    imap_conn_fail(listing.conn);
+    post_batch(&listing, NULL);
   }
-  ok = settle(listing, 0, error) && ok;
-  g_queue_clear_full(&listing->todo, range_free);
-  g_queue_clear_full(&listing->asked, range_free);
-  g_clear_error(&listing->failed);
-  g_cond_clear(&listing->cond);
-  g_mutex_clear(&listing->mutex);
-  return ok;
-}
-
-gboolean listing_fetch(Account *account, ImapConn *conn, gint64 mailbox, const ImapSeqset *uids, ImapFetchItems items,
-                       gint64 entered, gboolean *ret_changed, GError **error) {
-  Listing listing = {.account = account, .conn = conn, .mailbox = mailbox, .entered = entered};
-  gboolean ok = fetch_all(&listing, uids, items, error);
-  if (ret_changed)
-    *ret_changed = listing.changed;
+  ok = settle(&listing, 0, error) && ok;
+  g_queue_clear_full(&listing.todo, range_free);
+  g_queue_clear_full(&listing.asked, range_free);
+  g_clear_error(&listing.failed);
+  g_cond_clear(&listing.cond);
+  g_mutex_clear(&listing.mutex);
   return ok;
 }
 
 ImapFetchItems listing_items(Account *account) {
   return account->config->names_uid ? IMAP_FETCH_LISTING_BARE : IMAP_FETCH_LISTING;
-}
-
-/* ---- first listing ------------------------------------------------------------------------------------ */
-
-typedef struct {
-  Account *account;
-  IndexMailbox mailbox;
-  const ImapMailbox *opened;
-  gboolean renumbered, more;
-  ImapSeqset *server; /* UIDs at the last look */
-  ImapSeqset *gone;   /* rows whose UID is no more */
-  Removals *removals;
-  ListingPause pause;
-  gpointer pause_data;
-  gboolean paused;
-} First;
-
-static void first_clear(First *first) {
-  index_mailbox_clear(&first->mailbox);
-  g_clear_pointer(&first->server, imap_seqset_free);
-  g_clear_pointer(&first->gone, imap_seqset_free);
-  g_clear_pointer(&first->removals, removals_free);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(First, first_clear)
-
-/* In parts, for what one transaction changes stays in memory. Still under the old UIDVALIDITY: whoever is interrupted
- * here begins again. */
-static gboolean write_forget(IndexTxn *txn, gpointer data, GError **error) {
-  First *first = data;
-  first->mailbox.listed = INDEX_PARTIAL;
-  return index_set_state(txn, &first->mailbox, error) &&
-         index_forget_uids(txn, first->mailbox.row, FORGET_AT_ONCE, &first->more, error);
-}
-
-static gboolean forget_uids(First *first, GError **error) {
-  do {
-    if (!index_write(first->account->index, INDEX_SYNC, write_forget, first, error))
-      return FALSE;
-  } while (first->more);
-  return TRUE;
-}
-
-static gboolean write_begin(IndexTxn *txn, gpointer data, GError **error) {
-  First *first = data;
-  IndexMailbox *mailbox = &first->mailbox;
-  /* Flags may change between here and the end: the delta to come must start from the first opening. */
-  if (mailbox->listed == INDEX_UNLISTED || first->renumbered)
-    mailbox->modseq = first->opened->modseq;
-  mailbox->uidvalidity = first->opened->uidvalidity;
-  mailbox->listed = INDEX_PARTIAL;
-  return index_set_state(txn, mailbox, error);
-}
-
-static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
-  First *first = data;
-  IndexMailbox *mailbox = &first->mailbox;
-  guint64 count = imap_seqset_count(first->server);
-  removals_forget(first->removals);
-  if (!index_end_forgotten(txn, mailbox->row, removals_add, first->removals, error))
-    return FALSE;
-  gint64 now = g_get_real_time();
-  mailbox->listed = INDEX_LISTED;
-  gboolean first_time = mailbox->listed_at == 0; /* then nothing has come or gone: it was only unknown */
-  mailbox->listed_at = first_time ? now / G_USEC_PER_SEC : mailbox->listed_at;
-  mailbox->uidnext = first->opened->uidnext;
-  mailbox->exists = (guint32)MIN(count, G_MAXUINT32);
-  g_free(mailbox->mailboxid);
-  mailbox->mailboxid = g_strdup(first->opened->mailboxid);
-  return index_set_state(txn, mailbox, error) &&
-         (first_time || index_touch_mailbox(txn, mailbox->row, now * 1000, error));
-}
-
-/* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */
-static gboolean look(First *first, ImapConn *conn, gboolean *ret_done, GError **error) {
-  Account *account = first->account;
-  g_clear_pointer(&first->gone, imap_seqset_free);
-  if (!first->server && !imap_uids(conn, &first->server, account->cancellable, error))
-    return FALSE;
-  g_autoptr(ImapSeqset) have = index_uids(account->index, first->mailbox.row, error);
-  if (!have)
-    return FALSE;
-  g_autoptr(ImapSeqset) missing = imap_seqset_subtract(first->server, have);
-  first->gone = imap_seqset_subtract(have, first->server);
-  *ret_done = imap_seqset_empty(missing);
-  Listing listing = {.account = account,
-                     .conn = conn,
-                     .mailbox = first->mailbox.row,
-                     .entered = first->mailbox.listed_at ? g_get_real_time() / G_USEC_PER_SEC : 0,
-                     .pause = first->pause,
-                     .pause_data = first->pause_data};
-  gboolean ok = *ret_done || fetch_all(&listing, missing, listing_items(account), error);
-  first->paused = listing.paused;
-  return ok;
-}
-
-/* Rows are matched by four header fields and a size; that is good enough for a name, not for the octets of a letter. */
-static gboolean drop_bodies(Account *account, gint64 mailbox, GError **error) {
-  IndexMessage messages[64];
-  gint64 after = 0;
-  gssize n;
-  while ((n = index_messages(account->index, mailbox, after, messages, G_N_ELEMENTS(messages), error)) > 0) {
-    after = messages[n - 1].row;
-    for (gssize i = 0; i < n; i++) {
-      body_drop(account->bodies, messages[i].row);
-      index_message_clear(&messages[i]);
-    }
-  }
-  return n == 0;
-}
-
-gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened) {
-  if (known->uidvalidity != opened->uidvalidity || opened->uidvalidity == 0 || !opened->sticky)
-    return TRUE;
-  if (known->mailboxid && opened->mailboxid && !g_str_equal(known->mailboxid, opened->mailboxid))
-    return TRUE;
-  /* UIDNEXT never falls (RFC 9051 section 2.3.1.1). */
-  return opened->uidnext != 0 && opened->uidnext < known->uidnext;
-}
-
-gboolean listing_first(Account *account, ImapConn *conn, gint64 row, ListingPause pause, gpointer data,
-                       gboolean *ret_paused, GError **error) {
-  g_auto(First) first = {.account = account, .removals = removals_new(), .pause_data = data};
-  g_auto(ImapMailbox) opened = {0};
-  if (!index_get_mailbox(account->index, row, &first.mailbox, error)) {
-    if (error && !*error)
-      g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
-    return FALSE;
-  }
-  g_auto(IndexMailbox) any = {.raw = g_strdup(first.mailbox.raw)};
-  if (!account_open_mailbox(account, conn, &any, &opened, &first.server, error))
-    return FALSE;
-  first.opened = &opened;
-  first.renumbered = first.mailbox.listed != INDEX_UNLISTED && listing_renumbered(&first.mailbox, &opened);
-  if (first.renumbered)
-    g_info("folder %" G_GINT64_FORMAT ": the server renumbered its messages; matching them again", row);
-  if (first.renumbered && (!drop_bodies(account, row, error) || !forget_uids(&first, error)))
-    return FALSE;
-  if (!index_write(account->index, INDEX_SYNC, write_begin, &first, error))
-    return FALSE;
-  /* To match again is begun again after a break, so it must not be broken off by us. */
-  first.pause = first.renumbered ? NULL : pause;
-  gboolean done = FALSE;
-  for (guint round = 0; round < ROUNDS && !done; round++) {
-    if (round > 0)
-      g_clear_pointer(&first.server, imap_seqset_free);
-    if (!look(&first, conn, &done, error))
-      return FALSE;
-    if (first.paused)
-      return *ret_paused = TRUE;
-  }
-  gboolean removed = FALSE;
-  if (!removals_run(account, row, first.gone, &removed, error) ||
-      !index_write(account->index, INDEX_SYNC, write_end, &first, error))
-    return FALSE;
-  removals_tell(first.removals, account, row);
-  account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, row, 0, NULL, NULL);
-  return TRUE;
 }

@@ -8,16 +8,27 @@
  * and keep what they had written when they fail, so that the next run goes on from there.
  */
 
-/* Fetches these UIDs of the selected mailbox and writes them as rows (LISTING, LISTING_BARE) or as new flags of
- * rows (FLAGS). Memory does not grow with the set. `entered` as in message_from_fetch(). ret_changed may be NULL. */
-gboolean listing_fetch(Account *account, ImapConn *conn, gint64 mailbox, const ImapSeqset *uids, ImapFetchItems items,
-                       gint64 entered, gboolean *ret_changed, GError **error);
+/* Asked now and then: do others need the connection more? */
+typedef gboolean (*ListingPause)(gpointer data);
+
+typedef struct {
+  Account *account;
+  ImapConn *conn;     /* with the mailbox selected */
+  gint64 mailbox;     /* its row */
+  gint64 entered;     /* as in message_from_fetch() */
+  ListingPause pause; /* or NULL */
+  gpointer data;
+  gboolean ret_changed; /* out: rows came or changed */
+  gboolean ret_paused;  /* out: it stopped before the end for `pause` */
+} ListingJob;
+
+/* Fetches these UIDs and writes them as rows (LISTING, LISTING_BARE) or as new flags of rows (FLAGS). Memory does not
+ * grow with the set. */
+gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error);
 
 /* First listing of a mailbox, or the rest of one that was cut, or its renewal after the UIDs changed their meaning:
  * then rows are matched again and keep their identity. The mailbox counts as listed only when all is in the index and a
- * last look found nothing new. `pause` (or NULL) is asked now and then whether others need the connection: then
- * *ret_paused is set, and the next call goes on. */
-typedef gboolean (*ListingPause)(gpointer data);
+ * last look found nothing new. Where `pause` (or NULL) says so *ret_paused is set, and the next call goes on. */
 gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, ListingPause pause, gpointer data,
                        gboolean *ret_paused, GError **error);
 

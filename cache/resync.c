@@ -93,10 +93,14 @@ static ResyncResult apply(Resync *resync, ImapConn *conn, const ImapStatus *stat
   Account *account = resync->account;
   gint64 row = resync->mailbox.row;
   gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-  if (!listing_fetch(account, conn, row, resync->fresh, listing_items(account), now, &resync->added, error))
+  ListingJob fresh = {.account = account, .conn = conn, .mailbox = row, .entered = now};
+  ListingJob kept = {.account = account, .conn = conn, .mailbox = row};
+  gboolean listed = listing_fetch(&fresh, resync->fresh, listing_items(account), error);
+  resync->added = fresh.ret_changed;
+  if (!listed)
     return RESYNC_FAILED;
   gboolean moved = flags || resync->opened.modseq == 0 || resync->opened.modseq != resync->mailbox.modseq;
-  if (moved && !listing_fetch(account, conn, row, resync->kept, IMAP_FETCH_FLAGS, 0, NULL, error))
+  if (moved && !listing_fetch(&kept, resync->kept, IMAP_FETCH_FLAGS, error))
     return RESYNC_FAILED;
   take_numbers(resync, status);
   if (!removals_run(account, row, resync->gone, &resync->removed, error))
