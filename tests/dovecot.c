@@ -21,14 +21,11 @@ struct _Dovecot {
   GPid pid;
 };
 
-static guint16 free_port(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t len = sizeof address;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-  ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-  close(fd);
-  return ntohs(address.sin_port);
+/* 0: not known yet. */
+static guint16 port_in(const char *dir, const char *name) {
+  g_autofree char *path = g_build_filename(dir, name, NULL);
+  g_autofree char *text = NULL;
+  return g_file_get_contents(path, &text, NULL, NULL) ? (guint16)g_ascii_strtoull(text, NULL, 10) : 0;
 }
 
 /* Nothing tells when Dovecot listens, so connecting is tried until it greets. */
@@ -44,8 +41,11 @@ static gboolean greets(guint16 port) {
 
 static gboolean wait_until_up(Dovecot *dovecot) {
   for (guint i = 0; i < 200; i++) {
-    if (greets(dovecot->port))
+    dovecot->port = port_in(dovecot->dir, "port");
+    if (dovecot->port != 0 && greets(dovecot->port)) {
+      dovecot->tls_port = port_in(dovecot->dir, "tls_port");
       return TRUE;
+    }
     if (waitpid(dovecot->pid, NULL, WNOHANG) == dovecot->pid) {
       dovecot->pid = 0;
       return FALSE;
@@ -75,12 +75,8 @@ Dovecot *dovecot_new(guint max_connections) {
   Dovecot *dovecot = g_new0(Dovecot, 1);
   dovecot->dir = tempdir_new();
   dovecot->ca = g_build_filename(dovecot->dir, "cert.pem", NULL);
-  dovecot->port = free_port();
-  dovecot->tls_port = free_port();
-  g_autofree char *port = g_strdup_printf("%u", dovecot->port);
-  g_autofree char *tls_port = g_strdup_printf("%u", dovecot->tls_port);
   g_autofree char *limit = g_strdup_printf("%u", max_connections);
-  char *argv[] = {"tests/dovecot.sh", dovecot->dir, port, tls_port, NULL};
+  char *argv[] = {"tests/lib/dovecot.sh", "-F", dovecot->dir, NULL};
   g_auto(GStrv) env = g_environ_setenv(g_get_environ(), "DOVECOT_CONNECTIONS", limit, TRUE);
   ck_assert(g_spawn_async(NULL, argv, env, G_SPAWN_DO_NOT_REAP_CHILD, end_with_parent, NULL, &dovecot->pid, NULL));
   ck_assert_msg(wait_until_up(dovecot), "Dovecot did not start; see %s/log", dovecot->dir);

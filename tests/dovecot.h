@@ -4,7 +4,7 @@
 #include "imap/imap.h"
 
 /*
- * A private Dovecot for one test program: tests/dovecot.sh in a directory of its own. Users are whom
+ * A private Dovecot for one test program: tests/lib/dovecot.sh in a directory of its own. Users are whom
  * you like, their password is "secret".
  */
 typedef struct _Dovecot Dovecot;

@@ -213,7 +213,7 @@ START_TEST(a_new_subfolder_appears_when_its_parent_is_opened) {
   Cache *cache = start();
   gint64 archive = lookup(cache, cache_root(cache), "Archive");
   open_folder(cache, archive);
-  create_folder("Archive.2020");
+  create_folder("Archive/2020");
   dovecot_deliver(dovecot, "ann", "Archive.2020", 7, 1234);
   open_folder(cache, archive);
   gint64 sub = lookup(cache, archive, "2020");

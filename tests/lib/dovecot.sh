@@ -1,15 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# dovecot.sh DIR: starts a private Dovecot on loopback with everything under DIR, as root or as any user, and returns
-# when it answers. Mail is Maildir in DIR/mail/USER, every user has the password "secret". Leaves in DIR: port and
-# tls_port (numbers), cert.pem (for localhost and 127.0.0.1), log, and run/master.pid to end it by.
+# dovecot.sh [-F] DIR: starts a private Dovecot on loopback with everything under DIR, as root or as any user, and
+# returns when it answers; with -F it becomes that Dovecot. Mail is Maildir in DIR/mail/USER, every user has the password
+# "secret" and may have $DOVECOT_CONNECTIONS at once. Leaves in DIR: port and tls_port (numbers), cert.pem (for localhost
+# and 127.0.0.1), log, run/master.pid to end it by, and tunnel: "tunnel USER" is IMAP on standard input and output,
+# already logged in, while the server runs.
 set -eu
 
+foreground=
+[ "$1" != -F ] || { foreground=-F && shift; }
 dir=$(realpath -m "$1")
+export PATH=$PATH:/usr/sbin
 mkdir -p "$dir/run" "$dir/mail" "$dir/state"
 if [ ! -e "$dir/cert.pem" ]; then
-  openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" \
+    2>"$dir/openssl.log"
 fi
 
 user=$(id -un) group=$(id -gn) internal=$user login=$user
@@ -19,9 +25,9 @@ if [ "$(id -u)" = 0 ]; then # Dovecot serves no mail as root
   chmod 711 "$dir"
 fi
 
-free_port() {
+free_port() { # below those that the kernel gives to clients
   local port
-  while port=$((20000 + RANDOM % 20000)); do
+  while port=$((10000 + RANDOM % 20000)); do
     grep -qi ":$(printf %04X $port) " /proc/net/tcp || break
   done
   echo $port
@@ -39,6 +45,7 @@ ssl_cert = <$dir/cert.pem
 ssl_key = <$dir/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_failure_delay = 0
 mail_location = maildir:$dir/mail/%u
 mail_uid = $(id -u "$user")
 mail_gid = $(id -g "$user")
@@ -46,7 +53,7 @@ first_valid_uid = 1
 default_internal_user = $internal
 default_internal_group = $(id -gn "$internal")
 default_login_user = $login
-mail_max_userip_connections = 50
+mail_max_userip_connections = ${DOVECOT_CONNECTIONS:-50}
 mail_plugins = \$mail_plugins zlib
 protocol imap {
   mail_plugins = \$mail_plugins imap_zlib
@@ -78,15 +85,20 @@ namespace inbox {
 END
 }
 
+cat >"$dir/tunnel" <<END
+#!/bin/sh
+exec doveadm -c '$dir/dovecot.conf' exec imap -u "\$1"
+END
+chmod 755 "$dir/tunnel"
+
 # Somebody else may take a port between our look and Dovecot's bind: then another one does.
 for _ in 1 2 3 4 5; do
   port=$(free_port) tls_port=$(free_port)
   configure "$port" "$tls_port" >"$dir/dovecot.conf"
-  if dovecot -c "$dir/dovecot.conf" >"$dir/start" 2>&1 </dev/null; then
-    echo "$port" >"$dir/port"
-    echo "$tls_port" >"$dir/tls_port"
-    exit 0
-  fi
+  echo "$tls_port" >"$dir/tls_port"
+  echo "$port" >"$dir/port"
+  [ -z "$foreground" ] || exec dovecot -F -c "$dir/dovecot.conf"
+  ! dovecot -c "$dir/dovecot.conf" >"$dir/start" 2>&1 </dev/null || exit 0
 done
 cat "$dir/start" "$dir/log" >&2
 exit 1
