@@ -18,13 +18,9 @@ static int dirfd_;
 static Index *the_index;
 static BodyStore *store;
 
-static void run(const char *command) {
-  ck_assert_int_eq(system(command), 0);
-}
-
-static void shell(const char *format) {
-  g_autofree char *command = g_strdup_printf("cd '%s' && %s", dir, format);
-  run(command);
+static void shell(const char *what) {
+  g_autofree char *command = g_strdup_printf("cd '%s' && %s", dir, what);
+  ck_assert_msg(system(command) == 0, "%s", what);
 }
 
 static gboolean add_messages(IndexTxn *txn, gpointer data, GError **error) {
