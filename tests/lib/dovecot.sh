@@ -77,6 +77,9 @@ service imap-login {
 }
 service anvil {
   chroot =
+  unix_listener anvil-auth-penalty { # no longer and longer waits after wrong passwords
+    mode = 0
+  }
 }
 namespace inbox {
   inbox = yes
