@@ -5,7 +5,8 @@
  * (imapfs/ACCOUNT) is opened step by step from a held fd, never through a link, and must be ours alone.
  *
  * One process per account: an flock on a file in each of the two directories, which holds pid and mount point for the
- * sentence that the second process says. An flock goes with the process, however that ends.
+ * sentence that the second process says. An flock goes with the process, however that ends; as that takes a moment
+ * after the mount has gone, who unmounts and mounts again finds us patient.
  */
 #include "cache/place.h"
 
@@ -19,6 +20,9 @@
 
 #include "cache/error.h"
 #include "cache/place_private.h"
+
+#define PATIENCE_MS 2500 /* an unmounted daemon ends within two seconds */
+#define LOOK_MS 20
 
 static const char *const lock_names[] = {"state.lock", "cache.lock"};
 static const char tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -133,12 +137,22 @@ static gboolean say_locked(int fd, const char *account, GError **error) {
   return FALSE;
 }
 
+/* flock() knows no deadline. */
+static gboolean lock_patiently(int fd) {
+  for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOOK_MS) {
+    if (errno != EWOULDBLOCK || waited >= PATIENCE_MS)
+      return FALSE;
+    g_usleep(LOOK_MS * 1000);
+  }
+  return TRUE;
+}
+
 static gboolean lock_place(int at, const char *name, const char *account, const char *mountpoint, int *ret,
                            GError **error) {
   int fd = openat(at, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return failed_on(error, "open", name);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_patiently(fd)) {
     errno == EWOULDBLOCK ? say_locked(fd, account, error) : failed_on(error, "lock", name);
     close(fd);
     return FALSE;

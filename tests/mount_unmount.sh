@@ -51,6 +51,12 @@ kill $reader
 wait $reader 2>/dev/null || :
 wait_until 5 ended "$pid"
 
+say "unmounted and mounted at once"
+mount_it
+fusermount3 -u "$M"
+mount_it
+unmount
+
 say "-f stays in front"
 kill -USR2 "$MOCK_PID"
 "$IMAPFS" -f -o "tls=off,passfile=$T/pass" "imap://alice@127.0.0.1:$PORT" "$M" &

@@ -96,6 +96,22 @@ START_TEST(the_second_is_told_where_the_first_is) {
 }
 END_TEST
 
+/* Who unmounts and mounts again meets the first one while it ends. */
+static gpointer end_soon(gpointer place) {
+  g_usleep(100 * 1000);
+  place_close(place);
+  return NULL;
+}
+
+START_TEST(one_that_is_ending_is_waited_for) {
+  g_auto(Place) first, second;
+  open_place(&first);
+  GThread *ending = g_thread_new("ending", end_soon, &first);
+  open_place(&second);
+  g_thread_join(ending);
+}
+END_TEST
+
 START_TEST(one_directory_for_both_is_fine) {
   g_auto(Place) place;
   g_autoptr(GError) error = NULL;
@@ -302,6 +318,7 @@ int main(void) {
   tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_loop_test(c, all_is_private_whatever_the_umask, 0, 3);
   tcase_add_test(c, the_second_is_told_where_the_first_is);
+  tcase_add_test(c, one_that_is_ending_is_waited_for);
   tcase_add_test(c, one_directory_for_both_is_fine);
   tcase_add_test(c, what_others_could_change_is_refused);
   tcase_add_test(c, what_belongs_to_others_is_refused);
