@@ -26,6 +26,12 @@ static void prepare(void) {
   umask(077);
 }
 
+/* GLib would put a '?' for each letter that the C locale lacks, and we keep to that locale: names do not depend on it.
+ */
+static void print_as_is(const char *text) {
+  fputs(text, stderr);
+}
+
 static int tell(Options *options) {
   if (options->action == OPTIONS_HELP) {
     g_autofree char *help = options_help();
@@ -57,6 +63,7 @@ int main(int argc, char **argv) {
   g_autoptr(GError) error = NULL;
   int status = EXIT_USAGE;
 
+  g_set_printerr_handler(print_as_is);
   if (options_parse(&options, argc, argv, &error)) {
     if (options.action != OPTIONS_MOUNT)
       return tell(&options);

@@ -20,6 +20,9 @@ no() { # no TEXT ARGUMENTS...: refused, and nothing is left behind
   refused "$1" "$IMAPFS" "${@:2}"
   gone || fail "something is left: $(server)"
 }
+dead() {
+  [ -z "$(server)" ]
+}
 source_of() {
   awk -v m="$M" '$2 == m { print $1 " " $3 }' /proc/self/mounts
 }
@@ -64,6 +67,7 @@ no 'exit' -o "password_command=false" alice@mail.example.com: "$M"
 no 'does not exist' -o "passfile=$PW" alice@mail.example.com: "$M/none"
 no 'no directory' -o "passfile=$PW" alice@mail.example.com: "$PW"
 no 'not empty' -o "passfile=$PW" alice@mail.example.com: "$T"
+no "$T/Entwürfe does not exist" -o "passfile=$PW" alice@mail.example.com: "$T/Entwürfe"
 refused 'no terminal' setsid -w "$IMAPFS" alice@mail.example.com: "$M"
 
 say "password_command"
@@ -97,6 +101,13 @@ wait $front || fail "status $?"
 unmounted || fail "still mounted"
 grep -qE 'LOOKUP 1 INBOX = ok [0-9a-f]+ \([0-9.]+ ms\)$' "$T/trace" || fail "no LOOKUP in the trace"
 grep -qF 'C: a1 LOGIN "alice" ***' "$T/trace" || fail "no protocol in the trace"
+
+say "where a daemon was killed"
+"$IMAPFS" -o "passfile=$PW" alice@mail.example.com: "$M"
+kill -KILL "$(server)"
+wait_until 5 dead
+refused 'daemon has died: fusermount3 -u' "$IMAPFS" -o "passfile=$PW" alice@mail.example.com: "$M"
+fusermount3 -u "$M"
 
 say "fake, help, versions"
 ln -s "$IMAPFS" "$T/mount.imapfs"
