@@ -8,6 +8,7 @@
  */
 #include "fs/options.h"
 
+#include <getopt.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,24 +163,32 @@ static gboolean join_source(Options *ret, Source *source, GError **error) {
   return TRUE;
 }
 
+/* One of the command line, or '?' after which *bad names it. */
+static int next_switch(int argc, char **argv, gboolean helper, char **bad) {
+  static const struct option words[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+  int c = getopt_long(argc, argv, helper ? "o:fdhVvsnrwt:N:" : "o:fdhV", words, NULL);
+  if (c == '?')
+    *bad = optopt ? g_strdup_printf("-%c", optopt) : g_strdup(argv[optind - 1]);
+  return c;
+}
+
 static gboolean parse_args(Options *ret, int argc, char **argv, GError **error) {
   g_autofree char *name = g_path_get_basename(argv[0] ? argv[0] : "imapfs");
   gboolean helper = g_str_has_prefix(name, "mount.");
-  const char *switches = helper ? "o:fdhVvsnrwt:N:" : "o:fdhV";
+  g_autofree char *bad = NULL;
   int c;
 
   optind = 0; /* glibc: start over */
   opterr = 0;
   if (helper) /* -s decides how unknown options are taken, wherever it stands */
-    while ((c = getopt(argc, argv, switches)) != -1)
+    while ((c = next_switch(argc, argv, helper, &bad)) != -1 && !bad)
       ret->sloppy |= c == 's';
   optind = 0;
-  while ((c = getopt(argc, argv, switches)) != -1) {
-    if (c == '?')
-      return fail(error, "bad usage at '-%c'; see imapfs -h", optopt);
+  while (!bad && (c = next_switch(argc, argv, helper, &bad)) != -1 && !bad)
     if (!parse_switch(ret, c, helper, error))
       return FALSE;
-  }
+  if (bad)
+    return fail(error, "bad usage at '%s'; see imapfs -h", bad);
   return TRUE;
 }
 

@@ -168,6 +168,7 @@ static const struct {
     {"imapfs a@h: mnt more", "usage"},
     {"imapfs -x a@h: mnt", "-x"},
     {"imapfs -o", "-o"},
+    {"imapfs --verbose a@h: mnt", "--verbose"},
     {"imapfs -o frobnicate a@h: mnt", "'frobnicate'"},
     {"imapfs -o frobnicate=1 a@h: mnt", "'frobnicate'"},
     {"imapfs -o subscribed=1 a@h: mnt", "'subscribed' takes no value"},
@@ -238,6 +239,11 @@ START_TEST(help_lists_all) {
   g_auto(Options) o = {0};
   parse_ok(&o, "imapfs -h");
   ck_assert_int_eq(o.action, OPTIONS_HELP);
+  g_auto(Options) word = {0}, version = {0};
+  parse_ok(&word, "imapfs --help");
+  ck_assert_int_eq(word.action, OPTIONS_HELP);
+  parse_ok(&version, "imapfs --version");
+  ck_assert_int_eq(version.action, OPTIONS_VERSION);
 }
 END_TEST
 
