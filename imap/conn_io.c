@@ -116,11 +116,14 @@ void imap_conn_wake(ImapConn *conn) {
 }
 
 static gboolean consume_wake(ImapConn *conn) {
-  if (!atomic_exchange(&conn->woken, FALSE))
-    return FALSE;
+  return atomic_exchange(&conn->woken, FALSE);
+}
+
+/* The descriptor only ends a wait; `woken` says whether it was meant. One that rang for the last lessee, or after its
+ * mark was consumed already, must fall silent all the same, or no wait would ever wait again. */
+static void silence_wake(ImapConn *conn) {
   guint64 count;
   G_GNUC_UNUSED gssize n = read(conn->wake_fd, &count, sizeof count);
-  return TRUE;
 }
 
 static gboolean at_end(ImapConn *conn, GError **error) {
@@ -157,9 +160,10 @@ static gboolean fill(ImapConn *conn, gboolean *ret_woken, GCancellable *c, GErro
     conn->failed = conn->failed || wait == IMAP_WAIT_ERROR;
     if (wait == IMAP_WAIT_ERROR)
       return FALSE;
-    if (wait == IMAP_WAIT_WOKEN && consume_wake(conn)) {
-      *ret_woken = TRUE;
-      return TRUE;
+    if (wait == IMAP_WAIT_WOKEN) {
+      silence_wake(conn);
+      if ((*ret_woken = consume_wake(conn)))
+        return TRUE;
     }
   }
 }

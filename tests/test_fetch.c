@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/fake.h"
 #include "tests/suite.h"
@@ -265,6 +266,23 @@ START_TEST(test_wake) {
 }
 END_TEST
 
+/* What was meant for the last lessee wakes nobody, and is no reason to spin past the deadline. */
+START_TEST(test_wake_of_the_last_lessee) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID FLAGS)\nstall\n", 1);
+  struct timespec before, after;
+  imap_conn_wake(s.conn);
+  imap_pool_release(s.pool, s.conn);
+  s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, NULL);
+  ck_assert(s.conn != NULL);
+  ask(&s, IMAP_FETCH_FLAGS);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+  expect(&s, IMAP_FETCH_FAILED, 0, IMAP_ERROR_TIMEOUT);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+  gint64 ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+  ck_assert_int_lt(ms, 500);
+}
+END_TEST
+
 START_TEST(test_cancel_in_a_body) {
   g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"
                                   "R: * 1 FETCH (UID 7 BODY[] {5}\\r\\nhel\n"
@@ -318,6 +336,7 @@ int main(void) {
   tcase_add_test(tc, test_pipeline);
   tcase_add_test(tc, test_out_of_turn);
   tcase_add_test(tc, test_wake);
+  tcase_add_test(tc, test_wake_of_the_last_lessee);
   tcase_add_test(tc, test_cancel_in_a_body);
   tcase_add_test(tc, test_progress_is_no_silence);
   suite_add_tcase(suite, tc);
