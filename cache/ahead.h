@@ -12,8 +12,7 @@ typedef struct _Ahead Ahead;
 Ahead *ahead_new(Index *index, guint64 most); /* most: octets wanted ahead of one reader */
 void ahead_free(Ahead *ahead);
 
-/* This message was opened. Appends to ret (IndexNext) what is newly worth wanting, nearest first; nothing for random
- * access. */
+/* It was opened. Appends to ret (IndexNext) what is newly worth wanting, nearest first; nothing for random access. */
 void ahead_opened(Ahead *ahead, gint64 mailbox, gint64 row, GArray *ret);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ahead, ahead_free)

@@ -7,8 +7,8 @@
  * answer is not there yet they say WAIT, the work is under way, and a CacheEvent for the named
  * object follows. Events are data in one unbounded, coalescing queue; nobody in cache/ waits for fs/.
  *
- * Order of locks (outer first): Cache.mutex, Fetch.mutex, BodyStore.mutex, Index reader stack, CacheEvents.mutex,
- * ImapPool.mutex. None is held across network, disk waits or a call upwards.
+ * Order of locks: Agenda.mutex before ImapPool.mutex; under every other lock of cache/ no further one is taken. None is
+ * held across network, disk waits or a call upwards.
  */
 #include <glib.h>
 
@@ -63,13 +63,13 @@ typedef struct _Cache Cache;
 
 /* Opens and locks the two places and the index. No network. config and what it points to must outlive the Cache. */
 Cache *cache_open(const CacheConfig *config, GError **error);
-/* Logs in, learns the folders and starts the threads. Blocks. Without a network it succeeds when the
- * account has been seen before; a refused login or certificate is always an error. */
+/* Logs in, learns the folders and starts the threads. Blocks. Without a network it succeeds when the account has been
+ * seen before; a refused login or certificate is always an error. */
 gboolean cache_start(Cache *cache, GError **error);
-/* Ends all waits (their events carry CACHE_ERROR_CANCELLED), joins the threads, makes the index durable. Well under 2
- * s. */
+/* Ends all waits (their events carry CACHE_ERROR_CANCELLED) and joins the threads. Well under 2 s. */
 void cache_stop(Cache *cache);
-void cache_free(Cache *cache); /* after cache_stop() or before cache_start() */
+/* After cache_stop() or before cache_start(). Logs out, and makes the index durable. */
+void cache_free(Cache *cache);
 
 typedef enum { CACHE_FOLDER = 1, CACHE_MESSAGE = 2 } CacheKind;
 
@@ -77,9 +77,8 @@ typedef struct {
   CacheKind kind;
   gint64 row, parent; /* parent: row of the folder it stands in; 0 for the account's root */
   char name[256];
-  guint64 size;   /* message: the exact size, else the server's claim */
-  gboolean shown; /* message: size may be shown. FALSE: the claim is 0 or distrusted; cache_lookup() fetches the body
-                     first */
+  guint64 size;        /* message: the exact size, else the server's claim */
+  gboolean shown;      /* message: size may be shown. FALSE: cache_lookup() fetches the body first */
   gint64 mtime, ctime; /* ns since 1970 */
   guint nlink;         /* folder: 2 + subfolders; message: 1, or 0 when it is gone */
 } CacheEntry;
@@ -106,8 +105,7 @@ CacheAnswer cache_lookup(Cache *cache, gint64 folder, const char *name, CacheEnt
 CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, CacheEntry *ret, gsize n, gsize *ret_n,
                        GError **error);
 
-/* For OPENDIR: READY, or STALE (a refresh runs; its event comes, waiting for it is optional), or WAIT (first listing),
- * or FAILED. */
+/* For OPENDIR. STALE: a refresh runs; its event comes, and waiting for it is optional. WAIT: the first listing. */
 CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error);
 
 typedef enum {
@@ -120,8 +118,7 @@ typedef enum {
  * kernel may hold is wrong; answer ESTALE, so that it looks the message up again (which ends this state) and opens it
  * once more. ABSENT: gone and not cached. */
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error);
-/* One waiting reader gave up; it was told WAIT before `since` (monotonic µs), so a wait that began later is not its
- * own. */
+/* One waiting reader gave up. It was told WAIT before `since` (monotonic µs): a wait that began later is another's. */
 void cache_unwant(Cache *cache, gint64 row, gint64 since);
 
 typedef enum {

@@ -158,8 +158,7 @@ static gboolean settle_size(Incoming *incoming, const IndexMessage *message, con
   return TRUE;
 }
 
-/* A copy fetched again after eviction that differs (Exchange alters messages): the new one is taken, and ctime says so.
- */
+/* A copy fetched again that differs from the evicted one (Exchange alters messages) is taken, and ctime says so. */
 static gint64 changed_time(const IndexMessage *message, const BodyDigest *digest) {
   if (message->size == IMAP_UNKNOWN_SIZE)
     return 0;

@@ -17,8 +17,7 @@
 typedef struct _Index Index;
 typedef struct _IndexTxn IndexTxn;
 
-/* In attrs: not shown (hide=, subscribed), and passed over by index_find_mailbox(), _children() and _count_children().
- */
+/* In attrs: not shown (hide=, subscribed); index_find_mailbox(), _children() and _count_children() pass over it. */
 #define INDEX_HIDDEN (1u << 31)
 
 typedef enum { INDEX_UNLISTED, INDEX_PARTIAL, INDEX_LISTED } IndexListed;
@@ -96,8 +95,7 @@ typedef gboolean (*IndexJob)(IndexTxn *txn, gpointer data, GError **error);
 
 /* Runs the job and returns once it is committed. Blocks. */
 gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointer data, GError **error);
-/* Queues the job; then `done` (or NULL) is called in the writer thread with its outcome, after the commit; the error is
- * borrowed. */
+/* Queues the job. `done` (or NULL) is called in the writer thread with its outcome, after the commit. */
 void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer data,
                 void (*done)(gpointer data, const GError *error));
 

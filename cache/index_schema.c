@@ -3,19 +3,25 @@
  * The tables. `row` is the inode number's lower part: AUTOINCREMENT, so that no row is ever used twice. A row that goes
  * stays as a tombstone (`gone` = number of the run in which it went; 0: living), because the kernel may still hold it;
  * the next run purges it. Unique among the living: (mailbox, uid), (mailbox, name), (parent, name); `gone` stands in
- * message_uid only so that the set of UIDs is read from that index alone. All sizes and dates
- * that are not known are NULL. `totals` is kept by triggers: statfs must not count a million rows.
+ * message_uid only so that the set of UIDs is read from that index alone. A size that is not known is NULL. `totals` is
+ * kept by triggers: statfs must not count a million rows.
  *
- * The journal (DESIGN section 9) lies over the messages as rows of its own; what the server has said stays untouched
+ * The journal of changes to be sent lies over the messages as rows of its own; what the server has said stays untouched
  * beneath it, so that a refusal is undone by deleting a row here:
- *   op       new, remove, move, name, flags, rmdir            message  the row it is about (a new file gets one at
- * once) mailbox  where the message is, target where it is to be   name     the name it is to have hides    1: the
- * message is not shown where its row stands (removed, or shown elsewhere) flags_*, keywords_*  what is added and
- * removed            state    spooled, sent, unknown, confirmed, refused uidvalidity  of the mailbox when the change
- * was made; a change made under another one is not replayed uidnext  of the target before an APPEND, COPY or MOVE was
- * sent: where to look for it when the answer was lost bytes    a new message up to 256 kB; spool: number of the file in
- * spool/ of a larger one reason   why the server refused; created: s since 1970 Readers ask `shown_message`. The probe
- * of an empty journal costs them 0.2 µs a row.
+ *
+ * - op: new, remove, move, name, flags, rmdir
+ * - message: the row it is about (a new file gets one at once)
+ * - mailbox, target: where the message is, and where it is to be
+ * - name: the one it is to have
+ * - hides: 1 where the message is not shown where its row stands (removed, or shown elsewhere)
+ * - flags_*, keywords_*: what is added and removed
+ * - state: spooled, sent, unknown, confirmed, refused
+ * - uidvalidity: of the mailbox when the change was made; one made under another is not replayed
+ * - uidnext: of the target before an APPEND, COPY or MOVE was sent: where to look for it when the answer was lost
+ * - bytes: a new message up to 256 kB; spool: number of the file in spool/ of a larger one
+ * - reason: why the server refused; created: s since 1970
+ *
+ * Readers ask `shown_message`. The probe of an empty journal costs them 0.2 µs a row.
  */
 #include "cache/index_private.h"
 

@@ -163,8 +163,7 @@ static gboolean ask(Listing *listing, GError **error) {
   return TRUE;
 }
 
-/* Whatever the server says of a UID we asked for counts, in the order in which it pleases; what we did not ask for is
- * skipped. */
+/* Whatever the server says of a UID we asked for counts, in any order; what we did not ask for is skipped. */
 static gboolean take(Listing *listing, const ImapMessage *fetched, GError **error) {
   for (GList *link = listing->asked.head; link; link = link->next) {
     Range *range = link->data;

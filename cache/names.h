@@ -24,6 +24,5 @@ gint64 names_date(const char *header, gsize len);
  * bidi marks, invalid octets, "." and ".." as %XX; longer than 255 octets: cut, with a hash. A new string. */
 char *names_folder(const char *raw, gsize len);
 
-/* "NAME~2.4711.eml" for "NAME.4711.eml" and 2: another name for what would else collide, within NAMES_MAX. ret may be
- * name. */
+/* "NAME~2.4711.eml" for "NAME.4711.eml" and 2: another name for what would else collide. ret may be name. */
 void names_suffix(const char *name, guint n, char ret[NAMES_MAX + 1]);

@@ -16,8 +16,7 @@ void removals_forget(Removals *removals);                           /* the trans
 gboolean removals_any(const Removals *removals);
 void removals_tell(const Removals *removals, Account *account, gint64 folder);
 
-/* Removes these UIDs in transactions of bounded size and tells of each. *ret_any (TRUE or as it was): something was
- * there. Blocks. */
+/* Removes these UIDs in transactions of bounded size and tells of each. Sets *ret_any if any was there. Blocks. */
 gboolean removals_run(Account *account, gint64 folder, const ImapSeqset *uids, gboolean *ret_any, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Removals, removals_free)

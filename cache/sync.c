@@ -153,8 +153,7 @@ static const ImapStatus *said_of(Sync *sync, const TreeNews *news, gint64 row) {
 
 /* ---- the watching thread ------------------------------------------------------------------------------- */
 
-/* Answers whoever waits for this folder, well or badly, or leaves that to the other thread. FALSE: the connection is
- * lost. */
+/* Answers who waits for this folder, well or badly, or leaves that to the other thread. FALSE: the line is lost. */
 static gboolean refresh_and_tell(Sync *sync, ImapConn **conn, AgendaTask *task, const TreeNews *news, GError **error) {
   g_autoptr(GError) local = NULL;
   gint64 row = task->row;

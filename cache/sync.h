@@ -20,8 +20,7 @@ gboolean sync_login(Sync *sync, GError **error);
 gboolean sync_first(Sync *sync, GError **error);
 void sync_run(Sync *sync); /* starts the threads */
 
-/* FRESH: verified within `refresh` seconds. Else the work is queued, and CACHE_EVENT_FOLDER follows, with or without an
- * error. */
+/* FRESH: verified within `refresh` seconds. Else the work is queued, and CACHE_EVENT_FOLDER tells how it ended. */
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
 /* Something contradicted what we hold of this folder: look now. */
 void sync_doubt(Sync *sync, gint64 mailbox);

@@ -32,6 +32,7 @@ void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->moved, g_ptr_array_unref);
   g_clear_pointer(&tree->rows, g_ptr_array_unref);
 }
+
 char *tree_name_key(gint64 parent, const char *name) {
   return g_strdup_printf("%" G_GINT64_FORMAT "/%s", parent, name);
 }

@@ -51,8 +51,7 @@ guint wants_waiters(Wants *wants, gint64 row);
 guint wants_finish(Wants *wants, gint64 row);
 /* Asked for in vain: back to the head of its line, with one more try. */
 void wants_return(Wants *wants, gint64 row);
-/* Takes out all that wait and are not yet asked for (and match kinds): their readers are to be failed. New array of
- * gint64. */
+/* Takes out all that wait and are not yet asked for (and match kinds), in a new array of gint64: to be failed. */
 GArray *wants_give_up(Wants *wants, WantsKinds kinds);
 
 guint64 wants_outstanding(Wants *wants); /* octets asked for, by all lanes, and not finished or returned */

@@ -17,7 +17,6 @@ void reply_entry(FsCall *call, const CacheEntry *entry);
 gboolean reply_open(FsCall *call); /* FALSE: the kernel no longer wants it: undo */
 void reply_buffer(FsCall *call, const void *octets, gsize len);
 void reply_data(FsCall *call, int fd, off_t offset, gsize len);
-/* Attributes for the kernel, valid for ever. */
 void reply_statfs(FsCall *call, const struct statvfs *st);
 
 /* Attributes for the kernel, valid for ever. */

@@ -90,8 +90,7 @@ void imap_mailbox_clear(ImapMailbox *mailbox);
  * mailbox is selected already: then the numbers are those of the opening. ret may be NULL. */
 gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                       GError **error);
-/* imap_examine() and imap_uids() in one round trip, where the mailbox is not selected yet and the server has ESEARCH.
- */
+/* imap_examine() and imap_uids(), in one round trip where the mailbox is not selected and the server has ESEARCH. */
 gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
                            ImapSeqset **ret_uids, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
@@ -133,8 +132,7 @@ typedef struct {
 } ImapSink;
 
 typedef enum {
-  IMAP_FETCH_MESSAGE, /* one FETCH response; clear it. With HAS_BODY, the sink's last end(TRUE) was this message's body
-                       */
+  IMAP_FETCH_MESSAGE, /* one FETCH response; clear it. HAS_BODY: the sink's last end(TRUE) was its body */
   IMAP_FETCH_DONE,    /* the oldest command is complete; with a GError if it was NO (what came before it stands) */
   IMAP_FETCH_WOKEN,   /* imap_conn_wake() */
   IMAP_FETCH_FAILED,  /* GError; the connection is lost and with it all commands in flight */
