@@ -10,7 +10,7 @@
 
 #include "imap/imap.h"
 
-G_DEFINE_QUARK(imapfs - cache - error - quark, cache_error)
+G_DEFINE_QUARK(imapfs_cache_error_quark, cache_error)
 
 static const CacheError meaning[] = {
     [IMAP_ERROR_NETWORK] = CACHE_ERROR_OFFLINE,

@@ -30,7 +30,7 @@
 #define FS_WORKERS 6
 #define FS_BACKGROUND 64 /* requests that the kernel sends without waiting: the default of 12 are soon used up */
 
-G_DEFINE_QUARK(imapfs - fs - error - quark, fs_error)
+G_DEFINE_QUARK(imapfs_fs_error_quark, fs_error)
 
 static void do_init(void *userdata, struct fuse_conn_info *conn) {
   static const unsigned wanted = FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_EXPORT_SUPPORT |

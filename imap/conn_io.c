@@ -69,11 +69,8 @@ void imap_conn_forget_capabilities(ImapConn *conn) {
 
 static void take_capabilities(ImapConn *conn, char **words) {
   imap_conn_forget_capabilities(conn);
-  for (guint i = 0; words != NULL && words[i] != NULL; i++) {
-    /* MailKit issue 1654: "LITERAL +" */
-    gboolean split = g_ascii_strcasecmp(words[i], "LITERAL") == 0 && g_strcmp0(words[i + 1], "+") == 0;
-    g_hash_table_add(conn->capabilities, g_ascii_strup(split ? "LITERAL+" : words[i], -1));
-  }
+  for (guint i = 0; words != NULL && words[i] != NULL; i++)
+    g_hash_table_add(conn->capabilities, g_ascii_strup(words[i], -1));
 }
 
 gboolean imap_conn_has(ImapConn *conn, const char *capability) {

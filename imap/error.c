@@ -5,7 +5,7 @@
 
 #include "imap/limits.h"
 
-G_DEFINE_QUARK(imap - error - quark, imap_error)
+G_DEFINE_QUARK(imap_error_quark, imap_error)
 
 /* What has no shape of its own on a terminal: controls and line ends could forge a log line, format
  * characters (bidi marks and isolates among them) could turn one around. */

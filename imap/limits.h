@@ -23,7 +23,6 @@
 #define IMAP_LIMIT_UNTAGGED (1u << 24) /* responses to one command: ten million messages and some room */
 #define IMAP_LIMIT_BAD 5               /* BADs on one connection before it is dropped (Exchange closes at 10) */
 #define IMAP_LIMIT_INFLATE_RATIO 1100  /* DEFLATE cannot expand further than 1032:1; more is a broken stream */
-#define IMAP_LIMIT_SECRET 65536        /* octets read from passfile= or password_command=; OAuth tokens reach 4 kB */
 
 #define IMAP_TIMEOUT_CONNECT 15 /* seconds for one address: name, TCP and TLS each */
 #define IMAP_TIMEOUT_LOGIN 60   /* seconds: servers delay wrong passwords on purpose */

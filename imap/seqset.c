@@ -82,7 +82,8 @@ void imap_seqset_remove(ImapSeqset *set, guint32 first, guint32 last) {
   if (i == j)
     return;
   ImapRange left = {range_at(set, i)->first, first - 1}, right = {last + 1, range_at(set, j - 1)->last};
-  gboolean has_left = left.first<first, has_right = right.last> last;
+  gboolean has_left = left.first < first;
+  gboolean has_right = right.last > last;
   g_array_remove_range(set->ranges, i, j - i);
   if (has_right)
     g_array_insert_val(set->ranges, i, right);
