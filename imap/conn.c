@@ -128,6 +128,8 @@ gboolean imap_conn_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func,
   gboolean is_early;
   if (!imap_conn_send(conn, encoder, &early, &is_early, c, error))
     return FALSE;
+  if (is_early && early.condition == IMAP_OK)
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command before it had all of it");
   if (is_early)
     return conclude(conn, tag, &early, ret_final, error);
   return imap_conn_await(conn, tag, func, data, ret_final, c, error);

@@ -178,6 +178,8 @@ static gboolean send_both(ImapConn *conn, const char *mailbox, gboolean examine,
   tags[0] = conn->tag;
   if (!imap_conn_send(conn, open, &early, &is_early, c, error))
     return FALSE;
+  if (is_early && (imap_conn_tag_number(conn, early.tag) != tags[0] || early.condition == IMAP_OK))
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command before it had all of it");
   if (is_early) {
     g_propagate_error(error, imap_conn_refusal(conn, &early));
     return FALSE;
@@ -196,7 +198,7 @@ gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine
   g_auto(ImapEvent) final = {0};
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
   Search search = {.uids = uids};
-  guint tags[2], bads = conn->bads;
+  guint tags[2] = {0}, bads = conn->bads;
   if (!send_both(conn, mailbox, examine, tags, c, error))
     return FALSE;
   gboolean ok = imap_conn_await(conn, tags[0], opening_event, &opening, &final, c, error);

@@ -417,6 +417,18 @@ START_TEST(test_capabilities) {
 }
 END_TEST
 
+/* A name goes as a literal; the server says OK to a command that it does not have yet. */
+START_TEST(test_ok_too_early) {
+  g_auto(Session) s = session_new(_i ? "ESEARCH" : "", "C: @ EXAMINE {3}\nS: @ OK [READ-ONLY] done\n");
+  g_auto(ImapMailbox) m = {0};
+  g_autoptr(ImapSeqset) uids = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert(!imap_examine_uids(s.conn, "\xc3\xa4x", TRUE, &m, &uids, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL));
+  ck_assert(imap_conn_failed(s.conn));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("commands");
   TCase *tc = tcase_create("all");
@@ -425,6 +437,7 @@ int main(void) {
   tcase_add_test(tc, test_examine_unstable);
   tcase_add_test(tc, test_examine_refused_leaves_nothing_selected);
   tcase_add_test(tc, test_literal_name);
+  tcase_add_loop_test(tc, test_ok_too_early, 0, 2);
   tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
   tcase_add_loop_test(tc, test_uids_of_a_large_mailbox, 0, G_N_ELEMENTS(large));
   tcase_add_test(tc, test_unselect_without_the_command);
