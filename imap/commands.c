@@ -147,7 +147,8 @@ static ImapListing *list_add(List *list, const char *name, char delimiter, guint
 
 static gboolean list_event(ImapEvent *event, gpointer data, GError **error) {
   List *list = data;
-  if (event->type == IMAP_EVENT_MAILBOX_STATUS && list->status != NULL && event->status.name != NULL) {
+  if (event->type == IMAP_EVENT_MAILBOX_STATUS && list->status != NULL &&
+      g_hash_table_size(list->status) < IMAP_LIMIT_MAILBOXES) {
     ImapStatus *status = g_new0(ImapStatus, 1);
     take_status(status, &event->status);
     g_hash_table_replace(list->status, status->name, status);
