@@ -129,11 +129,12 @@ static gboolean handshake_failed(Tls *tls, const char *host, GError **error) {
 /* ---- policy -------------------------------------------------------------------------------------------- */
 
 static gboolean load_authorities(Tls *tls, const char *ca, GError **error) {
-  if (ca == NULL)
-    return SSL_CTX_set_default_verify_paths(tls->context) == 1;
-  if (SSL_CTX_load_verify_file(tls->context, ca) == 1)
+  if (ca == NULL && SSL_CTX_set_default_verify_paths(tls->context) == 1)
     return TRUE;
-  g_set_error(error, IMAP_ERROR, IMAP_ERROR_CONFIG, "tls_ca=%s cannot be read as PEM certificates", ca);
+  if (ca != NULL && SSL_CTX_load_verify_file(tls->context, ca) == 1)
+    return TRUE;
+  g_set_error(error, IMAP_ERROR, IMAP_ERROR_CONFIG, "%s%s cannot be read as PEM certificates",
+              ca != NULL ? "tls_ca=" : "what OpenSSL is set up to trust", ca != NULL ? ca : "");
   return FALSE;
 }
 
@@ -149,6 +150,10 @@ static gboolean name_peer(Tls *tls, const char *host) {
 
 static gboolean prepare(Tls *tls, const ImapTlsPolicy *policy, GError **error) {
   tls->context = SSL_CTX_new(TLS_client_method());
+  if (tls->context == NULL) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_LOCAL, "OpenSSL cannot be used: %s", library_reason());
+    return FALSE;
+  }
   SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
   SSL_CTX_set_options(tls->context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
