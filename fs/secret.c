@@ -214,6 +214,8 @@ Secret *secret_new(const char *passfile, const char *command, const char *prompt
     return NULL;
   if (passfile && !from_file(secret, secret->page, error)) /* a mistake is told now, by a clear sentence */
     return NULL;
+  if (!secret->typed)
+    explicit_bzero(secret->page, SECRET_MOST); /* it is read again when it is needed */
   return g_steal_pointer(&secret);
 }
 

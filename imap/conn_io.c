@@ -98,6 +98,7 @@ gboolean imap_conn_push(ImapConn *conn) {
     io = imap_stream_write(conn->stream, out->data, out->len, &n, NULL);
     if (io == IMAP_IO_OK && n < out->len) {
       g_byte_array_remove_range(out, 0, (guint)n);
+      explicit_bzero(out->data + out->len, n); /* the end as it stood before, perhaps of a secret */
     } else if (io != IMAP_IO_WAIT) {
       explicit_bzero(out->data, out->len);
       g_byte_array_set_size(out, 0);
