@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Every bound on what a server may make us hold, and how long we let it be silent. Nothing is
- * allocated because a server announced it: a size is compared with one of these first. Each limit
- * has a test that reaches it exactly and one byte beyond.
+ * Every bound on what a server may make us hold, and how long we let it be silent. Nothing is allocated because a
+ * server announced it: a size is compared with one of these first. Tests reach them and go beyond, but for UNTAGGED,
+ * which would take minutes, and INFLATE_RATIO, which would take a broken zlib.
  */
 
 #define IMAP_LIMIT_LINE (7u << 20) /* text of one response without its literals; a UID set of 400k holes is 6 MB */
