@@ -3,8 +3,8 @@
  * The account's connections and who may use them.
  *
  * There are as many slots as roles; a slot holds at most one connection and is `busy` while somebody owns
- * it or connects it. Each role has a home slot, given by `connections`; where the server refuses that many
- * (Q48), the role shares a slot that lives, for SHARE_TIME. A slot goes to the waiter that its turn
+ * it or connects it. Each role has a home slot, given by `connections`; where the server refuses that many,
+ * the role shares a slot that lives, for SHARE_TIME. A slot goes to the waiter that its turn
  * favours: PROMPT before WATCH before BULK, in order of arrival within a role.
  *
  * Connecting happens with the slot busy and the lock free, so roles warm up side by side. What the account
@@ -24,6 +24,7 @@
 typedef struct {
   ImapConn *conn; /* NULL: to be connected */
   gboolean busy;
+  gboolean stale; /* conn may be dead without knowing it: whoever leases next closes it first */
 } Slot;
 
 typedef struct {
@@ -128,7 +129,7 @@ static gint64 jitter(gint64 delay) {
   return delay - g_random_int_range(0, (gint32)(delay / 4 / 1000) + 1) * (gint64)1000;
 }
 
-/* "Request is throttled. Suggested Backoff Time: 299961 milliseconds" (Q47), in µs; 0: not said. */
+/* "Request is throttled. Suggested Backoff Time: 299961 milliseconds", in µs; 0: not said. */
 static gint64 suggested_delay(const char *message) {
   static const char words[] = "Backoff Time: ";
   const char *found = strcasestr(message, words);
@@ -227,8 +228,10 @@ static ImapConn *connect_slot(ImapPool *pool, guint slot, GCancellable *c, GErro
 
 /* A connection that lay idle may have been closed by the server: then it is forgotten. */
 static gboolean still_alive(ImapPool *pool, Slot *slot) {
+  gboolean stale = slot->stale;
+  slot->stale = FALSE;
   g_mutex_unlock(&pool->mutex);
-  gboolean alive = imap_conn_alive(slot->conn);
+  gboolean alive = !stale && imap_conn_alive(slot->conn);
   if (!alive)
     imap_conn_close(slot->conn, FALSE);
   g_mutex_lock(&pool->mutex);
@@ -275,7 +278,7 @@ static Lease try_lease(ImapPool *pool, Waiter *waiter, ImapConn **ret, gboolean 
     return LEASE_FAILED;
   }
   guint slot = slot_for(pool, waiter->role);
-  gboolean connected = pool->slots[slot].conn != NULL;
+  gboolean connected = pool->slots[slot].conn != NULL; /* stale ones too: retry and hurry have cleared the way */
   if (!connected && in_trouble(pool)) {
     g_propagate_error(error, g_error_copy(pool->trouble));
     return LEASE_FAILED;
@@ -341,28 +344,18 @@ gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn) {
 
 /* ---- state -------------------------------------------------------------------------------------------- */
 
-/* They may be dead without knowing it (Q54). */
-static void close_idle(ImapPool *pool) {
-  ImapConn *idle[IMAP_ROLES] = {NULL};
-  {
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-    for (guint i = 0; i < IMAP_ROLES; i++)
-      if (!pool->slots[i].busy)
-        idle[i] = g_steal_pointer(&pool->slots[i].conn);
-    g_cond_broadcast(&pool->changed);
-  }
+/* They may be dead without knowing it. Closing can take a moment, which the callers do not have. */
+static void mistrust_idle(ImapPool *pool) {
   for (guint i = 0; i < IMAP_ROLES; i++)
-    if (idle[i] != NULL)
-      imap_conn_close(idle[i], FALSE);
+    pool->slots[i].stale = !pool->slots[i].busy && pool->slots[i].conn != NULL;
+  g_cond_broadcast(&pool->changed);
 }
 
 void imap_pool_retry(ImapPool *pool) {
-  {
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-    record_success(pool);
-    go_home(pool);
-  }
-  close_idle(pool);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  record_success(pool);
+  go_home(pool);
+  mistrust_idle(pool);
 }
 
 static gboolean line_is_down(const ImapPool *pool) {
@@ -374,13 +367,11 @@ static gboolean line_is_down(const ImapPool *pool) {
 }
 
 void imap_pool_hurry(ImapPool *pool) {
-  {
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-    if (!line_is_down(pool))
-      return;
-    pool->next_try = 0;
-  }
-  close_idle(pool);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  if (!line_is_down(pool))
+    return;
+  pool->next_try = 0;
+  mistrust_idle(pool);
 }
 
 gint64 imap_pool_heard(ImapPool *pool) {
