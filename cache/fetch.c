@@ -35,11 +35,11 @@ struct _Fetch {
   Ahead *ahead;
   GThread *looker;
   GAsyncQueue *opened;  /* Opened */
-  gpointer unkept;      /* atomic; row of the body that last could not be kept, until it was opened */
   GMutex mutex;         /* guards what follows; the counts are also read without it, to see that there is nothing */
   GHashTable *resized;  /* set of rows */
   GHashTable *expected; /* row -> Opened */
   gint n_resized, n_expected;
+  gint64 unkept; /* row of the body that last could not be kept, until it was opened; 0: none */
 };
 
 static void note_resized(gint64 row, gpointer data) {
@@ -51,7 +51,8 @@ static void note_resized(gint64 row, gpointer data) {
 
 static void note_unkept(gint64 row, gpointer data) {
   Fetch *fetch = data;
-  g_atomic_pointer_set(&fetch->unkept, (gpointer)(gintptr)row);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  fetch->unkept = row;
 }
 
 gboolean fetch_is_resized(Fetch *fetch, gint64 row) {
@@ -121,7 +122,11 @@ static gboolean is_large(Fetch *fetch, guint64 size) {
 
 /* The open that waited for it has it, and asks only once more: fetching it again would be for nobody. */
 static gboolean was_unkept(Fetch *fetch, gint64 row) {
-  return g_atomic_pointer_compare_and_exchange(&fetch->unkept, (gpointer)(gintptr)row, NULL);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
+  gboolean was = fetch->unkept == row;
+  if (was)
+    fetch->unkept = 0;
+  return was;
 }
 
 static Want want_of(Fetch *fetch, const IndexMessage *message) {

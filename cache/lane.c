@@ -20,6 +20,7 @@
 #define COMMAND_MAX (2u << 20)
 #define COMMAND_UIDS 400
 #define TRIES 2
+#define RECONNECT_WAIT G_USEC_PER_SEC
 
 struct _Lane {
   const LaneShared *shared;
@@ -274,7 +275,7 @@ static gboolean look_at_suspects(Lane *lane, GError **error) {
   GCancellable *cancellable = account_of(lane)->cancellable;
   if (!imap_noop(lane->conn, cancellable, error) || !imap_uids(lane->conn, &there, cancellable, error))
     return FALSE;
-  /* A session whose mailbox was renamed sees it empty, and its SEARCH confirms that (measured S5). */
+  /* A session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */
   gboolean blind = imap_seqset_empty(there);
   GHashTableIter iter;
   gpointer uid, row;
@@ -334,10 +335,34 @@ static gboolean serve(Lane *lane, GError **error) {
   }
 }
 
+/* A line that has just dropped may be back in a moment; a reader should not find out how short it was. Once it is known
+ * to be down the pool's next try is farther away, and nobody waits for it. */
+static gboolean wait_for_next_try(Lane *lane, const GError *error) {
+  Account *account = account_of(lane);
+  gint64 left = imap_pool_next_try(account->pool) - g_get_monotonic_time();
+  GPollFD stop = {.fd = -1};
+  if (!g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) || left > RECONNECT_WAIT)
+    return FALSE;
+  if (!g_cancellable_make_pollfd(account->cancellable, &stop))
+    return FALSE;
+  gboolean stopped = g_poll(&stop, 1, (gint)(MAX(left, 0) / 1000) + 1) > 0;
+  g_cancellable_release_fd(account->cancellable);
+  return !stopped;
+}
+
+static ImapConn *lease(Lane *lane, GError **error) {
+  Account *account = account_of(lane);
+  ImapConn *conn = imap_pool_lease(account->pool, lane->role, account->cancellable, error);
+  if (conn || !wait_for_next_try(lane, *error))
+    return conn;
+  g_clear_error(error);
+  return imap_pool_lease(account->pool, lane->role, account->cancellable, error);
+}
+
 static void work(Lane *lane) {
   g_autoptr(GError) error = NULL;
   Account *account = account_of(lane);
-  ImapConn *conn = imap_pool_lease(account->pool, lane->role, account->cancellable, &error);
+  ImapConn *conn = lease(lane, &error);
   if (!conn) {
     fail_waiting(lane, error);
     return;
