@@ -96,7 +96,13 @@ Log *log_new(const char *file, LogLevel level, GError **error) {
   return log;
 }
 
+/* What would go to a terminal that is no more: the last words of a failed assertion. */
+static void print_to_log(const char *text) {
+  g_critical("%s", text);
+}
+
 void log_to_syslog(Log *log) {
+  g_set_printerr_handler(print_to_log);
   if (log->file)
     return;
   openlog("imapfs", LOG_PID, LOG_DAEMON);
