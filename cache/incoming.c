@@ -2,7 +2,7 @@
 /*
  * A body enters the cache only whole (the connection says so: literal complete, FETCH response closed), for a UID that
  * was asked for and not yet received (the lane says so), and if its Date, From, Subject and Message-ID are those the
- * index holds: servers have answered with another message for years (reliability Q21). The header is caught on its way
+ * index holds: servers have answered with another message for years. The header is caught on its way
  * to the file.
  *
  * Sizes. Three numbers may disagree: the claim, the exact size of an earlier copy, and this body's. This body wins.

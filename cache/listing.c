@@ -4,7 +4,7 @@
  * range, made into a row and posted to the index in batches of BATCH rows. At most POSTED batches wait there: then this
  * thread waits too, so that memory is bounded by the disk's pace and not by the folder.
  *
- * A range that ends in NO keeps what it gave (reliability Q19); what is left of it is halved, down to one UID, which is
+ * A range that ends in NO keeps what it gave; what is left of it is halved, down to one UID, which is
  * then asked for without header fields, and at last is listed with nothing but its UID: a message that a server cannot
  * describe is still a message, and a folder must not be unreadable because of it. A UID left out with a plain OK was
  * expunged.

@@ -33,7 +33,7 @@ gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, Listing
                        gboolean *ret_paused, GError **error);
 
 /* The UIDs in the index no longer mean what they meant: the UIDVALIDITY is another, or none, or the mailbox under this
- * name is another although the UIDVALIDITY is the same (DELETE and CREATE within a second, measured S5). */
+ * name is another although the UIDVALIDITY is the same (DELETE and CREATE within a second). */
 gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened);
 
 /* IMAP_FETCH_LISTING, or _BARE under names=uid. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Dates. st_mtime is INTERNALDATE, or the first sane substitute: the Date field, else now; servers say 1899, 1970 and
- * month zero (reliability Q28), and some change their mind at the next login, so what is decided here is kept for ever.
+ * month zero, and some change their mind at the next login, so what is decided here is kept for ever.
  * st_ctime is the later of that and of the moment the message entered a folder we already knew, so that an incremental
  * backup by ctime sees old mail that was moved in.
  */

@@ -5,7 +5,7 @@
 
 /*
  * How fast the line is, and so how much may be asked for ahead of what has arrived. The line is a queue: what is in
- * flight delays whoever asks next, on any connection (measured S9); too little in flight and the line runs dry.
+ * flight delays whoever asks next, on any connection; too little in flight and the line runs dry.
  * Thread-safe, no I/O.
  */
 typedef struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Name and UIDVALIDITY do not identify a mailbox (measured S5: DELETE and CREATE within a second give the same
+ * Name and UIDVALIDITY do not identify a mailbox (DELETE and CREATE within a second give the same
  * UIDVALIDITY, siblings share one, RENAME may renumber). So a few messages of the new folder, the lowest and the
  * highest UIDs, are compared with the index by header fingerprint and size: all of those the old one should have must
  * be there, and at least one. An empty folder proves nothing and counts as new.

@@ -2,7 +2,7 @@
 /*
  * Equal UIDVALIDITY, UIDNEXT and MESSAGES mean an equal set of messages: a new one raises UIDNEXT and a removed one
  * lowers MESSAGES. So one STATUS, one round trip, settles most visits. Otherwise the mailbox is opened afresh (a
- * session that saw a rename reports an emptied mailbox and confirms it in each answer, measured S5), the UID sets are
+ * session that saw a rename reports an emptied mailbox and confirms it in each answer), the UID sets are
  * compared, new messages listed, vanished ones removed and, where they may have moved, all flags compared.
  *
  * The numbers stored at the end are those of the STATUS or opening *before* the comparison, so whatever arrives in

@@ -5,7 +5,7 @@
  * (it may show a/b and no a) get rows that cannot be selected; INBOX is always there because imap_list() adds it.
  *
  * A mailbox missing from one LIST is not gone yet: servers forget, and behind a load balancer two connections may
- * disagree (reliability Q27, measured S5). The first update that misses it changes nothing of it and says so; only the
+ * disagree. The first update that misses it changes nothing of it and says so; only the
  * confirmed one ends the row.
  */
 #include "cache/tree.h"

@@ -10,7 +10,7 @@
  *
  * A SASL exchange is a function from challenge to response. libgsasl computes all but the OAuth ones,
  * which are one message; their failure arrives as a challenge too, and wants an answer before the
- * server says NO (Q44).
+ * server says NO.
  */
 #include "imap/auth.h"
 

@@ -167,7 +167,7 @@ static gboolean list_event(ImapEvent *event, gpointer data, GError **error) {
   return TRUE;
 }
 
-/* INBOX exists whether LIST shows it or not (Q30), in whatever spelling. */
+/* INBOX exists whether LIST shows it or not, in whatever spelling. */
 static void list_add_inbox(List *list) {
   char delimiter = 0;
   for (guint i = 0; i < list->listings->len; i++) {

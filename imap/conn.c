@@ -84,7 +84,7 @@ GError *imap_conn_refusal(ImapConn *conn, const ImapEvent *final) {
   GError *error = imap_response_error(final->condition, final->code, final->text);
   if (final->condition == IMAP_BAD && ++conn->bads >= IMAP_LIMIT_BAD)
     conn->failed = TRUE;
-  /* Exchange takes a wrong password for a login and says so at the next command (Q46). */
+  /* Exchange takes a wrong password for a login and says so at the next command. */
   if (final->text != NULL && strcasestr(final->text, "authenticated but not connected") != NULL) {
     error->code = IMAP_ERROR_AUTH;
     conn->failed = TRUE;

@@ -103,7 +103,7 @@ guint imap_conn_tag_number(const ImapConn *conn, const char *tag);
 /* The error of a NO or BAD answer, counting BADs; NULL for OK. */
 GError *imap_conn_refusal(ImapConn *conn, const ImapEvent *final);
 
-/* Is this a "no" for now only? Too many connections is said in many ways (Q48). */
+/* Is this a "no" for now only? Too many connections is said in many ways. */
 gboolean imap_conn_means_later(const GError *refusal);
 
 /* Marks the connection as lost and sets the error. Always FALSE. */

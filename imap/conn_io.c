@@ -195,7 +195,7 @@ gboolean imap_conn_means_later(const GError *refusal) {
   return refusal->code == IMAP_ERROR_UNAVAILABLE;
 }
 
-/* BYE may come at any time, and with a reason that says when to come back (Q53). */
+/* BYE may come at any time, and with a reason that says when to come back. */
 static gboolean hung_up(ImapConn *conn, const ImapEvent *event, GError **error) {
   if (conn->ended)
     return TRUE;

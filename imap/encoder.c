@@ -10,7 +10,7 @@
  * All parts stand one after another in one buffer, `ends` says where each ends. The buffer is our
  * own and not a GString, because secrets pass through it: what is outgrown or freed is wiped.
  *
- * Quoted is preferred, as some servers cannot take LOGIN with literals (Q50), but only for printable
+ * Quoted is preferred, as some servers cannot take LOGIN with literals, but only for printable
  * ASCII: controls and 8-bit go as literals, which carry any octet but NUL to any server.
  */
 #define QUOTED_MAX 1000        /* octets; servers are seldom tested with longer quoted strings */

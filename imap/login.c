@@ -10,7 +10,7 @@
  * STARTTLS is demanded whatever the server says it offers, PREAUTH before it is refused, nothing that came
  * in clear survives it (RFC 8314, CVE-2011-0411). CAPABILITY is asked right after the login even if the
  * server has told: iCloud's proxy rewrites that word the first few times it passes, wherever it stands,
- * and it shall not find it in somebody's mail (Q11).
+ * and it shall not find it in somebody's mail.
  */
 #include "imap/login.h"
 
@@ -111,7 +111,7 @@ static gboolean ask_capability(ImapConn *conn, GCancellable *c, GError **error) 
   return TRUE;
 }
 
-/* NetEase lets nobody in without ID; Yahoo wants its strings quoted, Exchange wants some (Q49). The name is
+/* NetEase lets nobody in without ID; Yahoo wants its strings quoted, Exchange wants some. The name is
  * all we tell. What the server says of it is of no interest. */
 #define IDENTIFY "ID (\"name\" \"imapfs\")"
 

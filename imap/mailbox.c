@@ -16,7 +16,7 @@ void imap_mailbox_clear(ImapMailbox *mailbox) {
 static gboolean opening_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
   ImapMailbox *mailbox = data;
   guint32 number = (guint32)MIN(event->number, G_MAXUINT32);
-  /* Zimbra sends several EXISTS while it opens a mailbox; the last one counts (Q14). */
+  /* Zimbra sends several EXISTS while it opens a mailbox; the last one counts. */
   if (event->type == IMAP_EVENT_EXISTS)
     mailbox->exists = number;
   if (event->type != IMAP_EVENT_STATUS)
@@ -155,7 +155,7 @@ static gboolean search_parts(ImapConn *conn, Search *into, GCancellable *c, GErr
 gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **error) {
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
   Search into = {.uids = uids};
-  /* Some announce ESEARCH and do not understand RETURN, or answer nothing to it (Q15). */
+  /* Some announce ESEARCH and do not understand RETURN, or answer nothing to it. */
   if (imap_conn_has(conn, "ESEARCH")) {
     g_autoptr(GError) refusal = NULL;
     if (!imap_conn_simple(conn, "UID SEARCH RETURN (ALL) ALL", search_event, &into, c, &refusal) && conn->failed) {

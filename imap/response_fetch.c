@@ -6,7 +6,7 @@
 #include "imap/response_read.h"
 
 /*
- * FETCH: items in any order, any of them absent, unknown ones skipped (Q9). A value an item cannot
+ * FETCH: items in any order, any of them absent, unknown ones skipped. A value an item cannot
  * have makes that item unknown and no more: -1 octets (Exchange, MK#953), MODSEQ -1 (Zoho, MK#1686),
  * 9.3e+06 (mail.ru, MK#1838), 00-Jan-0000 (Domino). What would give a message two identities is an
  * error.

@@ -7,7 +7,7 @@
 
 /*
  * LIST, LSUB, STATUS and NAMESPACE. A name is the server's octets, whatever they are: NIL, empty,
- * with controls (Exchange, MK#945), with a delimiter of its own (Q29). It is its mailbox's identity
+ * with controls (Exchange), with a delimiter of its own. It is its mailbox's identity
  * and is sent back as it came.
  */
 static char *read_name(const ImapValue *value, GError **error) {

@@ -16,7 +16,7 @@ typedef struct {
 } Row;
 
 static const Row rows[] = {
-    /* LOGIN: quoted, and what cannot be quoted as a literal (Q50) */
+    /* LOGIN: quoted, and what cannot be quoted as a literal */
     {NULL, "ann", "secret", HELLO("") "C: @ LOGIN \"ann\" \"secret\"\n" IN, -1, NULL},
     {NULL, "a\"b\\c", "p\"w\\d", HELLO("") "C: @ LOGIN \"a\\\"b\\\\c\" \"p\\\"w\\\\d\"\n" IN, -1, NULL},
     {NULL, "ann", "gr\xc3\xbc\xc3\x9f", HELLO("") "C: @ LOGIN \"ann\" {6}\nS: +\nC: gr*\n" IN, -1, NULL},
@@ -45,7 +45,7 @@ static const Row rows[] = {
                             "C: dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\n" IN,
      -1, NULL},
     {"EXTERNAL", "ann", "", HELLO("AUTH=EXTERNAL SASL-IR") "C: @ AUTHENTICATE EXTERNAL =\n" IN, -1, NULL},
-    /* OAuth; the failure is a challenge that wants an answer (Q44) */
+    /* OAuth; the failure is a challenge that wants an answer */
     {"XOAUTH2", "ann", "tok",
      HELLO("AUTH=XOAUTH2 SASL-IR") "C: @ AUTHENTICATE XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rAQE=\n" IN, -1, NULL},
     {"XOAUTH2", "ann", "tok",
@@ -56,7 +56,7 @@ static const Row rows[] = {
      HELLO("AUTH=OAUTHBEARER SASL-IR") "C: @ AUTHENTICATE OAUTHBEARER *\nS: + eyJzdGF0dXMiOiI0MDEifQ==\nC: AQ==\n"
                                        "S: @ NO [AUTHENTICATIONFAILED] no\n",
      IMAP_ERROR_AUTH, "401"},
-    /* refusals (Q45, Q46, Q48) */
+    /* refusals */
     {NULL, "ann", "x", HELLO("") "C: @ LOGIN *\nS: @ NO [AUTHENTICATIONFAILED] Invalid credentials\n", IMAP_ERROR_AUTH,
      "Invalid credentials"},
     {NULL, "ann", "x", HELLO("") "C: @ LOGIN *\nS: @ NO\n", IMAP_ERROR_AUTH, "refused"},
@@ -84,7 +84,7 @@ static const Row rows[] = {
     {NULL, "ann", "x", "S: 220 mail.example ESMTP\n", IMAP_ERROR_PROTOCOL, ""},
     {NULL, "ann", "x", "half\n", IMAP_ERROR_NETWORK, "without a greeting"},
     {NULL, "ann", "x", "S: * PREAUTH hello\nC: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: @ OK\n", -1, NULL},
-    /* ID with the name and nothing else, and its refusal is no matter (Q49) */
+    /* ID with the name and nothing else, and its refusal is no matter */
     {NULL, "ann", "x",
      HELLO("") "C: @ LOGIN *\nS: @ OK\nC: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1 ID\nS: @ OK\n"
                "C: @ ID (\"name\" \"imapfs\")\nS: @ NO who cares\n",

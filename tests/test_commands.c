@@ -70,7 +70,7 @@ START_TEST(test_examine) {
 }
 END_TEST
 
-/* Courier leaves UIDNEXT out; a server may have no stable UIDs (Q13, Q24). */
+/* Courier leaves UIDNEXT out; a server may have no stable UIDs. */
 START_TEST(test_examine_unstable) {
   g_auto(Session) s = session_new("", "C: @ EXAMINE \"a\"\n"
                                       "S: * 3 EXISTS\n"

@@ -194,7 +194,7 @@ START_TEST(test_failed_write_is_drained) {
 }
 END_TEST
 
-/* A body without a UID is nobody's (Q21). */
+/* A body without a UID is nobody's. */
 START_TEST(test_body_without_uid) {
   g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[])\n"
                                   "R: * 1 FETCH (BODY[] {5}\\r\\nhello)\\r\\n\n"
