@@ -16,14 +16,12 @@
 
 #define INPUT (64 * 1024)
 #define WINDOW (-15) /* raw: no zlib header */
-#define RATIO_FLOOR (1 << 20)
 
 typedef struct {
   ImapStream stream;
   z_stream in, out;
-  guint8 *input; /* compressed octets not yet inflated are in.next_in there */
-  gboolean more; /* inflate() stopped for want of room, not of input */
-  guint64 taken, made;
+  guint8 *input;       /* compressed octets not yet inflated are in.next_in there */
+  gboolean more;       /* inflate() stopped for want of room, not of input */
   GByteArray *pending; /* deflated, not yet below */
 } Deflate;
 
@@ -35,7 +33,6 @@ static ImapIo broken(GError **error, const char *what) {
 /* Inflates what is there: OK with *ret_len octets, or WAIT when more input is needed. */
 static ImapIo inflate_some(Deflate *layer, void *data, gsize len, gsize *ret_len, GError **error) {
   z_stream *in = &layer->in;
-  guint available = in->avail_in;
   in->next_out = data;
   in->avail_out = (uInt)MIN(len, G_MAXINT);
   int rc = inflate(in, Z_SYNC_FLUSH);
@@ -44,11 +41,7 @@ static ImapIo inflate_some(Deflate *layer, void *data, gsize len, gsize *ret_len
   if (rc != Z_OK && rc != Z_BUF_ERROR)
     return broken(error, in->msg != NULL ? in->msg : "unreadable");
   *ret_len = (gsize)(in->next_out - (guint8 *)data);
-  layer->taken += available - in->avail_in;
-  layer->made += *ret_len;
   layer->more = in->avail_out == 0;
-  if (layer->made > RATIO_FLOOR && layer->made / IMAP_LIMIT_INFLATE_RATIO > layer->taken)
-    return broken(error, "it expands beyond reason");
   return *ret_len > 0 ? IMAP_IO_OK : IMAP_IO_WAIT;
 }
 

@@ -3,8 +3,8 @@
 
 /*
  * Every bound on what a server may make us hold, and how long we let it be silent. Nothing is allocated because a
- * server announced it: a size is compared with one of these first. Tests reach them and go beyond, but for UNTAGGED,
- * which would take minutes, and INFLATE_RATIO, which would take a broken zlib.
+ * server announced it: a size is compared with one of these first. Each has a test that reaches it and goes beyond.
+ * A DEFLATE stream needs none of its own: it is inflated into the same buffer that a plain one is read into.
  */
 
 #define IMAP_LIMIT_LINE (7u << 20) /* text of one response without its literals; a UID set of 400k holes is 6 MB */
@@ -22,7 +22,6 @@
 #define IMAP_LIMIT_TEXT 1000           /* characters of server text that reach a log line or an error */
 #define IMAP_LIMIT_UNTAGGED (1u << 24) /* responses to one command: ten million messages and some room */
 #define IMAP_LIMIT_BAD 5               /* BADs on one connection before it is dropped (Exchange closes at 10) */
-#define IMAP_LIMIT_INFLATE_RATIO 1100  /* DEFLATE cannot expand further than 1032:1; more is a broken stream */
 
 #define IMAP_TIMEOUT_CONNECT 15 /* seconds for one address: name, TCP and TLS each */
 #define IMAP_TIMEOUT_LOGIN 60   /* seconds: servers delay wrong passwords on purpose */

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "imap/conn.h"
 #include "tests/fake.h"
 #include "tests/suite.h"
 
@@ -312,6 +313,41 @@ static const struct {
     {"ENABLE", "", FALSE},
 };
 
+/* As many folders as there may be, INBOX among them; and one more. */
+START_TEST(test_list_limit) {
+  g_autoptr(GString) script = g_string_new("C: @ LIST *\nS: * LIST () \"/\" INBOX\n");
+  for (guint i = 1; i < IMAP_LIMIT_MAILBOXES + (guint)_i; i++)
+    g_string_append_printf(script, "S: * LIST () \"/\" f%u\n", i);
+  g_string_append(script, _i == 0 ? "S: @ OK\n" : "stall\n");
+  g_auto(Session) s = session_new("", script->str);
+  g_autoptr(GPtrArray) listings = NULL;
+  g_autoptr(GHashTable) status = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert_int_eq(imap_list(s.conn, FALSE, &listings, &status, NULL, &error), _i == 0);
+  if (_i == 0)
+    ck_assert_uint_eq(listings->len, IMAP_LIMIT_MAILBOXES);
+  else
+    ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT));
+}
+END_TEST
+
+/* The count is set to just below the limit, because sixteen million responses take minutes. */
+START_TEST(test_untagged_limit) {
+  g_auto(Session) s = session_new("", "C: @ NOOP\nS: * OK a\nS: * OK b\nstall\n");
+  g_autoptr(GError) error = NULL;
+  g_auto(ImapEvent) early = {0}, last = {0}, beyond = {0};
+  gboolean is_early;
+  ImapEncoder *noop = imap_conn_command(s.conn);
+  imap_encoder_raw(noop, "NOOP");
+  ck_assert(imap_conn_send(s.conn, noop, &early, &is_early, NULL, NULL));
+  s.conn->responses = IMAP_LIMIT_UNTAGGED - 1;
+  ck_assert(imap_conn_event(s.conn, &last, NULL, NULL));
+  ck_assert(!imap_conn_event(s.conn, &beyond, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT));
+  ck_assert(imap_conn_failed(s.conn));
+}
+END_TEST
+
 START_TEST(test_enable) {
   g_auto(Session) s = session_new(enables[_i].capabilities, enables[_i].dialogue);
   gboolean enabled;
@@ -443,6 +479,8 @@ int main(void) {
   tcase_add_test(tc, test_unselect_without_the_command);
   tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
   tcase_add_test(tc, test_status);
+  tcase_add_loop_test(tc, test_list_limit, 0, 2);
+  tcase_add_test(tc, test_untagged_limit);
   tcase_add_loop_test(tc, test_enable, 0, G_N_ELEMENTS(enables));
   tcase_add_test(tc, test_namespace);
   tcase_add_loop_test(tc, test_end, 0, G_N_ELEMENTS(ends));
