@@ -145,6 +145,9 @@ void cache_event_clear(CacheEvent *event);
 
 /* The user says that things have changed: forget refused logins and back-off, connect anew, look at everything. */
 void cache_retry(Cache *cache);
+/* What goes on, for SIGUSR1: clean lines for a person (line, push, queues, pauses the server asked for, what is
+ * cached). A new string. Does not block. */
+char *cache_describe(Cache *cache);
 gint64 cache_heard(Cache *cache); /* monotonic µs of the last byte from the server; 0: none */
 
 typedef struct {

@@ -16,8 +16,9 @@
 typedef enum { IMAP_TLS_IMPLICIT, IMAP_TLS_STARTTLS, IMAP_TLS_OFF } ImapTls;
 typedef enum { IMAP_COMPRESS_AUTO, IMAP_COMPRESS_ON, IMAP_COMPRESS_OFF } ImapCompress;
 
-/* The three jobs of connections. connections=2 merges BULK into PROMPT, 1 merges all. */
-typedef enum { IMAP_ROLE_PROMPT, IMAP_ROLE_BULK, IMAP_ROLE_WATCH, IMAP_ROLES } ImapRole;
+/* The jobs of connections. SYNC (short looks at folders) always shares that of PROMPT; connections=2 merges BULK into
+ * it as well, 1 merges all. */
+typedef enum { IMAP_ROLE_PROMPT, IMAP_ROLE_SYNC, IMAP_ROLE_BULK, IMAP_ROLE_WATCH, IMAP_ROLES } ImapRole;
 
 /* Returns the password or token as a new string, which the caller wipes, or NULL and IMAP_ERROR_CONFIG. May
  * block (it may run the user's command); called for each login. */
@@ -43,6 +44,9 @@ typedef struct {
   gpointer secret_data;
   ImapTraceFunc trace; /* or NULL */
   gpointer trace_data;
+  void (*paused)(gint64 until, gpointer data); /* or NULL: the server wants to be left alone until then (s since 1970;
+                                                  0: no longer). Any thread, no lock held */
+  gpointer paused_data;
 } ImapConfig;
 
 /* ---- pool: thread-safe -------------------------------------------------------------------- */
@@ -60,7 +64,18 @@ ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *cancellab
 void imap_pool_release(ImapPool *pool, ImapConn *conn); /* a failed connection is closed; never NULL */
 
 gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn); /* somebody waits for this very connection */
+gboolean imap_pool_contended_by(ImapPool *pool, ImapConn *conn, ImapRole role); /* somebody in this role does */
+/* WATCH has a connection that no other role is to use. Else it must not stay on one: it would shut out the others. Who
+ * comes to wait for a connection that WATCH has wakes it (imap_conn_wake()). */
+gboolean imap_pool_watches_alone(ImapPool *pool);
 void imap_pool_retry(ImapPool *pool); /* forget back-off and refused logins: the user or a resume asks */
+/* The machine slept: every connection is dead, and leased ones fail with NETWORK at once instead of in `timeout`. Also
+ * forgets back-off, but neither refused logins nor what the server asked for. Any thread; closes nothing itself. */
+void imap_pool_drop(ImapPool *pool);
+/* As ImapConfig.paused once said: from the last run. */
+void imap_pool_set_pause(ImapPool *pool, gint64 until);
+/* "3 of 3 connections, next try in 12 s: connection refused" and such: one clean line for a person. A new string. */
+char *imap_pool_describe(ImapPool *pool);
 /* Somebody waits: where the line was down it is tried again now. What the server itself said (a refused login, "too
  * many connections", "later") stands. */
 void imap_pool_hurry(ImapPool *pool);
@@ -70,8 +85,13 @@ void imap_pool_set_rate(ImapPool *pool,
                         guint64 bytes_per_second); /* measured last time, for compress=auto; 0: unknown */
 
 /* ---- connection: owned by the lessee ------------------------------------------------------- */
-gboolean imap_conn_has(ImapConn *conn, const char *capability); /* after disable=; case-insensitive */
-gint64 imap_conn_rtt(ImapConn *conn);                           /* µs, measured at login, at least 1 */
+gboolean imap_conn_has(ImapConn *conn, const char *capability); /* after disable= and quirks; case-insensitive */
+
+/* How a mailbox we know is brought up to date (RFC 7162). CONDSTORE and QRESYNC are switched on at login. QRESYNC is
+ * only what the server confirmed by ENABLED. */
+typedef enum { IMAP_DELTA_PLAIN, IMAP_DELTA_CONDSTORE, IMAP_DELTA_QRESYNC } ImapDelta;
+ImapDelta imap_conn_delta(ImapConn *conn);  /* the best this connection has */
+gint64 imap_conn_rtt(ImapConn *conn);       /* µs, measured at login, at least 1 */
 guint64 imap_conn_received(ImapConn *conn); /* octets since the connection was made, as on the line */
 gboolean imap_conn_failed(ImapConn *conn);  /* the stream is unusable: release it */
 void imap_conn_fail(ImapConn *conn);        /* give it up: release closes it */
@@ -93,6 +113,29 @@ gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, Ima
 /* imap_examine() and imap_uids(), in one round trip where the mailbox is not selected and the server has ESEARCH. */
 gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
                            ImapSeqset **ret_uids, GCancellable *c, GError **error);
+
+/* A mailbox as we know it, for what changed since. */
+typedef struct {
+  guint32 uidvalidity, uidnext; /* known UIDs are below uidnext */
+  guint64 modseq;
+} ImapKnown;
+
+typedef struct {
+  ImapMailbox mailbox;  /* as of this opening */
+  ImapSeqset *uids;     /* what is in it: by ESEARCH, in the same round trip; NULL where the server has none */
+  ImapSeqset *vanished; /* VANISHED (EARLIER), a claim like any other */
+  gboolean resumed;     /* the server took the QRESYNC parameter: flags that moved have been told to `changed` */
+} ImapChanges;
+void imap_changes_clear(ImapChanges *changes);
+
+/* One message with UID and flags; takes nothing. Do not wait for anything that needs this connection. */
+typedef void (*ImapChangedFunc)(const ImapMessage *message, gpointer data);
+
+/* Opens the mailbox afresh, also where it is selected already, and where `delta` is QRESYNC, asks what changed since
+ * `known` in the same round trip (RFC 7162 section 3.2.5). With `uids` also asks for the UID set where ESEARCH is. */
+gboolean imap_examine_since(ImapConn *conn, const char *mailbox, gboolean examine, ImapDelta delta,
+                            const ImapKnown *known, gboolean uids, ImapChangedFunc changed, gpointer data,
+                            ImapChanges *ret, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else NOOP; never CLOSE */
 /* ENABLE (RFC 5161) of one capability, where the server has both. TRUE with *ret_enabled FALSE where it is not offered,
@@ -119,6 +162,7 @@ typedef enum {
   IMAP_FETCH_FLAGS,        /* UID FLAGS */
   IMAP_FETCH_LISTING,      /* UID FLAGS INTERNALDATE RFC822.SIZE, and the four header fields */
   IMAP_FETCH_LISTING_BARE, /* the same without header fields (names=uid) */
+  IMAP_FETCH_HEADER,       /* UID BODY.PEEK[HEADER], into `header` */
   IMAP_FETCH_BODY,         /* UID BODY.PEEK[] */
 } ImapFetchItems;
 
@@ -138,11 +182,47 @@ typedef enum {
   IMAP_FETCH_FAILED,  /* GError; the connection is lost and with it all commands in flight */
 } ImapFetchResult;
 
-/* Sends one UID FETCH and returns at once; several may be in flight. FALSE: the connection is lost. */
+/* The same with FLAGS and (CHANGEDSINCE modseq): only messages that changed are answered (RFC 7162 section 3.1.4.1). */
+gboolean imap_fetch_send_since(ImapConn *conn, const ImapSeqset *uids, guint64 modseq, GCancellable *c, GError **error);
+/* Sends one UID FETCH and returns at once; several may be in flight. FALSE: the connection is lost. LISTING and
+ * LISTING_BARE ask for EMAILID (RFC 8474), or Gmail's X-GM-MSGID, where the server has one. */
 gboolean imap_fetch_send(ImapConn *conn, const ImapSeqset *uids, ImapFetchItems items, GCancellable *c, GError **error);
 guint imap_fetch_pending(ImapConn *conn);
 ImapFetchResult imap_fetch_next(ImapConn *conn, const ImapSink *sink, gpointer sink_data, ImapMessage *ret,
                                 GCancellable *c, GError **error);
+
+/* ---- push ------------------------------------------------------------------------------------ */
+/* Push is a bell: news say where to look and never what is true. A connection that watches does nothing else. */
+typedef enum {
+  IMAP_NEWS_NONE,     /* `until` has passed, or imap_conn_wake() */
+  IMAP_NEWS_STATUS,   /* NOTIFY: `status` of one mailbox */
+  IMAP_NEWS_MAILBOX,  /* IDLE: something moved in the mailbox that is watched */
+  IMAP_NEWS_NAMES,    /* NOTIFY: `listing`: a mailbox came, went (NOSELECT for \NonExistent) or was renamed (oldname) */
+  IMAP_NEWS_OVERFLOW, /* NOTIFY: the server gave up counting, and tells no more: end it and look at everything */
+  IMAP_NEWS_DEAF,     /* a NOOP brought what push should have told: look at everything on a new connection */
+  IMAP_NEWS_FAILED,   /* GError; the connection is lost */
+} ImapNewsType;
+
+typedef struct {
+  ImapStatus status;
+  ImapListing listing;
+} ImapNews;
+void imap_news_clear(ImapNews *news);
+
+/* NOTIFY SET STATUS (RFC 5465): news of all personal mailboxes. The server first tells the STATUS of each: `each` is
+ * called for it and takes nothing. *ret_accepted FALSE: it has no NOTIFY, or will not; use IDLE. Unselects first. */
+gboolean imap_watch_notify(ImapConn *conn, void (*each)(const ImapStatus *status, gpointer data), gpointer data,
+                           gboolean *ret_accepted, GCancellable *c, GError **error);
+/* Opens the mailbox afresh and enters IDLE (RFC 2177); without IDLE it polls by NOOP. `ret` is the opening: what moved
+ * before it is found by comparing. */
+gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
+                         GError **error);
+/* Blocks for news until then (monotonic µs). Does by itself what keeps push honest: a NOOP now and then under NOTIFY,
+ * IDLE issued again every few minutes, a deadline for the answer to each. `probe`: do so now. */
+ImapNewsType imap_watch_next(ImapConn *conn, gboolean probe, gint64 until, ImapNews *ret, GCancellable *c,
+                             GError **error);
+/* Leaves IDLE or NOTIFY: the connection can be used for anything again. */
+gboolean imap_watch_end(ImapConn *conn, GCancellable *c, GError **error);
 
 /* ---- mailbox names (RFC 3501 section 5.1.3) -------------------------------------------------- */
 /* Modified UTF-7 to UTF-8, or NULL where it is not valid (raw UTF-8 included: keep it as it is). Injective:
@@ -156,3 +236,5 @@ void imap_secret_free(char *secret);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapPool, imap_pool_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapMailbox, imap_mailbox_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapStatus, imap_status_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapChanges, imap_changes_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapNews, imap_news_clear)

@@ -2,10 +2,9 @@
 /*
  * The account's connections and who may use them.
  *
- * There are as many slots as roles; a slot holds at most one connection and is `busy` while somebody owns
- * it or connects it. Each role has a home slot, given by `connections`; where the server refuses that many,
- * the role shares a slot that lives, for SHARE_TIME. A slot goes to the waiter that its turn
- * favours: PROMPT before WATCH before BULK, in order of arrival within a role.
+ * A slot holds at most one connection and is `busy` while somebody owns it or connects it. Each role has a home slot,
+ * given by `connections`; where the server refuses that many, the role shares a slot that lives, for SHARE_TIME. A slot
+ * goes to the waiter that its turn favours: PROMPT and SYNC before WATCH before BULK, in order of arrival within these.
  *
  * Connecting happens with the slot busy and the lock free, so roles warm up side by side. What the account
  * has suffered is shared by all: the back-off (its last error is repeated until `next_try`) and the count
@@ -19,6 +18,7 @@
 #define BACKOFF_LAST (300 * G_USEC_PER_SEC)
 #define BACKOFF_TLS (60 * G_USEC_PER_SEC) /* a captive portal passes; a wrong certificate stays */
 #define REFUSALS 3
+#define SLOTS 3 /* the most connections we make */
 #define SHARE_TIME (300 * G_USEC_PER_SEC)
 
 typedef struct {
@@ -36,7 +36,7 @@ struct _ImapPool {
   atomic_llong heard;
   GMutex mutex; /* guards all below */
   GCond changed;
-  Slot slots[IMAP_ROLES];
+  Slot slots[SLOTS];
   guint home[IMAP_ROLES];         /* the slot a role has by `connections` */
   guint slot_of[IMAP_ROLES];      /* and the one it uses */
   gint64 share_until[IMAP_ROLES]; /* monotonic: then home is tried again */
@@ -79,9 +79,9 @@ static void go_home(ImapPool *pool) {
 
 ImapPool *imap_pool_new(const ImapConfig *config) {
   static const guint homes[][IMAP_ROLES] = {
-      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_BULK] = 0, [IMAP_ROLE_WATCH] = 0},
-      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_BULK] = 0, [IMAP_ROLE_WATCH] = 1},
-      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_BULK] = 1, [IMAP_ROLE_WATCH] = 2},
+      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_SYNC] = 0, [IMAP_ROLE_BULK] = 0, [IMAP_ROLE_WATCH] = 0},
+      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_SYNC] = 0, [IMAP_ROLE_BULK] = 0, [IMAP_ROLE_WATCH] = 1},
+      {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_SYNC] = 0, [IMAP_ROLE_BULK] = 1, [IMAP_ROLE_WATCH] = 2},
   };
   ImapPool *pool = g_new0(ImapPool, 1);
   config_copy(&pool->config, config);
@@ -100,13 +100,13 @@ static gpointer say_goodbye(gpointer conn) {
 
 /* All at once: a dead line costs IMAP_TIMEOUT_LOGOUT, and not that much for each connection. */
 static void log_out(ImapPool *pool) {
-  GThread *leaving[IMAP_ROLES] = {NULL};
-  for (guint i = 0; i < IMAP_ROLES; i++) {
+  GThread *leaving[SLOTS] = {NULL};
+  for (guint i = 0; i < SLOTS; i++) {
     g_assert(!pool->slots[i].busy);
     if (pool->slots[i].conn != NULL)
       leaving[i] = g_thread_new("logout", say_goodbye, pool->slots[i].conn);
   }
-  for (guint i = 0; i < IMAP_ROLES; i++)
+  for (guint i = 0; i < SLOTS; i++)
     g_clear_pointer(&leaving[i], g_thread_join);
 }
 
@@ -166,10 +166,9 @@ static gboolean in_trouble(const ImapPool *pool) {
 
 /* Another slot that has a connection, the nearest in kind first; -1: none. */
 static int living_slot(const ImapPool *pool, guint not_this) {
-  static const guint order[] = {IMAP_ROLE_PROMPT, IMAP_ROLE_BULK, IMAP_ROLE_WATCH};
-  for (guint i = 0; i < G_N_ELEMENTS(order); i++)
-    if (order[i] != not_this && pool->slots[order[i]].conn != NULL)
-      return (int)order[i];
+  for (guint slot = 0; slot < SLOTS; slot++)
+    if (slot != not_this && pool->slots[slot].conn != NULL)
+      return (int)slot;
   return -1;
 }
 
@@ -194,7 +193,7 @@ static guint slot_for(ImapPool *pool, ImapRole role) {
 
 /* Nobody with a better claim waits for the same slot. */
 static gboolean is_turn(const ImapPool *pool, const Waiter *waiter) {
-  static const int rank[] = {[IMAP_ROLE_PROMPT] = 0, [IMAP_ROLE_WATCH] = 1, [IMAP_ROLE_BULK] = 2};
+  static const int rank[] = {0, [IMAP_ROLE_WATCH] = 1, [IMAP_ROLE_BULK] = 2};
   gboolean earlier = TRUE;
   for (GList *l = pool->waiters->head; l != NULL; l = l->next) {
     const Waiter *other = l->data;
@@ -322,7 +321,7 @@ void imap_pool_release(ImapPool *pool, ImapConn *conn) {
   atomic_store(&conn->woken, FALSE); /* meant for who had it */
   {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-    for (guint i = 0; i < IMAP_ROLES; i++)
+    for (guint i = 0; i < SLOTS; i++)
       if (pool->slots[i].conn == conn) {
         pool->slots[i].busy = FALSE;
         if (broken)
@@ -334,19 +333,30 @@ void imap_pool_release(ImapPool *pool, ImapConn *conn) {
     imap_conn_close(conn, FALSE);
 }
 
-gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn) {
+/* Somebody in one of these roles, a set of bits, waits for it. */
+static gboolean waited_for(ImapPool *pool, ImapConn *conn, guint roles) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-  for (GList *l = pool->waiters->head; l != NULL; l = l->next)
-    if (pool->slots[pool->slot_of[((Waiter *)l->data)->role]].conn == conn)
+  for (GList *l = pool->waiters->head; l != NULL; l = l->next) {
+    const Waiter *waiter = l->data;
+    if ((roles >> waiter->role & 1) && pool->slots[pool->slot_of[waiter->role]].conn == conn)
       return TRUE;
+  }
   return FALSE;
+}
+
+gboolean imap_pool_contended(ImapPool *pool, ImapConn *conn) {
+  return waited_for(pool, conn, ~0u);
+}
+
+gboolean imap_pool_contended_by(ImapPool *pool, ImapConn *conn, ImapRole role) {
+  return waited_for(pool, conn, 1u << role);
 }
 
 /* ---- state -------------------------------------------------------------------------------------------- */
 
 /* They may be dead without knowing it. Closing can take a moment, which the callers do not have. */
 static void mistrust_idle(ImapPool *pool) {
-  for (guint i = 0; i < IMAP_ROLES; i++)
+  for (guint i = 0; i < SLOTS; i++)
     pool->slots[i].stale = !pool->slots[i].busy && pool->slots[i].conn != NULL;
   g_cond_broadcast(&pool->changed);
 }

@@ -18,6 +18,7 @@ typedef enum {
   IMAP_EVENT_LIST,
   IMAP_EVENT_MAILBOX_STATUS, /* "* STATUS name (...)" */
   IMAP_EVENT_NAMESPACE,
+  IMAP_EVENT_ID,       /* words: field, value, field, value …; "" for NIL */
   IMAP_EVENT_SEARCH,   /* uids, from SEARCH or ESEARCH */
   IMAP_EVENT_EXISTS,   /* number */
   IMAP_EVENT_EXPUNGE,  /* number */
@@ -66,6 +67,7 @@ typedef enum {
   IMAP_CODE_NONEXISTENT,
   IMAP_CODE_TOOBIG,
   IMAP_CODE_THROTTLED,
+  IMAP_CODE_NOTIFICATIONOVERFLOW,
 } ImapCode;
 
 typedef enum {
@@ -104,6 +106,7 @@ typedef enum {
   IMAP_HAS_BODY = 1 << 5,     /* BODY[], whole: streamed, or else in `body` */
   IMAP_HAS_NIL_BODY = 1 << 6, /* the server said NIL, or an empty string: no message is that */
   IMAP_HAS_MODSEQ = 1 << 7,
+  IMAP_HAS_EMAILID = 1 << 8,
 } ImapMessageHas;
 
 typedef struct {
@@ -114,7 +117,8 @@ typedef struct {
   gint64 internaldate; /* seconds since 1970, or IMAP_UNKNOWN_DATE */
   guint64 size;        /* RFC822.SIZE, a claim, or IMAP_UNKNOWN_SIZE */
   guint64 modseq;
-  GBytes *header; /* the octets of BODY[HEADER.FIELDS (...)] */
+  char *emailid;  /* EMAILID, or Gmail's X-GM-MSGID: equal ids mean equal octets; or NULL */
+  GBytes *header; /* the octets of BODY[HEADER.FIELDS (...)], or of BODY[HEADER] */
   GBytes *body;   /* only where BODY[] came quoted, or as a literal that was not streamed */
 } ImapMessage;
 
@@ -122,6 +126,7 @@ typedef struct {
   char *name;     /* the server's octets, no NUL */
   char delimiter; /* 0: NIL, a flat name */
   guint attrs;    /* ImapAttrs */
+  char *oldname;  /* OLDNAME (RFC 5465 section 5.4): it was renamed from this; or NULL */
 } ImapListing;
 
 typedef struct {

@@ -195,7 +195,7 @@ static gpointer take_turn(gpointer data) {
   Turn *turn = data;
   ImapConn *conn = must_lease(turn->pool, turn->role);
   g_mutex_lock(turn->mutex);
-  g_string_append_c(turn->order, "PBW"[turn->role]);
+  g_string_append_c(turn->order, "PSBW"[turn->role]);
   g_mutex_unlock(turn->mutex);
   imap_pool_release(turn->pool, conn);
   return NULL;
@@ -210,24 +210,28 @@ START_TEST(test_prompt_goes_first) {
   g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "C: @ LOGOUT\nS: * BYE\n");
   ImapConfig config = fake_config(fake);
   ImapPool *pool = imap_pool_new(&config);
-  static const ImapRole roles[] = {IMAP_ROLE_BULK, IMAP_ROLE_WATCH, IMAP_ROLE_PROMPT};
+  static const ImapRole roles[] = {IMAP_ROLE_BULK, IMAP_ROLE_WATCH, IMAP_ROLE_PROMPT, IMAP_ROLE_SYNC};
   GMutex mutex;
   g_mutex_init(&mutex);
   g_autoptr(GString) order = g_string_new(NULL);
-  Turn turns[3];
-  GThread *threads[3];
+  Turn turns[G_N_ELEMENTS(roles)];
+  GThread *threads[G_N_ELEMENTS(roles)];
   ImapConn *conn = must_lease(pool, IMAP_ROLE_BULK);
   ck_assert(!imap_pool_contended(pool, conn));
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < (int)G_N_ELEMENTS(roles); i++) {
     turns[i] = (Turn){pool, roles[i], &mutex, order};
     threads[i] = g_thread_new("turn", take_turn, &turns[i]);
     wait_for_waiters(pool, conn);
   }
-  g_usleep(50000); /* for all three to stand in line: contended() tells of the first only */
+  g_usleep(50000); /* for all to stand in line: contended() tells of the first only */
+  ck_assert(imap_pool_contended_by(pool, conn, IMAP_ROLE_SYNC));
   imap_pool_release(pool, conn);
-  for (int i = 0; i < 3; i++)
+  conn = must_lease(pool, IMAP_ROLE_BULK);
+  ck_assert(!imap_pool_contended_by(pool, conn, IMAP_ROLE_SYNC));
+  imap_pool_release(pool, conn);
+  for (int i = 0; i < (int)G_N_ELEMENTS(roles); i++)
     g_thread_join(threads[i]);
-  ck_assert_str_eq(order->str, "PWB");
+  ck_assert_str_eq(order->str, "PSWB");
   g_mutex_clear(&mutex);
   imap_pool_free(pool);
 }
