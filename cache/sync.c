@@ -76,13 +76,13 @@ static ImapConn *lease_afresh(Sync *sync, ImapConn *conn, GError **error) {
 }
 
 static gboolean update_tree(Sync *sync, ImapConn **conn, TreeNews *ret, GError **error) {
-  if (!tree_update(sync->account, *conn, FALSE, ret, error))
+  if (!tree_update(sync->account, *conn, NULL, FALSE, ret, error))
     return FALSE;
   if (!ret->unconfirmed)
     return TRUE;
   tree_news_clear(ret);
   *conn = lease_afresh(sync, *conn, error);
-  return *conn && tree_update(sync->account, *conn, TRUE, ret, error);
+  return *conn && tree_update(sync->account, *conn, NULL, TRUE, ret, error);
 }
 
 static ResyncResult refresh_one(Sync *sync, ImapConn **conn, gint64 row, const ImapStatus *status, GError **error) {
@@ -92,7 +92,7 @@ static ResyncResult refresh_one(Sync *sync, ImapConn **conn, gint64 row, const I
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};
     *conn = lease_afresh(sync, *conn, error);
-    if (!*conn || !tree_update(sync->account, *conn, TRUE, &news, error))
+    if (!*conn || !tree_update(sync->account, *conn, NULL, TRUE, &news, error))
       return RESYNC_FAILED;
     result = resync_run(sync->account, *conn, row, NULL, flags, TRUE, error);
   }

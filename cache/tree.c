@@ -115,8 +115,9 @@ static gboolean find_renamed(Tree *tree, ImapConn *conn, GError **error) {
   return tree->renamed != NULL;
 }
 
-gboolean tree_update(Account *account, ImapConn *conn, gboolean confirmed, TreeNews *ret, GError **error) {
-  g_auto(Tree) tree = {.end_missing = confirmed};
+gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed, TreeNews *ret,
+                     GError **error) {
+  g_auto(Tree) tree = {.end_missing = confirmed, .hints = renames};
   g_autoptr(GHashTable) status = NULL;
   if (!imap_list(conn, account->config->subscribed, &tree.listings, &status, account->cancellable, error))
     return FALSE;

@@ -13,8 +13,10 @@ typedef struct {
   GHashTable *status;   /* raw name -> ImapStatus, or NULL where the server has no LIST-STATUS; the caller's */
 } TreeNews;
 
-/* Blocks. Tells fs/ of what came and went. A mailbox that was renamed keeps its row. */
-gboolean tree_update(Account *account, ImapConn *conn, gboolean confirmed, TreeNews *ret, GError **error);
+/* Blocks. Tells fs/ of what came and went. A mailbox that was renamed keeps its row. `renames` (or NULL): raw name ->
+ * raw name before, as NOTIFY told; a hint like any other. */
+gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed, TreeNews *ret,
+                     GError **error);
 void tree_news_clear(TreeNews *news);
 
 /* Applies hide= of this mount to the rows of the last one; for a start without network. */

@@ -12,6 +12,7 @@ typedef struct {
   GHashTable *names;   /* set of "PARENT/NAME" */
   GHashTable *present; /* set of raw names LIST gave, and their parents */
   GPtrArray *listings; /* ImapListing*, by name */
+  GHashTable *hints;   /* raw -> raw before: renames the server told of, borrowed; or NULL */
   GHashTable *renamed; /* raw -> row of mailboxes known to be old ones, or NULL */
   gboolean end_missing;
   gboolean missing;    /* out: some were missing and kept */

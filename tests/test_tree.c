@@ -10,7 +10,8 @@
 static void update(TestAccount *test, gboolean confirmed, gboolean unconfirmed) {
   g_autoptr(GError) error = NULL;
   g_auto(TreeNews) news = {0};
-  ck_assert_msg(tree_update(&test->account, test->conn, confirmed, &news, &error), "%s", error ? error->message : "");
+  ck_assert_msg(tree_update(&test->account, test->conn, NULL, confirmed, &news, &error), "%s",
+                error ? error->message : "");
   ck_assert_int_eq(news.unconfirmed, unconfirmed);
 }
 
@@ -83,7 +84,7 @@ START_TEST(parents_count_against_the_limit) {
   g_autoptr(TestAccount) test = test_account_new("", lines->str);
   g_auto(TreeNews) news = {0};
   g_autoptr(GError) error = NULL;
-  ck_assert(!tree_update(&test->account, test->conn, FALSE, &news, &error));
+  ck_assert(!tree_update(&test->account, test->conn, NULL, FALSE, &news, &error));
   ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT), "%s", error->message);
   ck_assert(!tree_known(&test->account));
 }
