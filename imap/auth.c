@@ -311,12 +311,20 @@ static gboolean sasl(Auth *auth, GCancellable *c, GError **error) {
   return done;
 }
 
-gboolean imap_auth(ImapConn *conn, GCancellable *c, GError **error) {
+/* The user may have to type it: the server is not to blame for the time that takes. */
+static char *ask_secret(ImapConn *conn, GCancellable *c, GError **error) {
   const ImapConfig *config = conn->setup.config;
+  gint64 asked = g_get_monotonic_time();
+  char *secret = config->secret(config->secret_data, c, error);
+  conn->deadline += g_get_monotonic_time() - asked;
+  return secret;
+}
+
+gboolean imap_auth(ImapConn *conn, GCancellable *c, GError **error) {
   g_auto(Auth) auth = {.conn = conn, .mechanism = choose(conn, error)};
   if (auth.mechanism == NULL)
     return FALSE;
-  auth.secret = auth.mechanism->no_secret ? g_strdup("") : config->secret(config->secret_data, c, error);
+  auth.secret = auth.mechanism->no_secret ? g_strdup("") : ask_secret(conn, c, error);
   if (auth.secret == NULL)
     return FALSE;
   guint silence = conn->silence;

@@ -19,6 +19,7 @@ typedef struct {
   guint number;             /* for the trace */
   gboolean may_compress;    /* not for a connection that only watches */
   guint64 rate;             /* octets per second measured last time; 0: unknown */
+  guint patience;           /* seconds for all of connecting and logging in, the user's part not counted */
   atomic_llong *heard;      /* set to the monotonic time of each arrival */
 } ImapConnSetup;
 
@@ -37,6 +38,7 @@ struct _ImapConn {
   guint responses; /* untagged since the last command */
   guint bads;
   guint silence;       /* seconds allowed without a byte */
+  gint64 deadline;     /* monotonic µs by which the server must be done, however it drips; 0: none */
   gint64 rtt;          /* µs; 0: not yet measured */
   gboolean failed;     /* out of step with the server, for good */
   gboolean greeted;    /* the greeting has come */

@@ -136,11 +136,19 @@ static void arrived(ImapConn *conn, gsize n) {
   imap_framer_feed(conn->framer, conn->buffer, n);
 }
 
+static gboolean too_slow(const ImapConn *conn) {
+  return conn->deadline != 0 && g_get_monotonic_time() >= conn->deadline;
+}
+
 static gboolean fill(ImapConn *conn, gboolean *ret_woken, GCancellable *c, GError **error) {
   gint64 deadline = g_get_monotonic_time() + (gint64)conn->silence * G_USEC_PER_SEC;
+  if (conn->deadline != 0)
+    deadline = MIN(deadline, conn->deadline);
   for (;;) {
     if (g_cancellable_is_cancelled(c))
       return imap_conn_lose(conn, error, IMAP_ERROR_CANCELLED, "cancelled");
+    if (too_slow(conn))
+      return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server takes too long");
     gboolean left = imap_conn_push(conn);
     gsize n = 0;
     ImapIo io = imap_stream_read(conn->stream, conn->buffer, IMAP_CONN_READ, &n, error);
@@ -153,7 +161,7 @@ static gboolean fill(ImapConn *conn, gboolean *ret_woken, GCancellable *c, GErro
       return io == IMAP_IO_OK;
     }
     ImapWait wait = imap_stream_wait(conn->stream, left, ret_woken != NULL ? conn->wake_fd : -1, deadline, c, error);
-    if (wait == IMAP_WAIT_TIMEOUT)
+    if (wait == IMAP_WAIT_TIMEOUT && !too_slow(conn))
       return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server was silent for %u seconds", conn->silence);
     conn->failed = conn->failed || wait == IMAP_WAIT_ERROR;
     if (wait == IMAP_WAIT_ERROR)

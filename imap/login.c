@@ -172,7 +172,7 @@ static gboolean compress(ImapConn *conn, GCancellable *c, GError **error) {
   return TRUE;
 }
 
-gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
+static gboolean log_in(ImapConn *conn, GCancellable *c, GError **error) {
   gboolean preauth;
   if (!open_line(conn, c, error) || !greeting(conn, &preauth, c, error))
     return FALSE;
@@ -185,4 +185,11 @@ gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
       return FALSE;
   }
   return introduce(conn, c, error) && compress(conn, c, error);
+}
+
+gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
+  conn->deadline = g_get_monotonic_time() + (gint64)conn->setup.patience * G_USEC_PER_SEC;
+  gboolean done = log_in(conn, c, error);
+  conn->deadline = 0;
+  return done;
 }

@@ -215,6 +215,7 @@ static ImapConn *connect_slot(ImapPool *pool, guint slot, GCancellable *c, GErro
                          .number = ++pool->connections_made,
                          .may_compress = !only_watches,
                          .rate = pool->rate,
+                         .patience = MAX(IMAP_TIMEOUT_SESSION, 2 * pool->config.timeout),
                          .heard = &pool->heard};
   pool->connecting++;
   g_mutex_unlock(&pool->mutex);

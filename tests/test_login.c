@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "imap/conn.h"
 #include "tests/dovecot.h"
 #include "tests/fake.h"
 #include "tests/suite.h"
@@ -254,6 +255,57 @@ START_TEST(test_plaintext_is_for_loopback) {
 }
 END_TEST
 
+/* ---- patience ---------------------------------------------------------------------------------------------- */
+
+#define DRIPS 20
+
+static ImapConn *open_within(guint patience, const ImapConfig *config, GError **error) {
+  static atomic_llong heard;
+  ImapConnSetup setup = {.config = config, .patience = patience, .heard = &heard};
+  return imap_conn_open(&setup, NULL, error);
+}
+
+static gpointer drip(gpointer data) {
+  for (int i = 0; i < DRIPS; i++) {
+    g_usleep(100000); /* the passing of time is the subject here */
+    fake_go(data);
+  }
+  return NULL;
+}
+
+/* Never silent, and never done. */
+START_TEST(test_drip) {
+  g_autoptr(GString) script = g_string_new("R: * OK \n");
+  for (int i = 0; i < DRIPS; i++)
+    g_string_append(script, "wait\nR: .\n");
+  g_autoptr(Fake) fake = fake_new(script->str);
+  ImapConfig config = fake_config(fake);
+  g_autoptr(GError) error = NULL;
+  GThread *thread = g_thread_new("drip", drip, fake);
+  ck_assert_ptr_null(open_within(1, &config, &error));
+  ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT), "%s", error->message);
+  ck_assert_ptr_nonnull(strstr(error->message, "too long"));
+  g_thread_join(thread);
+}
+END_TEST
+
+static char *slowly(G_GNUC_UNUSED gpointer data, G_GNUC_UNUSED GCancellable *c, G_GNUC_UNUSED GError **error) {
+  g_usleep(3200000); /* longer than the server is given */
+  return g_strdup("secret");
+}
+
+START_TEST(test_slow_user) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN(""));
+  ImapConfig config = fake_config(fake);
+  g_autoptr(GError) error = NULL;
+  config.secret = slowly;
+  ImapConn *conn = open_within(3, &config, &error);
+  ck_assert_msg(conn != NULL, "%s", error != NULL ? error->message : "");
+  ck_assert_int_eq(conn->deadline, 0);
+  imap_conn_close(conn, FALSE);
+}
+END_TEST
+
 /* ---- compress=auto ---------------------------------------------------------------------------------------- */
 
 #define SQUEEZE "C: @ COMPRESS DEFLATE\nS: @ NO not today\n"
@@ -311,6 +363,8 @@ int main(void) {
   tcase_add_loop_test(fake, test_bad, 0, G_N_ELEMENTS(bad));
   tcase_add_test(fake, test_injection);
   tcase_add_test(fake, test_plaintext_is_for_loopback);
+  tcase_add_test(fake, test_drip);
+  tcase_add_test(fake, test_slow_user);
   tcase_add_loop_test(fake, test_compress, 0, G_N_ELEMENTS(choices));
   suite_add_tcase(suite, fake);
   TCase *tc = tcase_create("dovecot");
