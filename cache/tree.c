@@ -115,11 +115,18 @@ static gboolean find_renamed(Tree *tree, ImapConn *conn, GError **error) {
   return tree->renamed != NULL;
 }
 
+/* The STATUS of the selected mailbox may be a cached answer (RFC 9051 section 6.3.11), in LIST-STATUS, too: Dovecot
+ * goes on telling of a mailbox that was deleted and made anew. */
+static gboolean leave_selected(Account *account, ImapConn *conn, GError **error) {
+  return !imap_conn_has(conn, "LIST-STATUS") || imap_unselect(conn, account->cancellable, error);
+}
+
 gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed, TreeNews *ret,
                      GError **error) {
   g_auto(Tree) tree = {.end_missing = confirmed, .hints = renames};
   g_autoptr(GHashTable) status = NULL;
-  if (!imap_list(conn, account->config->subscribed, &tree.listings, &status, account->cancellable, error))
+  if (!leave_selected(account, conn, error) ||
+      !imap_list(conn, account->config->subscribed, &tree.listings, &status, account->cancellable, error))
     return FALSE;
   g_ptr_array_sort(tree.listings, by_name);
   if (!tree_load(&tree, account, error) || !find_renamed(&tree, conn, error))

@@ -215,6 +215,22 @@ START_TEST(another_folder_is_no_rename) {
 }
 END_TEST
 
+/* What LIST says of the selected mailbox may be what it was when it was opened. */
+START_TEST(status_of_the_selected_mailbox) {
+  g_autoptr(TestAccount) test =
+      test_account_new("LIST-EXTENDED LIST-STATUS UNSELECT",
+                       "C: @ EXAMINE \"a\"\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: @ OK\n"
+                       "C: @ UNSELECT\nS: @ OK\n"
+                       "C: @ LIST \"\" \"*\" RETURN (SUBSCRIBED STATUS (MESSAGES UIDNEXT UIDVALIDITY))\n"
+                       "S: * LIST () \"/\" a\nS: * STATUS a (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 8)\nS: @ OK\n");
+  g_auto(TreeNews) news = {0};
+  ck_assert(imap_examine(test->conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(tree_update(&test->account, test->conn, NULL, FALSE, &news, NULL));
+  ImapStatus *status = g_hash_table_lookup(news.status, "a");
+  ck_assert_uint_eq(status->uidvalidity, 8);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/tree");
   TCase *tests = tcase_create("tree");
@@ -230,6 +246,7 @@ int main(void) {
   tcase_add_test(tests, a_rename_keeps_the_row);
   tcase_add_test(tests, a_deleted_parent_holds_no_messages);
   tcase_add_test(tests, another_folder_is_no_rename);
+  tcase_add_test(tests, status_of_the_selected_mailbox);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
