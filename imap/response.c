@@ -9,14 +9,16 @@
 
 /*
  * The first word or two decide: "+", a condition (its text is free and is not parsed), or a row of
- * the table below. Only what has a row is parsed at all, so that whatever else a server says (ID,
- * QUOTA, RECENT, XLIST ...) can do no harm. A response we know but cannot read is an error: nothing
- * tells how much of the stream was misunderstood.
+ * the table below. Only what has a row is parsed at all, so that whatever else a server says (QUOTA,
+ * RECENT, XLIST ...) can do no harm. A response we know but cannot read is an error: nothing tells how much of the
+ * stream was misunderstood. Except for a few that are hints, and known to hold garbage: those go unheard.
  */
 gboolean imap_read_fail(GError **error, const char *what) {
   g_set_error(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL, "the server sent %s", what);
   return FALSE;
 }
+
+#define ID_WORDS 60
 
 /* ---- untagged data -------------------------------------------------------------------------- */
 
@@ -98,7 +100,24 @@ static gboolean read_esearch(ImapIter *args, ImapEvent *event, GError **error) {
   return TRUE;
 }
 
-static gboolean read_vanished(ImapIter *args, ImapEvent *event, GError **error) {
+/* Fields and values in turn. RFC 2971 section 3.3: not more than thirty of each. */
+static gboolean read_id(ImapIter *args, ImapEvent *event, GError **error) {
+  g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+  const ImapValue *value = imap_iter_next(args);
+  ImapIter list;
+  gboolean nil = value && imap_value_is(value, "NIL");
+  if (!nil && (!value || !imap_value_list(value, &list)))
+    return imap_read_fail(error, "an ID that is no list");
+  for (guint i = 0; !nil && i < ID_WORDS && (value = imap_iter_next(&list)); i++) {
+    g_autofree char *word = imap_value_is(value, "NIL") ? NULL : imap_value_dup_astring(value);
+    g_strv_builder_add(words, word ? word : "");
+  }
+  event->words = g_strv_builder_end(words);
+  return TRUE;
+}
+
+/* What cannot be read of it (iCloud, Mailspring-Sync#91) still tells that something vanished. */
+static gboolean read_vanished(ImapIter *args, ImapEvent *event, GError **error G_GNUC_UNUSED) {
   const ImapValue *value = imap_iter_next(args);
   ImapIter list;
   if (value && imap_value_list(value, &list)) {
@@ -106,7 +125,9 @@ static gboolean read_vanished(ImapIter *args, ImapEvent *event, GError **error) 
     value = imap_iter_next(args);
   }
   event->uids = read_set(value);
-  return event->uids || imap_read_fail(error, "a VANISHED response that is no set of UIDs");
+  if (!event->uids)
+    event->uids = imap_seqset_new();
+  return TRUE;
 }
 
 static const struct {
@@ -124,6 +145,7 @@ static const struct {
     {"LSUB", FALSE, IMAP_EVENT_LIST, imap_read_lsub},
     {"STATUS", FALSE, IMAP_EVENT_MAILBOX_STATUS, imap_read_mailbox_status},
     {"NAMESPACE", FALSE, IMAP_EVENT_NAMESPACE, imap_read_namespace},
+    {"ID", FALSE, IMAP_EVENT_ID, read_id},
     {"SEARCH", FALSE, IMAP_EVENT_SEARCH, read_search},
     {"ESEARCH", FALSE, IMAP_EVENT_SEARCH, read_esearch},
     {"VANISHED", FALSE, IMAP_EVENT_VANISHED, read_vanished},
@@ -173,16 +195,33 @@ static gboolean read_continue(ImapParser *parser, ImapEvent *event) {
   return TRUE;
 }
 
+/* Where it cannot be read it is as if it had not come: Cyrus 3.6 has memory garbage in STATUS. */
+static gboolean is_hint(ImapEventType type) {
+  return type == IMAP_EVENT_MAILBOX_STATUS || type == IMAP_EVENT_ID;
+}
+
+static gboolean read_row(guint row, ImapParser *parser, ImapEvent *event, GError **error) {
+  g_autoptr(ImapValue) root = imap_parser_values(parser, 0, error);
+  ImapIter args;
+  event->type = responses[row].type;
+  return root && imap_value_list(root, &args) && responses[row].read(&args, event, error);
+}
+
 static gboolean read_data(ImapParser *parser, Word name, gboolean numbered, ImapEvent *event, GError **error) {
   for (guint i = 0; i < G_N_ELEMENTS(responses); i++) {
     if (responses[i].numbered != numbered || !word_is(name, responses[i].name))
       continue;
     if (numbered && event->number == 0 && responses[i].type != IMAP_EVENT_EXISTS)
       return imap_read_fail(error, "a message number 0");
-    g_autoptr(ImapValue) root = imap_parser_values(parser, 0, error);
-    ImapIter args;
-    event->type = responses[i].type;
-    return root && imap_value_list(root, &args) && responses[i].read(&args, event, error);
+    g_autoptr(GError) failure = NULL;
+    if (read_row(i, parser, event, &failure))
+      return TRUE;
+    if (is_hint(responses[i].type) && failure->code == IMAP_ERROR_PROTOCOL) {
+      imap_event_clear(event);
+      return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
   }
   return TRUE;
 }

@@ -11,6 +11,8 @@
  * 9.3e+06 (mail.ru, MK#1838), 00-Jan-0000 (Domino). What would give a message two identities is an
  * error.
  */
+#define OBJECTID_MAX 255 /* RFC 8474 section 7 */
+
 static void read_flag(const ImapValue *flag, ImapMessage *message, GPtrArray **keywords) {
   static const struct {
     const char *name;
@@ -98,6 +100,47 @@ static gboolean read_header(const ImapValue *value, ImapMessage *message, GError
   return TRUE;
 }
 
+/* No message has an empty one: even where no field stands, the blank line does. */
+static gboolean read_whole_header(const ImapValue *value, ImapMessage *message, GError **error G_GNUC_UNUSED) {
+  GBytes *header = imap_value_dup_bytes(value);
+  if (!header || g_bytes_get_size(header) == 0) {
+    g_clear_pointer(&header, g_bytes_unref);
+    return TRUE;
+  }
+  g_clear_pointer(&message->header, g_bytes_unref);
+  message->header = header;
+  message->has |= IMAP_HAS_HEADER;
+  return TRUE;
+}
+
+static void take_emailid(ImapMessage *message, const char *id, gsize len) {
+  if (len == 0 || len > OBJECTID_MAX)
+    return;
+  g_free(message->emailid);
+  message->emailid = g_strndup(id, len);
+  message->has |= IMAP_HAS_EMAILID;
+}
+
+/* (M6d99ac3275bb4e), or NIL where the server knows none. */
+static gboolean read_emailid(const ImapValue *value, ImapMessage *message, GError **error G_GNUC_UNUSED) {
+  ImapIter list;
+  const ImapValue *id = imap_value_list(value, &list) ? imap_iter_next(&list) : NULL;
+  const char *text;
+  gsize len;
+  if (id && imap_value_atom(id, &text, &len) && !imap_value_is(id, "NIL"))
+    take_emailid(message, text, len);
+  return TRUE;
+}
+
+static gboolean read_gmail_id(const ImapValue *value, ImapMessage *message, GError **error G_GNUC_UNUSED) {
+  guint64 number;
+  const char *text;
+  gsize len;
+  if (imap_value_number(value, G_MAXUINT64, &number) && imap_value_atom(value, &text, &len))
+    take_emailid(message, text, len);
+  return TRUE;
+}
+
 static gboolean read_body(const ImapValue *value, ImapMessage *message, GError **error) {
   if (message->has & (IMAP_HAS_BODY | IMAP_HAS_NIL_BODY))
     return imap_read_fail(error, "two bodies for one message");
@@ -125,8 +168,11 @@ static const struct {
     {"INTERNALDATE", FALSE, read_date},
     {"RFC822.SIZE", FALSE, read_size},
     {"BODY[HEADER.FIELDS ", TRUE, read_header},
+    {"BODY[HEADER]", FALSE, read_whole_header},
     {"BODY[]", FALSE, read_body},
     {"MODSEQ", FALSE, read_modseq},
+    {"EMAILID", FALSE, read_emailid},
+    {"X-GM-MSGID", FALSE, read_gmail_id},
 };
 
 static ItemReader find_item(const char *name, gsize len) {
@@ -163,6 +209,7 @@ gboolean imap_read_fetch(ImapIter *args, ImapEvent *event, GError **error) {
 
 void imap_message_clear(ImapMessage *message) {
   g_strfreev(message->keywords);
+  g_free(message->emailid);
   g_clear_pointer(&message->header, g_bytes_unref);
   g_clear_pointer(&message->body, g_bytes_unref);
   *message = (ImapMessage){.size = IMAP_UNKNOWN_SIZE, .internaldate = IMAP_UNKNOWN_DATE};

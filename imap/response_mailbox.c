@@ -80,11 +80,12 @@ gboolean imap_read_lsub(ImapIter *args, ImapEvent *event, GError **error) {
   return TRUE;
 }
 
-/* Zero is no UIDNEXT and no UIDVALIDITY (163.com, ME#52, MK#1010): as if it were not there. */
+/* Zero is no UIDNEXT, no UIDVALIDITY (163.com, ME#52, MK#1010) and no HIGHESTMODSEQ (Purelymail): as if it were not
+ * there. */
 static void read_status_item(const ImapValue *name, const ImapValue *value, ImapStatus *status) {
   guint64 n;
   if (imap_value_is(name, "HIGHESTMODSEQ")) {
-    status->has_modseq = imap_value_number(value, G_MAXINT64, &status->modseq);
+    status->has_modseq = imap_value_number(value, G_MAXINT64, &status->modseq) && status->modseq > 0;
     return;
   }
   if (!imap_value_number(value, G_MAXUINT32, &n))

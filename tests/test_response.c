@@ -19,6 +19,7 @@ static const char *const event_names[] = {
     [IMAP_EVENT_LIST] = "list",
     [IMAP_EVENT_MAILBOX_STATUS] = "mailbox",
     [IMAP_EVENT_NAMESPACE] = "namespace",
+    [IMAP_EVENT_ID] = "id",
     [IMAP_EVENT_SEARCH] = "search",
     [IMAP_EVENT_EXISTS] = "exists",
     [IMAP_EVENT_EXPUNGE] = "expunge",
@@ -67,6 +68,9 @@ static void describe_message(GString *into, const ImapMessage *message) {
   ck_assert(!!(message->has & IMAP_HAS_SIZE) == (message->size != IMAP_UNKNOWN_SIZE));
   if (message->has & IMAP_HAS_MODSEQ)
     g_string_append_printf(into, " modseq=%" G_GUINT64_FORMAT, message->modseq);
+  if (message->has & IMAP_HAS_EMAILID)
+    g_string_append_printf(into, " emailid=%s", message->emailid);
+  ck_assert(!!(message->has & IMAP_HAS_EMAILID) == !!message->emailid);
   ck_assert(!!(message->has & IMAP_HAS_HEADER) == !!message->header);
   describe_bytes(into, "header", message->header);
   if (message->has & IMAP_HAS_BODY)
@@ -173,7 +177,7 @@ static const struct {
      "3028 "
      "92))",
      "fetch number=12 seq=12 flags=01 date=837596665 size=4286"},
-    {"* 12 FETCH (BODY[HEADER] {4}\r\nA: b)", "fetch number=12 seq=12"},
+    {"* 12 FETCH (BODY[HEADER] {4}\r\nA: b)", "fetch number=12 seq=12 header=<A: b>"},
     {"* 12 FETCH (FLAGS (\\Seen \\Deleted))", "fetch number=12 seq=12 flags=09"},
     {"* BYE IMAP4rev2 server terminating connection", "status BYE none text=IMAP4rev2 server terminating "
                                                       "connection"},
@@ -199,7 +203,13 @@ static const struct {
     {"* NAMESPACE ((\"\" \"/\")(\"#mh/\" \"/\" \"X-PARAM\" (\"FLAG1\" \"FLAG2\"))) ((\"~\" \"/\")) NIL",
      "namespace prefix= delimiter=/"},
     {"* NAMESPACE NIL NIL ((\"\" \".\"))", "namespace"},
+    {"* ID (\"name\" \"Cyrus IMAPD\" version \"v2.4.17\" \"support-url\" NIL)",
+     "id words=name,Cyrus IMAPD,version,v2.4.17,support-url,"},
+    {"* ID NIL", "id words="},
+    {"* ID ()", "id words="},
     {"* ID (\"name\" \"Cyrus\" \"unbalanced)", "other"},
+    {"* ID", "other"},
+    {"* ID name x", "other"},
     {"* XLIST whatever \"(", "other"},
     {"* 5 FROBNICATE )", "other number=5"},
     {"* OK [MAILBOXID (F2212ea87-6097-4256-9d51-71338625)] Ok",
@@ -253,6 +263,27 @@ static const struct {
     {"* STATUS INBOX ()", "mailbox name=INBOX"}, /* Q13: 163.com */
     {"* STATUS INBOX (MESSAGES 0 UIDNEXT 0 UIDVALIDITY 0)", "mailbox name=INBOX messages=0"},
     {"* STATUS INBOX (MESSAGES -1 UIDNEXT 5 X)", "mailbox name=INBOX uidnext=5"},
+    {"* STATUS x", "other"},
+    {"* STATUS (MESSAGES 1)", "other"},
+    {"* STATUS x (MESSAGES 3 MAILBOXID (\"\x81 \xff) HIGHESTMODSEQ 5)", "other"}, /* garbage from Cyrus 3.6 */
+    {"* STATUS x (MESSAGES 3 MAILBOXID (\x81\x01\xff) HIGHESTMODSEQ 5)", "mailbox name=x messages=3 modseq=5"},
+    {"* STATUS x (MESSAGES 3 MAILBOXID \x81\x01 UIDNEXT 9)", "mailbox name=x messages=3 uidnext=9"},
+    {"* STATUS x (MESSAGES 3 HIGHESTMODSEQ -1 UIDNEXT 9)", "mailbox name=x messages=3 uidnext=9"}, /* Zoho */
+    {"* STATUS x (HIGHESTMODSEQ (1) UIDNEXT 9)", "mailbox name=x uidnext=9"},
+    {"* STATUS x (HIGHESTMODSEQ 0)", "mailbox name=x"}, /* Purelymail */
+    {"* VANISHED", "vanished uids="},                   /* iCloud: that something vanished is all it tells */
+    {"* VANISHED (EARLIER)", "vanished number=1 uids="},
+    {"* VANISHED (EARLIER) 1:*", "vanished number=1 uids="},
+    {"* VANISHED (EARLIER) 5,,7", "vanished number=1 uids="},
+    {"* VANISHED (EARLIER) 1:26183,26185", "vanished number=1 uids=1:26183,26185"},
+    {"* 1 FETCH (UID 7 EMAILID (M6d99-x_Y))", "fetch number=1 seq=1 uid=7 emailid=M6d99-x_Y"}, /* RFC 8474 */
+    {"* 1 FETCH (UID 7 EMAILID NIL)", "fetch number=1 seq=1 uid=7"},
+    {"* 1 FETCH (UID 7 EMAILID (NIL))", "fetch number=1 seq=1 uid=7"},
+    {"* 1 FETCH (UID 7 EMAILID ())", "fetch number=1 seq=1 uid=7"},
+    {"* 1 FETCH (UID 7 X-GM-MSGID 1278455344230334865)", "fetch number=1 seq=1 uid=7 emailid=1278455344230334865"},
+    {"* 1 FETCH (UID 7 X-GM-MSGID x)", "fetch number=1 seq=1 uid=7"},
+    {"* 1 FETCH (UID 7 BODY[HEADER] \"\")", "fetch number=1 seq=1 uid=7"},
+    {"* 1 FETCH (UID 7 BODY[HEADER] NIL)", "fetch number=1 seq=1 uid=7"},
     {"* 500 EXISTS\r\n* 1623 EXISTS", "exists number=500;exists number=1623"}, /* Q14: Zimbra */
     {"* 0 EXISTS", "exists"},
     {"* SEARCH 0 7 0", "search uids=7"}, /* Q15: OfflineIMAP */
@@ -328,16 +359,12 @@ static const struct {
     {"* ESEARCH UID ALL 1:*", "error"},
     {"* ESEARCH UID ALL", "error"},
     {"* ESEARCH ALL 1:3", "error"}, /* sequence numbers */
-    {"* VANISHED", "error"},
-    {"* VANISHED (EARLIER)", "error"},
     {"* LIST \"/\" x", "error"},
     {"* LIST ()", "error"},
     {"* LIST () \"/\"", "error"},
     {"* LIST () / x", "error"},
     {"* LIST () \"ab\" x", "error"},
     {"* LIST () \"/\" (x)", "error"},
-    {"* STATUS x", "error"},
-    {"* STATUS (MESSAGES 1)", "error"},
     {"* NAMESPACE", "error"},
     {"* NAMESPACE ()", "error"},
 };
@@ -394,6 +421,30 @@ START_TEST(keyword_limit) {
     ck_assert(imap_response_read(wire->str, wire->len, -1, &event, NULL));
     ck_assert_uint_eq(g_strv_length(event.message.keywords), IMAP_LIMIT_FLAGS);
     ck_assert_uint_eq(event.message.uid, 5);
+  }
+}
+END_TEST
+
+START_TEST(id_limit) {
+  for (guint pairs = 30; pairs <= 31; pairs++) {
+    g_autoptr(GString) wire = g_string_new("* ID (");
+    for (guint i = 0; i < pairs; i++)
+      g_string_append_printf(wire, "\"f%u\" \"v\" ", i);
+    g_string_append(wire, ")");
+    g_auto(ImapEvent) event = {0};
+    ck_assert(imap_response_read(wire->str, wire->len, -1, &event, NULL));
+    ck_assert_uint_eq(g_strv_length(event.words), 60);
+  }
+}
+END_TEST
+
+START_TEST(emailid_limit) {
+  for (gsize n = 255; n <= 256; n++) {
+    g_autofree char *id = g_strnfill(n, 'x');
+    g_autofree char *wire = g_strdup_printf("* 1 FETCH (UID 7 EMAILID (%s))", id);
+    g_auto(ImapEvent) event = {0};
+    ck_assert(imap_response_read(wire, strlen(wire), -1, &event, NULL));
+    ck_assert_str_eq(event.message.emailid != NULL ? event.message.emailid : "", n == 255 ? id : "");
   }
 }
 END_TEST
@@ -486,6 +537,8 @@ int main(void) {
   tcase_add_test(tcase, name_with_nul);
   tcase_add_test(tcase, name_limit);
   tcase_add_test(tcase, keyword_limit);
+  tcase_add_test(tcase, id_limit);
+  tcase_add_test(tcase, emailid_limit);
   tcase_add_test(tcase, descending_search_is_not_quadratic);
   tcase_add_loop_test(tcase, errors, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tcase, codes_have_names);
