@@ -10,7 +10,7 @@
  *   NONE     no body literal in the response that is being read
  *   WANTED   begin() was TRUE; write() follows, and exactly one end()
  *   BROKEN   write() was FALSE; the rest is drained, then end(FALSE)
- *   DRAINED  begin() was FALSE, or end(FALSE) has been said; nothing more is
+ *   DRAINED  begin() was FALSE, or end(FALSE) has been said; nothing more is. Or no body but a header too large to keep
  *
  * end(TRUE) is said only after the closing parenthesis has been parsed and the response has a UID.
  */
@@ -21,22 +21,32 @@
 
 #define LISTING "UID FLAGS INTERNALDATE RFC822.SIZE"
 
-static const char *const item_lists[] = {
-    [IMAP_FETCH_FLAGS] = " (UID FLAGS)",
-    [IMAP_FETCH_LISTING] = " (" LISTING " BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)])",
-    [IMAP_FETCH_LISTING_BARE] = " (" LISTING ")",
-    [IMAP_FETCH_BODY] = " (UID BODY.PEEK[])",
+static const struct {
+  const char *items;
+  gboolean identity; /* and what the server calls these octets, wherever they are */
+} item_lists[] = {
+    [IMAP_FETCH_FLAGS] = {"UID FLAGS"},
+    [IMAP_FETCH_LISTING] = {LISTING " BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]", TRUE},
+    [IMAP_FETCH_LISTING_BARE] = {LISTING, TRUE},
+    [IMAP_FETCH_HEADER] = {"UID BODY.PEEK[HEADER]"},
+    [IMAP_FETCH_BODY] = {"UID BODY.PEEK[]"},
 };
 
-gboolean imap_fetch_send(ImapConn *conn, const ImapSeqset *uids, ImapFetchItems items, GCancellable *c,
-                         GError **error) {
+static const char *identity(ImapConn *conn) {
+  if (imap_conn_has(conn, "OBJECTID"))
+    return " EMAILID";
+  return imap_conn_has(conn, "X-GM-EXT-1") ? " X-GM-MSGID" : "";
+}
+
+/* `rest` is what follows the set. */
+static gboolean send_fetch(ImapConn *conn, const ImapSeqset *uids, const char *rest, GCancellable *c, GError **error) {
   g_assert(!imap_seqset_empty(uids));
   guint before = conn->responses;
   g_autofree char *set = imap_seqset_format(uids);
   ImapEncoder *encoder = imap_conn_command(conn);
   imap_encoder_raw(encoder, "UID FETCH ");
   imap_encoder_raw(encoder, set);
-  imap_encoder_raw(encoder, item_lists[items]);
+  imap_encoder_raw(encoder, rest);
   conn->responses = before; /* they belong to the oldest command */
   g_auto(ImapEvent) early = {0};
   gboolean is_early;
@@ -47,6 +57,19 @@ gboolean imap_fetch_send(ImapConn *conn, const ImapSeqset *uids, ImapFetchItems 
   g_queue_push_tail(conn->fetches, tag);
   imap_conn_push(conn);
   return TRUE;
+}
+
+gboolean imap_fetch_send(ImapConn *conn, const ImapSeqset *uids, ImapFetchItems items, GCancellable *c,
+                         GError **error) {
+  const char *more = item_lists[items].identity ? identity(conn) : "";
+  g_autofree char *rest = g_strdup_printf(" (%s%s)", item_lists[items].items, more);
+  return send_fetch(conn, uids, rest, c, error);
+}
+
+gboolean imap_fetch_send_since(ImapConn *conn, const ImapSeqset *uids, guint64 modseq, GCancellable *c,
+                               GError **error) {
+  g_autofree char *rest = g_strdup_printf(" (UID FLAGS) (CHANGEDSINCE %" G_GUINT64_FORMAT ")", modseq);
+  return send_fetch(conn, uids, rest, c, error);
 }
 
 guint imap_fetch_pending(ImapConn *conn) {
@@ -97,12 +120,16 @@ static gboolean is_body_literal(const char *data, gsize len) {
 }
 
 static gboolean literal(ImapConn *conn, const Target *target, const ImapFrame *frame, GError **error) {
-  if (!is_body_literal(frame->data, frame->len))
+  gboolean body = is_body_literal(frame->data, frame->len);
+  if (!body && frame->size <= IMAP_LIMIT_LITERAL)
     return TRUE;
   if (conn->body != IMAP_BODY_NONE)
     return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server sent two bodies in one response");
   imap_framer_stream(conn->framer);
-  body_begin(conn, target, frame->size);
+  if (body)
+    body_begin(conn, target, frame->size);
+  else
+    conn->body = IMAP_BODY_DRAINED; /* a header beyond the limit: the message goes without it */
   return TRUE;
 }
 

@@ -162,7 +162,7 @@ typedef enum {
   IMAP_FETCH_FLAGS,        /* UID FLAGS */
   IMAP_FETCH_LISTING,      /* UID FLAGS INTERNALDATE RFC822.SIZE, and the four header fields */
   IMAP_FETCH_LISTING_BARE, /* the same without header fields (names=uid) */
-  IMAP_FETCH_HEADER,       /* UID BODY.PEEK[HEADER], into `header` */
+  IMAP_FETCH_HEADER,       /* UID BODY.PEEK[HEADER], into `header`; not there where it exceeds IMAP_LIMIT_LITERAL */
   IMAP_FETCH_BODY,         /* UID BODY.PEEK[] */
 } ImapFetchItems;
 
@@ -182,11 +182,11 @@ typedef enum {
   IMAP_FETCH_FAILED,  /* GError; the connection is lost and with it all commands in flight */
 } ImapFetchResult;
 
-/* The same with FLAGS and (CHANGEDSINCE modseq): only messages that changed are answered (RFC 7162 section 3.1.4.1). */
-gboolean imap_fetch_send_since(ImapConn *conn, const ImapSeqset *uids, guint64 modseq, GCancellable *c, GError **error);
 /* Sends one UID FETCH and returns at once; several may be in flight. FALSE: the connection is lost. LISTING and
  * LISTING_BARE ask for EMAILID (RFC 8474), or Gmail's X-GM-MSGID, where the server has one. */
 gboolean imap_fetch_send(ImapConn *conn, const ImapSeqset *uids, ImapFetchItems items, GCancellable *c, GError **error);
+/* The same with FLAGS and (CHANGEDSINCE modseq): only messages that changed are answered (RFC 7162 section 3.1.4.1). */
+gboolean imap_fetch_send_since(ImapConn *conn, const ImapSeqset *uids, guint64 modseq, GCancellable *c, GError **error);
 guint imap_fetch_pending(ImapConn *conn);
 ImapFetchResult imap_fetch_next(ImapConn *conn, const ImapSink *sink, gpointer sink_data, ImapMessage *ret,
                                 GCancellable *c, GError **error);

@@ -40,10 +40,10 @@ typedef struct {
   Told told;
 } Session;
 
-static Session session_new(const char *dialogue, guint timeout) {
+static Session session_with(const char *capabilities, const char *dialogue, guint timeout) {
   Session s = {0};
-  g_autofree char *script =
-      g_strconcat(FAKE_LOGIN(""), "C: @ EXAMINE \"INBOX\"\nS: * 3 EXISTS\nS: @ OK\n", dialogue, NULL);
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
+  g_autofree char *script = g_strconcat(login, "C: @ EXAMINE \"INBOX\"\nS: * 3 EXISTS\nS: @ OK\n", dialogue, NULL);
   GError *error = NULL;
   s.fake = fake_new(script);
   s.config = fake_config(s.fake);
@@ -54,6 +54,10 @@ static Session session_new(const char *dialogue, guint timeout) {
   ck_assert(imap_examine(s.conn, "INBOX", TRUE, NULL, NULL, NULL));
   s.told.log = g_string_new(NULL);
   return s;
+}
+
+static Session session_new(const char *dialogue, guint timeout) {
+  return session_with("", dialogue, timeout);
 }
 
 static void session_clear(Session *s) {
@@ -206,6 +210,72 @@ START_TEST(test_body_without_uid) {
 }
 END_TEST
 
+/* ---- items ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+  const char *capabilities, *item, *value, *emailid;
+} identities[] = {
+    {"", "", "", NULL},
+    {"OBJECTID", " EMAILID", " EMAILID (M12)", "M12"},
+    {"OBJECTID X-GM-EXT-1", " EMAILID", " EMAILID NIL", NULL},
+    {"X-GM-EXT-1", " X-GM-MSGID", " X-GM-MSGID 1278455344230334865", "1278455344230334865"},
+};
+
+START_TEST(test_identity) {
+  g_autofree char *dialogue = g_strdup_printf("C: @ UID FETCH 7:9 (UID FLAGS INTERNALDATE RFC822.SIZE%s)\n"
+                                              "S: * 1 FETCH (UID 7 RFC822.SIZE 12%s)\n"
+                                              "S: @ OK\n"
+                                              "C: @ UID FETCH 7:9 (UID FLAGS)\n"
+                                              "S: @ OK\n",
+                                              identities[_i].item, identities[_i].value);
+  g_auto(Session) s = session_with(identities[_i].capabilities, dialogue, 5);
+  g_auto(ImapMessage) message = {0};
+  ask(&s, IMAP_FETCH_LISTING_BARE);
+  ck_assert_int_eq(imap_fetch_next(s.conn, &sink, &s.told, &message, NULL, NULL), IMAP_FETCH_MESSAGE);
+  ck_assert(g_strcmp0(message.emailid, identities[_i].emailid) == 0);
+  ck_assert(((message.has & IMAP_HAS_EMAILID) != 0) == (identities[_i].emailid != NULL));
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+  ask(&s, IMAP_FETCH_FLAGS);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
+START_TEST(test_since) {
+  g_auto(Session) s = session_new("C: @ UID FETCH 7:9 (UID FLAGS) (CHANGEDSINCE 12345678901)\n"
+                                  "S: * 2 FETCH (UID 8 MODSEQ (12345678902) FLAGS (\\Seen))\n"
+                                  "S: @ OK\n",
+                                  5);
+  g_autoptr(ImapSeqset) set = imap_seqset_parse("7:9", 3, 0);
+  ck_assert(imap_fetch_send_since(s.conn, set, 12345678901, NULL, NULL));
+  expect(&s, IMAP_FETCH_MESSAGE, 8, OK);
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
+/* A header as large as may be kept; one octet more, and the message comes without it; then all goes on. */
+START_TEST(test_header) {
+  g_autoptr(GString) dialogue = g_string_new("C: @ UID FETCH 7:9 (UID BODY.PEEK[HEADER])\n");
+  g_autofree char *octets = g_strnfill(IMAP_LIMIT_LITERAL + 1, 'x');
+  g_string_append_printf(dialogue, "R: * 1 FETCH (UID 7 BODY[HEADER] {%u}\\r\\n%s)\\r\\n\n", IMAP_LIMIT_LITERAL,
+                         octets + 1);
+  g_string_append_printf(dialogue, "R: * 2 FETCH (UID 8 BODY[HEADER] {%u}\\r\\n%s)\\r\\n\n", IMAP_LIMIT_LITERAL + 1,
+                         octets);
+  g_string_append(dialogue, "R: * 3 FETCH (UID 9 BODY[HEADER] {6}\\r\\nA: b\\r\\n)\\r\\n\nS: @ OK\n");
+  static const gsize sizes[] = {IMAP_LIMIT_LITERAL, 0, 6};
+  g_auto(Session) s = session_new(dialogue->str, 5);
+  ask(&s, IMAP_FETCH_HEADER);
+  for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+    g_auto(ImapMessage) message = {0};
+    ck_assert_int_eq(imap_fetch_next(s.conn, &sink, &s.told, &message, NULL, NULL), IMAP_FETCH_MESSAGE);
+    ck_assert_uint_eq(message.uid, 7 + i);
+    ck_assert_uint_eq(message.header != NULL ? g_bytes_get_size(message.header) : 0, sizes[i]);
+    ck_assert(((message.has & IMAP_HAS_HEADER) != 0) == (sizes[i] > 0));
+  }
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+  ck_assert_str_eq(s.told.log->str, "");
+}
+END_TEST
+
 /* ---- pipelining ----------------------------------------------------------------------------------------------- */
 
 START_TEST(test_pipeline) {
@@ -333,6 +403,9 @@ int main(void) {
   tcase_add_test(tc, test_refused_body_is_drained);
   tcase_add_test(tc, test_failed_write_is_drained);
   tcase_add_test(tc, test_body_without_uid);
+  tcase_add_loop_test(tc, test_identity, 0, G_N_ELEMENTS(identities));
+  tcase_add_test(tc, test_since);
+  tcase_add_test(tc, test_header);
   tcase_add_test(tc, test_pipeline);
   tcase_add_test(tc, test_out_of_turn);
   tcase_add_test(tc, test_wake);
