@@ -81,21 +81,30 @@ static gboolean forgets_uids(Account *account, const ImapMailbox *opened) {
   return opened->uidnext == 0 && opened->exists > 0 && !g_atomic_int_get(&account->select_only);
 }
 
+static gboolean other_uids(const IndexMailbox *mailbox, const Opened *opened) {
+  return mailbox->uidvalidity != 0 && opened->mailbox.uidvalidity != mailbox->uidvalidity;
+}
+
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                               ImapSeqset **ret_uids, GError **error) {
   g_auto(Opened) opened = {0};
   gboolean together = ret_uids != NULL && imap_conn_has(conn, "ESEARCH");
+  gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
   if (!open_once(account, conn, mailbox->raw, together, &opened, error))
     return FALSE;
-  if (forgets_uids(account, &opened.mailbox)) {
+  gboolean forgets = forgets_uids(account, &opened.mailbox);
+  if (forgets) {
     g_atomic_int_set(&account->select_only, 1);
     remember(account, META_SELECT, 1);
+  }
+  /* This connection may still be in the mailbox that was called so before. */
+  if (forgets || (was_open && other_uids(mailbox, &opened))) {
     opened_clear(&opened);
     if (!imap_unselect(conn, account->cancellable, error) ||
         !open_once(account, conn, mailbox->raw, together, &opened, error))
       return FALSE;
   }
-  if (mailbox->uidvalidity != 0 && opened.mailbox.uidvalidity != mailbox->uidvalidity) {
+  if (other_uids(mailbox, &opened)) {
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
                 opened.mailbox.uidvalidity);
     return FALSE;

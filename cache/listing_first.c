@@ -135,6 +135,11 @@ gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened
 static gboolean begin(First *first, ImapConn *conn, ImapMailbox *opened, GError **error) {
   Account *account = first->account;
   g_auto(IndexMailbox) any = {.raw = g_strdup(first->mailbox.raw)};
+  /* To go on with a part needs no new opening. To look again does: this connection may still be in the mailbox that was
+   * called so before. */
+  if (first->mailbox.listed == INDEX_LISTED && g_strcmp0(imap_selected(conn), any.raw) == 0 &&
+      !imap_unselect(conn, account->cancellable, error))
+    return FALSE;
   if (!account_open_mailbox(account, conn, &any, opened, &first->server, error))
     return FALSE;
   first->opened = opened;

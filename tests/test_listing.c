@@ -174,6 +174,7 @@ END_TEST
 
 /* ---- resync ---------------------------------------------------------------------------------------- */
 
+#define LEAVE "C: @ UNSELECT\nS: @ OK\n"
 #define THREE                                                                                                          \
   OPEN("3", "7", "4")                                                                                                  \
   UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") ROW("3", "c") OK UIDS("1 2 3") "C: @ UNSELECT\n" OK
@@ -240,9 +241,9 @@ START_TEST(losing_much_must_be_confirmed) {
 END_TEST
 
 START_TEST(renumbered_mail_keeps_rows_and_names) {
-  g_autoptr(TestAccount) test =
-      three(STATUS("2", "13", "8") OPEN("2", "8", "13") UIDS("11 12") //
-            UIDS("11 12") ASK("11:12", ITEMS) ROW("11", "b") ROW("12", "new") OK UIDS("11 12"));
+  g_autoptr(TestAccount) test = three(STATUS("2", "13", "8") OPEN("2", "8", "13") UIDS("11 12") //
+                                      LEAVE OPEN("2", "8", "13") UIDS("11 12") ASK("11:12", ITEMS) ROW("11", "b")
+                                          ROW("12", "new") OK UIDS("11 12"));
   gint64 row = row_of(test, 2);
   ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
   ck_uids(test, "11:12");
@@ -250,6 +251,27 @@ START_TEST(renumbered_mail_keeps_rows_and_names) {
   g_auto(IndexMessage) message = {0};
   ck_assert(index_get_message(test->account.index, row, &message, NULL));
   ck_assert_str_eq(message.name, "2020-01-01_b.2.eml");
+}
+END_TEST
+
+/* The connection that listed the folder is in it still, while there has long been another of that name. */
+START_TEST(another_folder_of_that_name_is_opened_afresh) {
+  g_autoptr(TestAccount) test = start(OPEN("1", "7", "2") UIDS("1") ASK("1", ITEMS) ROW("1", "a") OK UIDS("1") //
+                                      LEAVE OPEN("1", "8", "2") UIDS("1") ASK("1", ITEMS) ROW("1", "b") OK UIDS("1"));
+  list(test);
+  gint64 row = row_of(test, 1);
+  list(test);
+  ck_assert_int_ne(row_of(test, 1), row);
+}
+END_TEST
+
+/* The index was matched again over another connection: this one must not serve a UID as it was understood before. */
+START_TEST(a_renumbered_folder_is_opened_afresh) {
+  g_autoptr(TestAccount) test = start(OPEN("1", "7", "2") LEAVE OPEN("1", "8", "2"));
+  IndexMailbox mailbox = {.raw = (char *)"box", .uidvalidity = 7};
+  ck_assert(account_open_mailbox(&test->account, test->conn, &mailbox, NULL, NULL, NULL));
+  mailbox.uidvalidity = 8;
+  ck_assert(account_open_mailbox(&test->account, test->conn, &mailbox, NULL, NULL, NULL));
 }
 END_TEST
 
@@ -270,8 +292,9 @@ END_TEST
 
 /* Deleted and created again within a second: the UIDVALIDITY is the same, the messages are not. */
 START_TEST(a_falling_uidnext_means_another_mailbox) {
-  g_autoptr(TestAccount) test = three(STATUS("2", "3", "7") OPEN("2", "7", "3") UIDS("1 2") UIDS("1 2")
-                                          ASK("1:2", ITEMS) ROW("1", "c") ROW("2", "new") OK UIDS("1 2"));
+  g_autoptr(TestAccount) test =
+      three(STATUS("2", "3", "7") OPEN("2", "7", "3") UIDS("1 2") //
+            LEAVE OPEN("2", "7", "3") UIDS("1 2") ASK("1:2", ITEMS) ROW("1", "c") ROW("2", "new") OK UIDS("1 2"));
   gint64 three = row_of(test, 3), two = row_of(test, 2);
   ck_assert_int_eq(resync(test, FALSE), RESYNC_DONE);
   ck_assert_int_eq(row_of(test, 1), three);
@@ -344,6 +367,8 @@ int main(void) {
   tcase_add_test(tests, new_mail_comes_at_the_end);
   tcase_add_test(tests, losing_much_must_be_confirmed);
   tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
+  tcase_add_test(tests, another_folder_of_that_name_is_opened_afresh);
+  tcase_add_test(tests, a_renumbered_folder_is_opened_afresh);
   tcase_add_test(tests, a_search_that_lacks_a_message_must_be_confirmed);
   tcase_add_test(tests, a_falling_uidnext_means_another_mailbox);
   tcase_add_test(tests, thousands_are_removed_and_each_is_told);
