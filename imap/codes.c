@@ -7,7 +7,7 @@
 
 /*
  * One row per response code: how it is spelled, what it carries, and what a refusal with it means to
- * the caller. RFC 3501, 4978, 5530, 7162, 8474; THROTTLED is Gmail's. A code decides nothing but the
+ * the caller. RFC 3501, 4978, 5465, 5530, 7162, 8474; THROTTLED is Gmail's. A code decides nothing but the
  * meaning of its line, so one that cannot be read is skipped and the line stands.
  */
 typedef enum { CARRIES_NOTHING, CARRIES_NUMBER32, CARRIES_NUMBER64, CARRIES_FLAGS, CARRIES_WORDS, CARRIES_ID } Carries;
@@ -53,6 +53,7 @@ static const struct {
     [IMAP_CODE_NONEXISTENT] = {"NONEXISTENT", CARRIES_NOTHING, IMAP_ERROR_GONE},
     [IMAP_CODE_TOOBIG] = {"TOOBIG", CARRIES_NOTHING, IMAP_ERROR_TOOBIG},
     [IMAP_CODE_THROTTLED] = {"THROTTLED", CARRIES_NOTHING, IMAP_ERROR_UNAVAILABLE},
+    [IMAP_CODE_NOTIFICATIONOVERFLOW] = {"NOTIFICATIONOVERFLOW", CARRIES_NOTHING, IMAP_ERROR_REFUSED},
 };
 
 /* What servers say in words alone, or under a code that means something else. */

@@ -283,6 +283,7 @@ void imap_event_clear(ImapEvent *event) {
   imap_seqset_free(event->uids);
   imap_message_clear(&event->message);
   g_free(event->listing.name);
+  g_free(event->listing.oldname);
   g_free(event->status.name);
   g_free(event->personal.prefix);
   *event = (ImapEvent){.type = IMAP_EVENT_OTHER};

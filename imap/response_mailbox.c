@@ -61,6 +61,21 @@ static guint read_attrs(ImapIter *list) {
   return set;
 }
 
+/* What RFC 5258 allows after the name: (tag value tag value ...). OLDNAME's value is a list of one name. All of it is
+ * a courtesy, so what cannot be read is as if it were not there. */
+static void read_extended(const ImapValue *value, ImapListing *listing) {
+  ImapIter items, names;
+  if (!value || !imap_value_list(value, &items))
+    return;
+  for (const ImapValue *tag, *data; (tag = imap_iter_next(&items)) && (data = imap_iter_next(&items));) {
+    g_autofree char *name = imap_value_dup_astring(tag);
+    if (name == NULL || g_ascii_strcasecmp(name, "OLDNAME") != 0 || !imap_value_list(data, &names))
+      continue;
+    g_free(listing->oldname);
+    listing->oldname = read_name(imap_iter_next(&names), NULL);
+  }
+}
+
 gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error) {
   const ImapValue *first = imap_iter_next(args);
   ImapIter attrs;
@@ -70,7 +85,10 @@ gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error) {
   if (!read_delimiter(imap_iter_next(args), &event->listing.delimiter, error))
     return FALSE;
   event->listing.name = read_name(imap_iter_next(args), error);
-  return event->listing.name != NULL;
+  if (!event->listing.name)
+    return FALSE;
+  read_extended(imap_iter_next(args), &event->listing);
+  return TRUE;
 }
 
 gboolean imap_read_lsub(ImapIter *args, ImapEvent *event, GError **error) {
@@ -132,5 +150,6 @@ void imap_listing_free(ImapListing *listing) {
   if (!listing)
     return;
   g_free(listing->name);
+  g_free(listing->oldname);
   g_free(listing);
 }

@@ -84,6 +84,8 @@ static void describe_mailboxes(GString *into, const ImapEvent *event) {
   if (event->listing.name)
     g_string_append_printf(into, " name=%s delimiter=%c attrs=%x", event->listing.name,
                            event->listing.delimiter ? event->listing.delimiter : '0', event->listing.attrs);
+  if (event->listing.oldname)
+    g_string_append_printf(into, " oldname=%s", event->listing.oldname);
   if (event->status.name)
     g_string_append_printf(into, " name=%s", event->status.name);
   if (event->status.has_messages)
@@ -168,7 +170,7 @@ static const struct {
     {"* OK [UIDNEXT 4392] Predicted next UID", "status OK UIDNEXT number=4392 text=Predicted next UID"},
     {"* OK [PERMANENTFLAGS (\\Deleted \\Seen \\*)] Limited",
      "status OK PERMANENTFLAGS words=\\Deleted,\\Seen,\\* text=Limited"},
-    {"* LIST () \"/\" INBOX (\"OLDNAME\" (\"inbox\"))", "list name=INBOX delimiter=/ attrs=0"},
+    {"* LIST () \"/\" INBOX (\"OLDNAME\" (\"inbox\"))", "list name=INBOX delimiter=/ attrs=0 oldname=inbox"},
     {"a002 OK [READ-WRITE] SELECT completed", "status tag=a002 OK READ-WRITE text=SELECT completed"},
     {"* 12 FETCH (FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 4286 ENVELOPE (\"Wed, 17 Jul "
      "1996 02:23:25 -0700 (PDT)\" \"IMAP4rev2 WG mtg summary and minutes\" ((\"Terry Gray\" NIL \"gray\" "
@@ -297,6 +299,15 @@ static const struct {
     {"* LIST () \"\\\\\" \"a\\\\b\"", "list name=a\\b delimiter=\\ attrs=0"}, /* Domino */
     {"* LIST () \"|\" a|b", "list name=a|b delimiter=| attrs=0"},             /* Yandex */
     {"* LIST () NIL flat", "list name=flat delimiter=0 attrs=0"},
+    {"* LIST () \"/\" new (CHILDINFO (SUBSCRIBED) OLDNAME ({3}\r\nold))",
+     "list name=new delimiter=/ attrs=0 oldname=old"},
+    /* extended data that is none takes nothing from the name */
+    {"* LIST () \"/\" new (OLDNAME)", "list name=new delimiter=/ attrs=0"},
+    {"* LIST () \"/\" new (OLDNAME old)", "list name=new delimiter=/ attrs=0"},
+    {"* LIST () \"/\" new (OLDNAME ())", "list name=new delimiter=/ attrs=0"},
+    {"* LIST () \"/\" new (OLDNAME ((a)))", "list name=new delimiter=/ attrs=0"},
+    {"* LIST () \"/\" new (OLDNAME (a) OLDNAME (b))", "list name=new delimiter=/ attrs=0 oldname=b"},
+    {"* LIST () \"/\" new extended", "list name=new delimiter=/ attrs=0"},
     {"* LIST () \"\" flat", "list name=flat delimiter=0 attrs=0"},
     {"* LIST (\\Noselect) \"/\" \"\"", "list name= delimiter=/ attrs=1"},
     {"* LIST () \"/\" NIL", "list name=NIL delimiter=/ attrs=0"},
@@ -515,7 +526,7 @@ END_TEST
 
 /* Every code of the header has its row: a refusal with it says its name. */
 START_TEST(codes_have_names) {
-  for (int code = IMAP_CODE_ALERT; code <= IMAP_CODE_THROTTLED; code++) {
+  for (int code = IMAP_CODE_ALERT; code <= IMAP_CODE_NOTIFICATIONOVERFLOW; code++) {
     g_autoptr(GError) error = imap_response_error(IMAP_NO, (ImapCode)code, "");
     const char *name = strrchr(error->message, ' ') + 1;
     const char *payload = strstr("UIDNEXT UIDVALIDITY UNSEEN HIGHESTMODSEQ", name) ? " 5"
