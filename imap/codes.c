@@ -56,16 +56,24 @@ static const struct {
     [IMAP_CODE_NOTIFICATIONOVERFLOW] = {"NOTIFICATIONOVERFLOW", CARRIES_NOTHING, IMAP_ERROR_REFUSED},
 };
 
-/* What servers say in words alone, or under a code that means something else. */
+/* What servers say in words alone, or under a code that means something else. A throttled account is to be left alone
+ * altogether, whatever the answer was to; one folder that is busy says nothing of others. */
 static const struct {
   const char *text; /* lower case */
   ImapError error;
+  gboolean throttled;
 } texts[] = {
-    {"request is throttled", IMAP_ERROR_UNAVAILABLE},              /* Exchange, Office 365: NO or BAD */
-    {"[throttled]", IMAP_ERROR_UNAVAILABLE},                       /* Gmail, at the end of the text */
-    {"exceeded command or bandwidth", IMAP_ERROR_UNAVAILABLE},     /* Gmail, as [OVERQUOTA] */
-    {"too many simultaneous connections", IMAP_ERROR_UNAVAILABLE}, /* Gmail, as [ALERT] */
-    {"authenticated but not connected", IMAP_ERROR_AUTH},          /* Exchange: BAD after a wrong password */
+    {"request is throttled", IMAP_ERROR_UNAVAILABLE, TRUE},               /* Exchange, Office 365: NO or BAD */
+    {"suggested backoff time", IMAP_ERROR_UNAVAILABLE, TRUE},             /* the same */
+    {"[throttled]", IMAP_ERROR_UNAVAILABLE, TRUE},                        /* Gmail, at the end of the text */
+    {"exceeded command or bandwidth", IMAP_ERROR_UNAVAILABLE, TRUE},      /* Gmail, as [OVERQUOTA] */
+    {"rate limit", IMAP_ERROR_UNAVAILABLE, TRUE},                         /* Yahoo, as [LIMIT] */
+    {"connection closed. 14", IMAP_ERROR_UNAVAILABLE, TRUE},              /* Exchange: BYE after too many errors */
+    {"connection is closed. 13", IMAP_ERROR_UNAVAILABLE, TRUE},           /* the same */
+    {"too many simultaneous connections", IMAP_ERROR_UNAVAILABLE, FALSE}, /* Gmail, as [ALERT] */
+    {"server unavailable", IMAP_ERROR_UNAVAILABLE, FALSE},                /* Exchange, with a number */
+    {"temporary system error", IMAP_ERROR_UNAVAILABLE, FALSE},            /* Gmail */
+    {"authenticated but not connected", IMAP_ERROR_AUTH, FALSE},          /* Exchange: BAD after a wrong password */
 };
 
 static ImapCode find_code(const ImapValue *name) {
@@ -144,6 +152,30 @@ void imap_codes_read(ImapParser *parser, ImapEvent *event) {
       parser->at++;
   }
   event->text = id ? g_steal_pointer(&id) : g_strndup(parser->at, (gsize)(parser->end - parser->at));
+}
+
+/* ---- throttling ----------------------------------------------------------------------------- */
+
+#define LONGEST_DELAY (G_GUINT64_CONSTANT(24) * 3600 * 1000) /* ms */
+
+/* "Request is throttled. Suggested Backoff Time: 299961 milliseconds" */
+static gint64 suggested_delay(const char *text) {
+  static const char words[] = "Backoff Time: ";
+  const char *found = strcasestr(text, words);
+  guint64 ms = found ? g_ascii_strtoull(found + sizeof words - 1, NULL, 10) : 0;
+  return (gint64)MIN(ms, LONGEST_DELAY) * 1000;
+}
+
+/* An OK is believed only where it says so in brackets: its words are free, and about something else. */
+gboolean imap_codes_throttled(const ImapEvent *status, gint64 *ret_delay) {
+  gboolean fine = status->condition == IMAP_OK || status->condition == IMAP_PREAUTH;
+  gboolean throttled = status->code == IMAP_CODE_THROTTLED;
+  for (guint i = 0; i < G_N_ELEMENTS(texts) && status->text && !throttled; i++) {
+    gboolean may = texts[i].throttled && (!fine || texts[i].text[0] == '[');
+    throttled = may && strcasestr(status->text, texts[i].text);
+  }
+  *ret_delay = throttled && status->text ? suggested_delay(status->text) : 0;
+  return throttled;
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */

@@ -10,5 +10,8 @@
  * read is IMAP_CODE_UNKNOWN, and without a "]" it is text. */
 void imap_codes_read(ImapParser *parser, ImapEvent *event);
 
+/* Does the server ask us to leave the account alone, all of it? *ret_delay: for how many µs, 0: not said. */
+gboolean imap_codes_throttled(const ImapEvent *status, gint64 *ret_delay);
+
 /* The words of a capability list. */
 char **imap_codes_capabilities(ImapIter *iter);

@@ -156,7 +156,8 @@ ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **e
   ImapConn *conn = g_new0(ImapConn, 1);
   conn->setup = *setup;
   conn->framer = imap_framer_new();
-  conn->out = g_byte_array_sized_new(4096);
+  conn->out_room = 4096;
+  conn->out = g_byte_array_sized_new((guint)conn->out_room);
   conn->buffer = g_malloc(IMAP_CONN_READ);
   conn->capabilities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   conn->silence = setup->config->timeout;

@@ -10,7 +10,7 @@
 
 /*
  * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are
- * built on. Owned by one thread; only imap_conn_wake() may come from elsewhere.
+ * built on. Owned by one thread; only imap_conn_wake() and imap_conn_drop() may come from elsewhere.
  */
 #define IMAP_CONN_READ (128 * 1024) /* one read: fits a second-level cache together with its copy in the framer */
 
@@ -21,16 +21,44 @@ typedef struct {
   guint64 rate;             /* octets per second measured last time; 0: unknown */
   guint patience;           /* seconds for all of connecting and logging in, the user's part not counted */
   atomic_llong *heard;      /* set to the monotonic time of each arrival */
+  /* The server wants to be left alone, with this (clean) text, for so many µs; 0: it does not say how long. */
+  void (*throttled)(const char *text, gint64 delay, gpointer data);
+  gpointer throttled_data;
 } ImapConnSetup;
 
 /* Of the body that is being received, see fetch.c. */
 typedef enum { IMAP_BODY_NONE, IMAP_BODY_WANTED, IMAP_BODY_DRAINED, IMAP_BODY_BROKEN } ImapBodyState;
+
+/* What watch.c does with the connection. */
+typedef enum { IMAP_WATCH_NONE, IMAP_WATCH_NOTIFY, IMAP_WATCH_IDLE, IMAP_WATCH_POLL } ImapWatchMode;
+
+/* What is under way while it does, see watch.c. */
+typedef enum {
+  IMAP_WATCH_QUIET,
+  IMAP_WATCH_ASKED,
+  IMAP_WATCH_ENTERING,
+  IMAP_WATCH_IDLING,
+  IMAP_WATCH_LEAVING
+} ImapWatchStage;
+
+typedef struct {
+  ImapWatchMode mode;
+  ImapWatchStage stage;
+  guint tag;            /* of the command under way */
+  gint64 due;           /* when to ask next: QUIET and IDLING */
+  gint64 patience;      /* µs without a byte until an answer counts as missing: the other stages */
+  gint64 deadline;      /* when that will be */
+  gboolean told, over;  /* NOTIFY: the answer to NOOP held news; NOTIFICATIONOVERFLOW has come */
+  gboolean ending;      /* do not enter IDLE again */
+  gint64 test_interval; /* in place of all intervals, for tests; 0: none */
+} ImapWatch;
 
 struct _ImapConn {
   ImapConnSetup setup;
   ImapStream *stream;
   ImapFramer *framer;
   GByteArray *out; /* commands not yet on the line: they leave whenever the connection waits */
+  gsize out_room;  /* what `out` holds without growing */
   guint8 *buffer;  /* what one read takes */
   GHashTable *capabilities;
   char prefix[12]; /* of all tags, random */
@@ -49,8 +77,10 @@ struct _ImapConn {
   ImapMailbox opening; /* as it was then */
   GQueue *fetches;     /* guint *, the tags of those in flight, oldest first */
   ImapBodyState body;
+  ImapWatch watch;
   int wake_fd;
-  atomic_bool woken;
+  atomic_bool woken;   /* imap_conn_wake() */
+  atomic_bool dropped; /* imap_conn_drop() */
 };
 
 /* Connects and logs in. NULL: nothing is left behind. */
@@ -58,6 +88,9 @@ ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **e
 
 /* With `logout`, says goodbye first and waits up to IMAP_TIMEOUT_LOGOUT. */
 void imap_conn_close(ImapConn *conn, gboolean logout);
+
+/* Any thread that knows it is leased or idle: it is dead, and whoever waits for it fails with NETWORK at once. */
+void imap_conn_drop(ImapConn *conn);
 
 /* Reads what came while nobody listened. FALSE: the connection is dead. Never blocks. */
 gboolean imap_conn_alive(ImapConn *conn);
@@ -94,6 +127,12 @@ void imap_conn_trace(ImapConn *conn, char direction, const char *line);
 
 /* The next event. Does what is the same everywhere: BYE, capabilities, alerts, limits. */
 gboolean imap_conn_event(ImapConn *conn, ImapEvent *ret, GCancellable *c, GError **error);
+
+typedef enum { IMAP_HEARD_EVENT, IMAP_HEARD_NOTHING, IMAP_HEARD_WAKE, IMAP_HEARD_FAILURE } ImapHeard;
+
+/* The next event where silence is no failure: NOTHING at `until` (monotonic µs; what has come by then goes first), WAKE
+ * at imap_conn_wake(). */
+ImapHeard imap_conn_listen(ImapConn *conn, gint64 until, ImapEvent *ret, GCancellable *c, GError **error);
 
 /* The next frame, never MORE. *ret_woken (or NULL) TRUE: imap_conn_wake() came first. */
 gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GCancellable *c, GError **error);

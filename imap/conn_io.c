@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imap/codes.h"
 #include "imap/conn.h"
 #include "imap/limits.h"
 
@@ -84,7 +85,20 @@ gboolean imap_conn_has(ImapConn *conn, const char *capability) {
 
 /* ---- input and output --------------------------------------------------------------------------- */
 
+/* Secrets pass through `out`: what is outgrown is wiped, which no GByteArray would do. */
+static void make_room(ImapConn *conn, gsize len) {
+  if (conn->out_room - conn->out->len >= len)
+    return;
+  GByteArray *outgrown = conn->out;
+  conn->out_room = MAX(2 * conn->out_room, outgrown->len + len);
+  conn->out = g_byte_array_sized_new((guint)conn->out_room);
+  g_byte_array_append(conn->out, outgrown->data, outgrown->len);
+  explicit_bzero(outgrown->data, outgrown->len);
+  g_byte_array_unref(outgrown);
+}
+
 void imap_conn_write(ImapConn *conn, const void *data, gsize len) {
+  make_room(conn, len);
   g_byte_array_append(conn->out, data, (guint)len);
 }
 
@@ -113,12 +127,18 @@ void imap_conn_wake(ImapConn *conn) {
   G_GNUC_UNUSED gssize n = write(conn->wake_fd, &one, sizeof one);
 }
 
+void imap_conn_drop(ImapConn *conn) {
+  guint64 one = 1;
+  atomic_store(&conn->dropped, TRUE);
+  G_GNUC_UNUSED gssize n = write(conn->wake_fd, &one, sizeof one);
+}
+
 static gboolean consume_wake(ImapConn *conn) {
   return atomic_exchange(&conn->woken, FALSE);
 }
 
-/* The descriptor only ends a wait; `woken` says whether it was meant. One that rang for the last lessee, or after its
- * mark was consumed already, must fall silent all the same, or no wait would ever wait again. */
+/* The descriptor only ends a wait; `woken` and `dropped` say what was meant. One that rang for the last lessee, or for
+ * a wait that cannot be woken, must fall silent all the same, or no wait would ever wait again. */
 static void silence_wake(ImapConn *conn) {
   guint64 count;
   G_GNUC_UNUSED gssize n = read(conn->wake_fd, &count, sizeof count);
@@ -136,19 +156,34 @@ static void arrived(ImapConn *conn, gsize n) {
   imap_framer_feed(conn->framer, conn->buffer, n);
 }
 
+/* What a wait may end with besides octets. */
+typedef struct {
+  gint64 until; /* monotonic µs */
+  gboolean may_be_woken, may_be_late;
+  gboolean woken, late;
+} Patience;
+
+static gboolean too_late(ImapConn *conn, Patience *patience, GError **error) {
+  if (!patience->may_be_late)
+    return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server was silent for %u seconds", conn->silence);
+  return patience->late = TRUE;
+}
+
 static gboolean too_slow(const ImapConn *conn) {
   return conn->deadline != 0 && g_get_monotonic_time() >= conn->deadline;
 }
 
-static gboolean fill(ImapConn *conn, gboolean *ret_woken, GCancellable *c, GError **error) {
-  gint64 deadline = g_get_monotonic_time() + (gint64)conn->silence * G_USEC_PER_SEC;
-  if (conn->deadline != 0)
-    deadline = MIN(deadline, conn->deadline);
-  for (;;) {
-    if (g_cancellable_is_cancelled(c))
-      return imap_conn_lose(conn, error, IMAP_ERROR_CANCELLED, "cancelled");
-    if (too_slow(conn))
-      return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server takes too long");
+static gboolean may_wait(ImapConn *conn, GCancellable *c, GError **error) {
+  if (g_cancellable_is_cancelled(c))
+    return imap_conn_lose(conn, error, IMAP_ERROR_CANCELLED, "cancelled");
+  if (atomic_load(&conn->dropped))
+    return imap_conn_lose(conn, error, IMAP_ERROR_NETWORK, "the connection did not outlive the sleep");
+  return !too_slow(conn) || imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server takes too long");
+}
+
+/* TRUE: octets have come, or what `patience` allows has ended the wait. */
+static gboolean fill(ImapConn *conn, Patience *patience, GCancellable *c, GError **error) {
+  while (may_wait(conn, c, error)) {
     gboolean left = imap_conn_push(conn);
     gsize n = 0;
     ImapIo io = imap_stream_read(conn->stream, conn->buffer, IMAP_CONN_READ, &n, error);
@@ -160,24 +195,30 @@ static gboolean fill(ImapConn *conn, gboolean *ret_woken, GCancellable *c, GErro
       conn->failed = conn->failed || io == IMAP_IO_ERROR;
       return io == IMAP_IO_OK;
     }
-    ImapWait wait = imap_stream_wait(conn->stream, left, ret_woken != NULL ? conn->wake_fd : -1, deadline, c, error);
+    ImapWait wait = imap_stream_wait(conn->stream, left, conn->wake_fd, patience->until, c, error);
     if (wait == IMAP_WAIT_TIMEOUT && !too_slow(conn))
-      return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server was silent for %u seconds", conn->silence);
+      return too_late(conn, patience, error);
     conn->failed = conn->failed || wait == IMAP_WAIT_ERROR;
     if (wait == IMAP_WAIT_ERROR)
       return FALSE;
-    if (wait == IMAP_WAIT_WOKEN) {
+    if (wait == IMAP_WAIT_WOKEN)
       silence_wake(conn);
-      if ((*ret_woken = consume_wake(conn)))
-        return TRUE;
-    }
+    if (wait == IMAP_WAIT_WOKEN && patience->may_be_woken && (patience->woken = consume_wake(conn)))
+      return TRUE;
   }
+  return FALSE;
 }
 
-gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GCancellable *c, GError **error) {
+static gint64 silence_ends(const ImapConn *conn) {
+  gint64 end = g_get_monotonic_time() + (gint64)conn->silence * G_USEC_PER_SEC;
+  return conn->deadline != 0 ? MIN(end, conn->deadline) : end;
+}
+
+/* TRUE without a frame where `patience` says why. With a deadline of its own, or else one for each read. */
+static gboolean next_frame(ImapConn *conn, ImapFrame *ret, Patience *patience, GCancellable *c, GError **error) {
   if (conn->failed)
     return imap_conn_lose(conn, error, IMAP_ERROR_NETWORK, "the connection was lost");
-  if (ret_woken != NULL && (*ret_woken = consume_wake(conn)))
+  if (patience->may_be_woken && (patience->woken = consume_wake(conn)))
     return TRUE;
   for (;;) {
     ImapFrameType type = imap_framer_next(conn->framer, ret, error);
@@ -185,11 +226,21 @@ gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GC
       conn->failed = TRUE;
     if (type != IMAP_FRAME_MORE)
       return type != IMAP_FRAME_ERROR;
-    if (!fill(conn, ret_woken, c, error))
+    if (!patience->may_be_late)
+      patience->until = silence_ends(conn);
+    if (!fill(conn, patience, c, error))
       return FALSE;
-    if (ret_woken != NULL && *ret_woken)
+    if (patience->woken || patience->late)
       return TRUE;
   }
+}
+
+gboolean imap_conn_frame(ImapConn *conn, ImapFrame *ret, gboolean *ret_woken, GCancellable *c, GError **error) {
+  Patience patience = {.may_be_woken = ret_woken != NULL};
+  gboolean ok = next_frame(conn, ret, &patience, c, error);
+  if (ret_woken != NULL)
+    *ret_woken = patience.woken;
+  return ok;
 }
 
 /* ---- events ------------------------------------------------------------------------------------- */
@@ -201,6 +252,11 @@ gboolean imap_conn_means_later(const GError *refusal) {
     if (strcasestr(refusal->message, phrases[i]) != NULL)
       return TRUE;
   return refusal->code == IMAP_ERROR_UNAVAILABLE;
+}
+
+/* A greeting that is a refusal is a BYE by another name. */
+static gboolean ends_it(const ImapConn *conn, ImapCondition condition) {
+  return condition == IMAP_BYE || (!conn->greeted && (condition == IMAP_NO || condition == IMAP_BAD));
 }
 
 /* BYE may come at any time, and with a reason that says when to come back. */
@@ -218,6 +274,15 @@ static void alert(ImapConn *conn, const ImapEvent *event) {
   g_log("imap", G_LOG_LEVEL_MESSAGE, "%s says: %s", conn->setup.config->host, text);
 }
 
+/* Here, because no answer passes by and no caller can forget it. */
+static void heed(ImapConn *conn, const ImapEvent *status) {
+  gint64 delay;
+  if (conn->setup.throttled == NULL || !imap_codes_throttled(status, &delay))
+    return;
+  g_autofree char *text = imap_clean_text(status->text, -1);
+  conn->setup.throttled(*text != '\0' ? text : "it is throttled", delay, conn->setup.throttled_data);
+}
+
 gboolean imap_conn_digest(ImapConn *conn, const ImapFrame *frame, ImapEvent *ret, GError **error) {
   *ret = (ImapEvent){0};
   trace_response(conn, frame->data, frame->len);
@@ -227,9 +292,11 @@ gboolean imap_conn_digest(ImapConn *conn, const ImapFrame *frame, ImapEvent *ret
   }
   gboolean status = ret->type == IMAP_EVENT_STATUS;
   gboolean fine = TRUE;
+  if (status)
+    heed(conn, ret);
   if (!(status && ret->tag != NULL) && ++conn->responses > IMAP_LIMIT_UNTAGGED)
     fine = imap_conn_lose(conn, error, IMAP_ERROR_LIMIT, "the server sends more responses than a mailbox can hold");
-  else if (status && ret->tag == NULL && ret->condition == IMAP_BYE)
+  else if (status && ret->tag == NULL && ends_it(conn, ret->condition))
     fine = hung_up(conn, ret, error);
   else if (ret->type == IMAP_EVENT_CAPABILITY || (status && ret->code == IMAP_CODE_CAPABILITY))
     take_capabilities(conn, ret->words);
@@ -248,6 +315,19 @@ gboolean imap_conn_event(ImapConn *conn, ImapEvent *ret, GCancellable *c, GError
       return FALSE;
   } while (frame.type != IMAP_FRAME_RESPONSE);
   return imap_conn_digest(conn, &frame, ret, error);
+}
+
+ImapHeard imap_conn_listen(ImapConn *conn, gint64 until, ImapEvent *ret, GCancellable *c, GError **error) {
+  Patience patience = {.until = until, .may_be_woken = TRUE, .may_be_late = TRUE};
+  ImapFrame frame;
+  *ret = (ImapEvent){0};
+  do {
+    if (!next_frame(conn, &frame, &patience, c, error))
+      return IMAP_HEARD_FAILURE;
+    if (patience.woken || patience.late)
+      return patience.woken ? IMAP_HEARD_WAKE : IMAP_HEARD_NOTHING;
+  } while (frame.type != IMAP_FRAME_RESPONSE);
+  return imap_conn_digest(conn, &frame, ret, error) ? IMAP_HEARD_EVENT : IMAP_HEARD_FAILURE;
 }
 
 guint imap_conn_tag_number(const ImapConn *conn, const char *tag) {
