@@ -5,26 +5,28 @@
  * A slot holds at most one connection and is `busy` while somebody owns it or connects it. Each role has a home slot,
  * given by `connections`; where the server refuses that many, the role shares a slot that lives, for SHARE_TIME. A slot
  * goes to the waiter that its turn favours: PROMPT and SYNC before WATCH before BULK, in order of arrival within these.
+ * WATCH holds its lease for ever, so whoever has to wait for it wakes it.
  *
- * Connecting happens with the slot busy and the lock free, so roles warm up side by side. What the account
- * has suffered is shared by all: the back-off (its last error is repeated until `next_try`) and the count
- * of refused logins. Attempts under way count as refusals, lest three roles make it five.
+ * Connecting happens with the slot busy and the lock free, so roles warm up side by side. What the account has suffered
+ * is shared by all (pool_trouble.c). Attempts under way count as refused logins, lest three roles make it five.
+ *
+ * After a sleep no connection is worth waiting for. Idle ones are only marked, since closing can take a moment; leased
+ * ones are told to fail where they wait; an attempt to connect is cancelled, and its lease tries again.
  */
 #include <string.h>
 
 #include "imap/conn.h"
+#include "imap/pool_trouble.h"
 
-#define BACKOFF_FIRST G_USEC_PER_SEC
-#define BACKOFF_LAST (300 * G_USEC_PER_SEC)
-#define BACKOFF_TLS (60 * G_USEC_PER_SEC) /* a captive portal passes; a wrong certificate stays */
-#define REFUSALS 3
 #define SLOTS 3 /* the most connections we make */
 #define SHARE_TIME (300 * G_USEC_PER_SEC)
 
 typedef struct {
   ImapConn *conn; /* NULL: to be connected */
   gboolean busy;
-  gboolean stale; /* conn may be dead without knowing it: whoever leases next closes it first */
+  ImapRole lessee;       /* where busy */
+  gboolean stale;        /* conn may be dead without knowing it: whoever leases next closes it first */
+  GCancellable *attempt; /* to connect, while it is under way; its owner's */
 } Slot;
 
 typedef struct {
@@ -41,10 +43,7 @@ struct _ImapPool {
   guint slot_of[IMAP_ROLES];      /* and the one it uses */
   gint64 share_until[IMAP_ROLES]; /* monotonic: then home is tried again */
   GQueue *waiters;                /* Waiter *, oldest first */
-  GError *trouble;                /* the last failure to connect, or NULL */
-  gint64 next_try;                /* monotonic; 0: now */
-  gint64 backoff;                 /* the last delay */
-  guint refusals;                 /* logins refused in a row */
+  ImapTrouble trouble;
   guint connecting;
   guint connections_made; /* numbers for the trace */
   guint64 rate;
@@ -103,7 +102,9 @@ static void log_out(ImapPool *pool) {
   GThread *leaving[SLOTS] = {NULL};
   for (guint i = 0; i < SLOTS; i++) {
     g_assert(!pool->slots[i].busy);
-    if (pool->slots[i].conn != NULL)
+    if (pool->slots[i].conn != NULL && pool->slots[i].stale)
+      imap_conn_close(pool->slots[i].conn, FALSE);
+    else if (pool->slots[i].conn != NULL)
       leaving[i] = g_thread_new("logout", say_goodbye, pool->slots[i].conn);
   }
   for (guint i = 0; i < SLOTS; i++)
@@ -115,51 +116,44 @@ void imap_pool_free(ImapPool *pool) {
     return;
   log_out(pool);
   g_queue_free(pool->waiters);
-  g_clear_error(&pool->trouble);
+  imap_trouble_clear(&pool->trouble);
   g_cond_clear(&pool->changed);
   g_mutex_clear(&pool->mutex);
   config_clear(&pool->config);
   g_free(pool);
 }
 
-/* ---- failures: with the lock held ------------------------------------------------------------------ */
+/* ---- the pause ------------------------------------------------------------------------------------- */
 
-/* Between three quarters and all of the delay, so that many clients do not return as one. */
-static gint64 jitter(gint64 delay) {
-  return delay - g_random_int_range(0, (gint32)(delay / 4 / 1000) + 1) * (gint64)1000;
+static void tell_pause(ImapPool *pool, gint64 until) {
+  if (pool->config.paused != NULL)
+    pool->config.paused(until, pool->config.paused_data);
 }
 
-/* "Request is throttled. Suggested Backoff Time: 299961 milliseconds", in µs; 0: not said. */
-static gint64 suggested_delay(const char *message) {
-  static const char words[] = "Backoff Time: ";
-  const char *found = strcasestr(message, words);
-  guint64 ms = found != NULL ? g_ascii_strtoull(found + sizeof words - 1, NULL, 10) : 0;
-  return (gint64)MIN(ms, 3600 * 1000) * 1000;
+/* From whichever connection heard it, in whichever thread. */
+static void throttled(const char *text, gint64 delay, gpointer data) {
+  ImapPool *pool = data;
+  g_autofree char *plea = NULL;
+  gint64 until;
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    if (!imap_trouble_pause(&pool->trouble, text, delay, &until))
+      return;
+    plea = imap_trouble_describe(&pool->trouble);
+    g_cond_broadcast(&pool->changed); /* who stands in line need not wait any longer */
+  }
+  g_message("%s is %s", pool->config.host, plea);
+  tell_pause(pool, until);
 }
 
-static void record_success(ImapPool *pool) {
-  g_clear_error(&pool->trouble);
-  pool->next_try = pool->backoff = 0;
-  pool->refusals = 0;
-}
-
-static void record_failure(ImapPool *pool, const GError *error) {
-  if (error->code == IMAP_ERROR_CANCELLED)
-    return;
-  if (error->code == IMAP_ERROR_AUTH)
-    pool->refusals++;
-  gint64 now = g_get_monotonic_time();
-  gint64 first = error->code == IMAP_ERROR_TLS ? BACKOFF_TLS : BACKOFF_FIRST;
-  /* Roles that fail together are one failure. */
-  if (now >= pool->next_try)
-    pool->backoff = CLAMP(pool->backoff * 2, first, BACKOFF_LAST);
-  pool->next_try = now + MAX(jitter(pool->backoff), suggested_delay(error->message));
-  g_clear_error(&pool->trouble);
-  pool->trouble = g_error_copy(error);
-}
-
-static gboolean in_trouble(const ImapPool *pool) {
-  return pool->trouble != NULL && (pool->refusals >= REFUSALS || g_get_monotonic_time() < pool->next_try);
+static void end_pause(ImapPool *pool) {
+  gboolean over;
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    over = imap_trouble_pause_over(&pool->trouble);
+  }
+  if (over)
+    tell_pause(pool, 0);
 }
 
 /* ---- sharing: with the lock held -------------------------------------------------------------------- */
@@ -172,9 +166,11 @@ static int living_slot(const ImapPool *pool, guint not_this) {
   return -1;
 }
 
-/* The server will not have one more connection: those who used this slot move in with others. */
+/* The server will not have one more connection: those who used this slot move in with others. One that will have
+ * nothing at all is in trouble, not short of connections. */
 static gboolean share(ImapPool *pool, guint slot, const GError *error) {
-  int other = error->code == IMAP_ERROR_UNAVAILABLE ? living_slot(pool, slot) : -1;
+  g_autoptr(GError) pause = imap_trouble_error(&pool->trouble, TRUE);
+  int other = error->code == IMAP_ERROR_UNAVAILABLE && pause == NULL ? living_slot(pool, slot) : -1;
   if (other < 0)
     return FALSE;
   for (guint role = 0; role < IMAP_ROLES; role++)
@@ -208,21 +204,42 @@ static gboolean is_turn(const ImapPool *pool, const Waiter *waiter) {
 
 /* ---- leasing ------------------------------------------------------------------------------------------ */
 
-/* The lock is held on entry and on return, and free while the line is used. */
-static ImapConn *connect_slot(ImapPool *pool, guint slot, GCancellable *c, GError **error) {
+static void pass_on(G_GNUC_UNUSED GCancellable *c, gpointer attempt) {
+  g_cancellable_cancel(attempt);
+}
+
+/* Without the lock. */
+static ImapConn *attempt_to_connect(const ImapConnSetup *setup, GCancellable *attempt, GCancellable *c,
+                                    GError **error) {
+  gulong id = c != NULL ? g_cancellable_connect(c, G_CALLBACK(pass_on), attempt, NULL) : 0;
+  ImapConn *conn = imap_conn_open(setup, attempt, error);
+  if (c != NULL)
+    g_cancellable_disconnect(c, id);
+  return conn;
+}
+
+/* The lock is held on entry and on return, and free while the line is used. *ret_dropped: imap_pool_drop() came
+ * meanwhile. */
+static ImapConn *connect_slot(ImapPool *pool, guint slot, gboolean *ret_dropped, GCancellable *c, GError **error) {
   gboolean only_watches = slot == pool->home[IMAP_ROLE_WATCH] && slot != pool->home[IMAP_ROLE_PROMPT];
+  g_autoptr(GCancellable) attempt = g_cancellable_new();
   ImapConnSetup setup = {.config = &pool->config,
                          .number = ++pool->connections_made,
                          .may_compress = !only_watches,
                          .rate = pool->rate,
                          .patience = MAX(IMAP_TIMEOUT_SESSION, 2 * pool->config.timeout),
-                         .heard = &pool->heard};
+                         .heard = &pool->heard,
+                         .throttled = throttled,
+                         .throttled_data = pool};
+  pool->slots[slot].attempt = attempt;
   pool->connecting++;
   g_mutex_unlock(&pool->mutex);
-  ImapConn *conn = imap_conn_open(&setup, c, error);
+  ImapConn *conn = attempt_to_connect(&setup, attempt, c, error);
   g_mutex_lock(&pool->mutex);
   pool->connecting--;
+  pool->slots[slot].attempt = NULL;
   pool->slots[slot].conn = conn;
+  *ret_dropped = g_cancellable_is_cancelled(attempt);
   return conn;
 }
 
@@ -237,36 +254,42 @@ static gboolean still_alive(ImapPool *pool, Slot *slot) {
   g_mutex_lock(&pool->mutex);
   if (!alive)
     slot->conn = NULL;
-  return alive;
+  slot->stale = alive && atomic_load(&slot->conn->dropped);
+  return alive && !slot->stale;
 }
 
 typedef enum { LEASE_OK, LEASE_FAILED, LEASE_AGAIN } Lease;
 
-/* The slot is free and it is our turn. */
-static Lease take_slot(ImapPool *pool, guint slot, ImapConn **ret, GCancellable *c, GError **error) {
+static Lease connect_anew(ImapPool *pool, guint slot, ImapConn **ret, GCancellable *c, GError **error) {
   Slot *taken = &pool->slots[slot];
-  taken->busy = TRUE;
-  if (taken->conn != NULL) {
-    gboolean alive = still_alive(pool, taken);
-    taken->busy = alive;
-    *ret = taken->conn;
-    return alive ? LEASE_OK : LEASE_AGAIN;
-  }
   g_autoptr(GError) failure = NULL;
-  *ret = connect_slot(pool, slot, c, &failure);
-  if (*ret != NULL) {
-    record_success(pool);
-    g_cond_broadcast(&pool->changed);
+  gboolean dropped;
+  ImapConn *conn = connect_slot(pool, slot, &dropped, c, &failure);
+  g_cond_broadcast(&pool->changed);
+  if (conn != NULL && !dropped) {
+    imap_trouble_connected(&pool->trouble);
+    *ret = conn;
     return LEASE_OK;
   }
   taken->busy = FALSE;
-  gboolean again = share(pool, slot, failure);
-  if (!again)
-    record_failure(pool, failure);
-  g_cond_broadcast(&pool->changed);
-  if (!again)
-    g_propagate_error(error, g_steal_pointer(&failure));
-  return again ? LEASE_AGAIN : LEASE_FAILED;
+  taken->stale = conn != NULL;
+  if (dropped || share(pool, slot, failure))
+    return LEASE_AGAIN;
+  imap_trouble_failed(&pool->trouble, failure);
+  g_propagate_error(error, g_steal_pointer(&failure));
+  return LEASE_FAILED;
+}
+
+/* The slot is free and it is our turn. */
+static Lease take_slot(ImapPool *pool, guint slot, ImapRole role, ImapConn **ret, GCancellable *c, GError **error) {
+  Slot *taken = &pool->slots[slot];
+  taken->busy = TRUE;
+  taken->lessee = role;
+  if (taken->conn == NULL)
+    return connect_anew(pool, slot, ret, c, error);
+  taken->busy = still_alive(pool, taken);
+  *ret = taken->busy ? taken->conn : NULL;
+  return taken->busy ? LEASE_OK : LEASE_AGAIN;
 }
 
 /* One look at the state. AGAIN: something has to change first, or has just changed. */
@@ -279,13 +302,21 @@ static Lease try_lease(ImapPool *pool, Waiter *waiter, ImapConn **ret, gboolean 
   }
   guint slot = slot_for(pool, waiter->role);
   gboolean connected = pool->slots[slot].conn != NULL; /* stale ones too: retry and hurry have cleared the way */
-  if (!connected && in_trouble(pool)) {
-    g_propagate_error(error, g_error_copy(pool->trouble));
+  GError *trouble = imap_trouble_error(&pool->trouble, connected);
+  if (trouble != NULL) {
+    g_propagate_error(error, trouble);
     return LEASE_FAILED;
   }
-  gboolean may_connect = connected || pool->refusals + pool->connecting < REFUSALS;
+  gboolean may_connect = connected || pool->trouble.refusals + pool->connecting < IMAP_TROUBLE_REFUSALS;
   *ret_wait = pool->slots[slot].busy || !is_turn(pool, waiter) || !may_connect;
-  return *ret_wait ? LEASE_AGAIN : take_slot(pool, slot, ret, c, error);
+  return *ret_wait ? LEASE_AGAIN : take_slot(pool, slot, waiter->role, ret, c, error);
+}
+
+/* It would sit there for ever. */
+static void wake_watcher(ImapPool *pool, const Waiter *waiter) {
+  Slot *slot = &pool->slots[pool->slot_of[waiter->role]];
+  if (slot->busy && slot->conn != NULL && slot->lessee == IMAP_ROLE_WATCH && waiter->role != IMAP_ROLE_WATCH)
+    imap_conn_wake(slot->conn);
 }
 
 static void wake_waiters(G_GNUC_UNUSED GCancellable *c, gpointer data) {
@@ -300,15 +331,19 @@ static ImapConn *lease(ImapPool *pool, ImapRole role, GCancellable *c, GError **
   gboolean wait;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
   g_queue_push_tail(pool->waiters, &waiter);
-  while (try_lease(pool, &waiter, &conn, &wait, c, error) == LEASE_AGAIN)
-    if (wait)
-      g_cond_wait(&pool->changed, &pool->mutex);
+  while (try_lease(pool, &waiter, &conn, &wait, c, error) == LEASE_AGAIN) {
+    if (!wait)
+      continue;
+    wake_watcher(pool, &waiter);
+    g_cond_wait(&pool->changed, &pool->mutex);
+  }
   g_queue_remove(pool->waiters, &waiter);
   g_cond_broadcast(&pool->changed);
   return conn;
 }
 
 ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *c, GError **error) {
+  end_pause(pool);
   /* Outside the lock: the callback takes it, and may run at once. */
   gulong id = c != NULL ? g_cancellable_connect(c, G_CALLBACK(wake_waiters), pool, NULL) : 0;
   ImapConn *conn = lease(pool, role, c, error);
@@ -318,7 +353,7 @@ ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *c, GError
 }
 
 void imap_pool_release(ImapPool *pool, ImapConn *conn) {
-  gboolean broken = imap_conn_failed(conn) || imap_fetch_pending(conn) > 0;
+  gboolean broken = imap_conn_failed(conn) || imap_fetch_pending(conn) > 0 || conn->watch.mode != IMAP_WATCH_NONE;
   atomic_store(&conn->woken, FALSE); /* meant for who had it */
   {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
@@ -353,6 +388,15 @@ gboolean imap_pool_contended_by(ImapPool *pool, ImapConn *conn, ImapRole role) {
   return waited_for(pool, conn, 1u << role);
 }
 
+gboolean imap_pool_watches_alone(ImapPool *pool) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  guint own = slot_for(pool, IMAP_ROLE_WATCH);
+  for (guint role = 0; role < IMAP_ROLES; role++)
+    if (role != IMAP_ROLE_WATCH && slot_for(pool, (ImapRole)role) == own)
+      return FALSE;
+  return TRUE;
+}
+
 /* ---- state -------------------------------------------------------------------------------------------- */
 
 /* They may be dead without knowing it. Closing can take a moment, which the callers do not have. */
@@ -363,26 +407,39 @@ static void mistrust_idle(ImapPool *pool) {
 }
 
 void imap_pool_retry(ImapPool *pool) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-  record_success(pool);
-  go_home(pool);
-  mistrust_idle(pool);
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    imap_trouble_forget(&pool->trouble);
+    go_home(pool);
+    mistrust_idle(pool);
+  }
+  end_pause(pool);
 }
 
-static gboolean line_is_down(const ImapPool *pool) {
-  static const int codes[] = {IMAP_ERROR_NETWORK, IMAP_ERROR_HOST, IMAP_ERROR_TIMEOUT};
-  for (guint i = 0; pool->trouble != NULL && i < G_N_ELEMENTS(codes); i++)
-    if (pool->trouble->code == codes[i])
-      return TRUE;
-  return FALSE;
+void imap_pool_drop(ImapPool *pool) {
+  GCancellable *attempts[SLOTS] = {NULL};
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+    imap_trouble_reset(&pool->trouble);
+    mistrust_idle(pool);
+    for (guint i = 0; i < SLOTS; i++) {
+      Slot *slot = &pool->slots[i];
+      if (slot->busy && slot->conn != NULL)
+        imap_conn_drop(slot->conn);
+      if (slot->attempt != NULL)
+        attempts[i] = g_object_ref(slot->attempt);
+    }
+  }
+  for (guint i = 0; i < SLOTS; i++) {
+    g_cancellable_cancel(attempts[i]);
+    g_clear_object(&attempts[i]);
+  }
 }
 
 void imap_pool_hurry(ImapPool *pool) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-  if (!line_is_down(pool))
-    return;
-  pool->next_try = 0;
-  mistrust_idle(pool);
+  if (imap_trouble_hurry(&pool->trouble))
+    mistrust_idle(pool);
 }
 
 gint64 imap_pool_heard(ImapPool *pool) {
@@ -391,9 +448,27 @@ gint64 imap_pool_heard(ImapPool *pool) {
 
 gint64 imap_pool_next_try(ImapPool *pool) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
-  if (!in_trouble(pool))
-    return 0;
-  return pool->refusals >= REFUSALS ? G_MAXINT64 : pool->next_try;
+  return imap_trouble_next_try(&pool->trouble);
+}
+
+void imap_pool_set_pause(ImapPool *pool, gint64 until) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  imap_trouble_restore_pause(&pool->trouble, until);
+}
+
+char *imap_pool_describe(ImapPool *pool) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  guint alive = 0, wanted = 0;
+  gboolean sharing = FALSE;
+  for (guint i = 0; i < SLOTS; i++)
+    alive += pool->slots[i].conn != NULL && !pool->slots[i].stale && !atomic_load(&pool->slots[i].conn->dropped);
+  for (guint role = 0; role < IMAP_ROLES; role++) {
+    wanted = MAX(wanted, pool->home[role] + 1);
+    sharing = sharing || slot_for(pool, (ImapRole)role) != pool->home[role];
+  }
+  g_autofree char *trouble = imap_trouble_describe(&pool->trouble);
+  return g_strdup_printf("%u of %u connections%s%s%s", alive, wanted, sharing ? ", the server allows no more" : "",
+                         trouble != NULL ? ", " : "", trouble != NULL ? trouble : "");
 }
 
 void imap_pool_set_rate(ImapPool *pool, guint64 bytes_per_second) {
