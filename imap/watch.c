@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection that waits for news. What is under way decides what may be sent and what an answer means:
+ *
+ *   QUIET      nothing; at `due` a NOOP is sent                                 (NOTIFY, POLL)
+ *   ASKED      NOOP sent, its answer is awaited                                 (NOTIFY, POLL)
+ *   ENTERING   IDLE sent, "+" is awaited: until it has come, DONE may not go    (IDLE)
+ *   IDLING     "+" has come; at `due` DONE is sent                              (IDLE)
+ *   LEAVING    DONE sent, the answer to IDLE is awaited; then IDLE again        (IDLE)
+ *
+ * QUIET and IDLING may last for ever, the others until `deadline`. imap_watch_next() may return in any of them, and the
+ * next call goes on from there, so nothing that the server says is lost between two calls.
+ *
+ * A server that answers IDLE without "+", or ends it by itself, does not really have it: it is polled from then on.
+ *
+ * Dovecot's NOTIFY can fall silent for good (its list index has been rotated), while NOOP still brings what was missed.
+ * So news within the answer to a NOOP are taken for a proof of deafness. Each piece of news puts the NOOP off, since
+ * who speaks is not mute: else a busy mailbox would often have news on their way while NOOP is answered.
+ */
+#include "imap/conn.h"
+
+#define NOTIFY_NOOP (15 * G_USEC_PER_SEC)    /* how long push that has died may go unnoticed; 30 octets */
+#define IDLE_AGAIN (9 * 60 * G_USEC_PER_SEC) /* some servers drop an IDLE after 10 minutes, NATs after 15 */
+#define POLL_NOOP (30 * G_USEC_PER_SEC)      /* without IDLE: servers dislike more than two a minute */
+#define PROBE_PATIENCE (5 * G_USEC_PER_SEC)  /* a line that has survived a change of networks answers at once */
+
+/* ---- what is sent ------------------------------------------------------------------------------------------ */
+
+static void rest(ImapConn *conn, ImapWatchStage stage) {
+  static const gint64 intervals[] = {
+      [IMAP_WATCH_NOTIFY] = NOTIFY_NOOP, [IMAP_WATCH_IDLE] = IDLE_AGAIN, [IMAP_WATCH_POLL] = POLL_NOOP};
+  ImapWatch *watch = &conn->watch;
+  gint64 interval = watch->test_interval != 0 ? watch->test_interval : intervals[watch->mode];
+  watch->stage = stage;
+  watch->due = g_get_monotonic_time() + interval;
+}
+
+static void expect(ImapConn *conn, ImapWatchStage stage, gint64 patience) {
+  conn->watch.stage = stage;
+  conn->watch.patience = patience;
+  conn->watch.deadline = g_get_monotonic_time() + patience;
+}
+
+static gint64 usual_patience(const ImapConn *conn) {
+  return (gint64)conn->setup.config->timeout * G_USEC_PER_SEC;
+}
+
+static gboolean command(ImapConn *conn, const char *text, ImapWatchStage stage, gint64 patience, GError **error) {
+  ImapEncoder *encoder = imap_conn_command(conn);
+  g_auto(ImapEvent) early = {0};
+  gboolean is_early;
+  imap_encoder_raw(encoder, text);
+  conn->watch.tag = conn->tag;
+  conn->watch.told = FALSE;
+  expect(conn, stage, patience);
+  return imap_conn_send(conn, encoder, &early, &is_early, NULL, error);
+}
+
+/* Asks for a sign of life, if nothing is under way already. */
+static gboolean ask(ImapConn *conn, gint64 patience, GError **error) {
+  if (conn->watch.stage == IMAP_WATCH_QUIET)
+    return command(conn, "NOOP", IMAP_WATCH_ASKED, patience, error);
+  if (conn->watch.stage == IMAP_WATCH_IDLING) {
+    imap_conn_trace(conn, 'C', "DONE");
+    imap_conn_write(conn, "DONE\r\n", 6);
+    expect(conn, IMAP_WATCH_LEAVING, patience);
+  }
+  return TRUE;
+}
+
+static gboolean probe_now(ImapConn *conn, GError **error) {
+  ImapWatch *watch = &conn->watch;
+  gint64 patience = MIN(usual_patience(conn), PROBE_PATIENCE);
+  watch->patience = patience;
+  watch->deadline = MIN(watch->deadline, g_get_monotonic_time() + patience);
+  return ask(conn, patience, error);
+}
+
+static gboolean may_last(const ImapWatch *watch) {
+  return watch->stage == IMAP_WATCH_QUIET || watch->stage == IMAP_WATCH_IDLING;
+}
+
+/* What time demands. */
+static gboolean keep_honest(ImapConn *conn, GError **error) {
+  gint64 now = g_get_monotonic_time();
+  if (!may_last(&conn->watch) && now >= conn->watch.deadline)
+    return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server was silent when it was asked for news");
+  return !may_last(&conn->watch) || now < conn->watch.due || ask(conn, usual_patience(conn), error);
+}
+
+/* ---- what is heard ----------------------------------------------------------------------------------------- */
+
+static void poll_from_now_on(ImapConn *conn) {
+  conn->watch.mode = IMAP_WATCH_POLL;
+  rest(conn, IMAP_WATCH_QUIET);
+}
+
+static gboolean answered_noop(ImapConn *conn, const ImapEvent *event, GError **error) {
+  GError *refusal = imap_conn_refusal(conn, event);
+  rest(conn, IMAP_WATCH_QUIET);
+  if (refusal == NULL)
+    return TRUE;
+  conn->failed = TRUE;
+  g_propagate_error(error, refusal);
+  return FALSE;
+}
+
+static gboolean answered_idle(ImapConn *conn, const ImapEvent *event, GError **error) {
+  g_autoptr(GError) refusal = imap_conn_refusal(conn, event);
+  gboolean asked = conn->watch.stage == IMAP_WATCH_LEAVING;
+  if (conn->failed) {
+    g_propagate_error(error, g_steal_pointer(&refusal));
+    return FALSE;
+  }
+  if (conn->watch.ending)
+    conn->watch.stage = IMAP_WATCH_QUIET;
+  else if (asked && refusal == NULL)
+    return command(conn, "IDLE", IMAP_WATCH_ENTERING, usual_patience(conn), error);
+  else
+    poll_from_now_on(conn);
+  return TRUE;
+}
+
+static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **error) {
+  ImapWatch *watch = &conn->watch;
+  if (watch->stage == IMAP_WATCH_QUIET || imap_conn_tag_number(conn, event->tag) != watch->tag) {
+    imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command that was not given");
+    return IMAP_NEWS_FAILED;
+  }
+  gboolean noop = watch->stage == IMAP_WATCH_ASKED;
+  if (!(noop ? answered_noop(conn, event, error) : answered_idle(conn, event, error)))
+    return IMAP_NEWS_FAILED;
+  return noop && watch->told ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
+}
+
+static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
+  gboolean over = event->type == IMAP_EVENT_STATUS && event->code == IMAP_CODE_NOTIFICATIONOVERFLOW;
+  gboolean names = event->type == IMAP_EVENT_LIST;
+  if (!over && !names && event->type != IMAP_EVENT_MAILBOX_STATUS)
+    return IMAP_NEWS_NONE;
+  if (over)
+    return IMAP_NEWS_OVERFLOW;
+  if (conn->watch.stage == IMAP_WATCH_ASKED) {
+    conn->watch.told = TRUE;
+    return IMAP_NEWS_NONE;
+  }
+  rest(conn, IMAP_WATCH_QUIET);
+  if (names) {
+    ret->listing = event->listing;
+    event->listing = (ImapListing){0};
+    return IMAP_NEWS_NAMES;
+  }
+  ret->status = event->status;
+  event->status = (ImapStatus){0};
+  return IMAP_NEWS_STATUS;
+}
+
+/* RECENT comes with EXISTS, or tells that another client has looked; "OK Still here" tells nothing. */
+static gboolean moves_mailbox(const ImapEvent *event) {
+  return event->type == IMAP_EVENT_EXISTS || event->type == IMAP_EVENT_EXPUNGE || event->type == IMAP_EVENT_VANISHED ||
+         event->type == IMAP_EVENT_FETCH;
+}
+
+static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError **error) {
+  ImapWatch *watch = &conn->watch;
+  watch->deadline = g_get_monotonic_time() + watch->patience;
+  if (event->type == IMAP_EVENT_STATUS && event->tag != NULL)
+    return answered(conn, event, error);
+  if (event->type == IMAP_EVENT_CONTINUE && watch->stage == IMAP_WATCH_ENTERING)
+    rest(conn, IMAP_WATCH_IDLING);
+  if (watch->mode == IMAP_WATCH_NOTIFY)
+    return notified(conn, event, ret);
+  return moves_mailbox(event) ? IMAP_NEWS_MAILBOX : IMAP_NEWS_NONE;
+}
+
+static ImapNewsType wait_for_news(ImapConn *conn, gint64 until, ImapNews *ret, GCancellable *c, GError **error) {
+  for (;;) {
+    g_auto(ImapEvent) event = {0};
+    if (!keep_honest(conn, error))
+      return IMAP_NEWS_FAILED;
+    gint64 ours = may_last(&conn->watch) ? conn->watch.due : conn->watch.deadline;
+    ImapHeard heard = imap_conn_listen(conn, MIN(until, ours), &event, c, error);
+    if (heard == IMAP_HEARD_FAILURE)
+      return IMAP_NEWS_FAILED;
+    if (heard == IMAP_HEARD_WAKE || (heard == IMAP_HEARD_NOTHING && g_get_monotonic_time() >= until))
+      return IMAP_NEWS_NONE;
+    ImapNewsType news = heard == IMAP_HEARD_EVENT ? hear(conn, &event, ret, error) : IMAP_NEWS_NONE;
+    if (news != IMAP_NEWS_NONE)
+      return news;
+  }
+}
+
+ImapNewsType imap_watch_next(ImapConn *conn, gboolean probe, gint64 until, ImapNews *ret, GCancellable *c,
+                             GError **error) {
+  g_assert(conn->watch.mode != IMAP_WATCH_NONE);
+  *ret = (ImapNews){0};
+  if (conn->watch.over) {
+    conn->watch.over = FALSE;
+    return IMAP_NEWS_OVERFLOW;
+  }
+  if (probe && !probe_now(conn, error))
+    return IMAP_NEWS_FAILED;
+  return wait_for_news(conn, until, ret, c, error);
+}
+
+void imap_news_clear(ImapNews *news) {
+  imap_status_clear(&news->status);
+  g_free(news->listing.name);
+  g_free(news->listing.oldname);
+  *news = (ImapNews){0};
+}
+
+/* ---- NOTIFY ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+  void (*each)(const ImapStatus *status, gpointer data);
+  gpointer data;
+  gboolean over;
+} Census;
+
+static gboolean census_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
+  Census *census = data;
+  if (event->type == IMAP_EVENT_MAILBOX_STATUS)
+    census->each(&event->status, census->data);
+  if (event->type == IMAP_EVENT_STATUS && event->code == IMAP_CODE_NOTIFICATIONOVERFLOW)
+    census->over = TRUE;
+  return TRUE;
+}
+
+/* A server that does not know one of the events refuses them all. BADEVENT names those it knows (RFC 5465 section 8),
+ * or (Dovecot) those it does not; asking for less and less needs neither. New messages and expunged ones go together,
+ * and flag changes only with both. */
+static gboolean notify_some(ImapConn *conn, Census *census, gboolean *ret_accepted, GCancellable *c, GError **error) {
+  static const char *const commands[] = {
+      "NOTIFY SET STATUS (personal (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))",
+      "NOTIFY SET STATUS (personal (MessageNew MessageExpunge FlagChange MailboxName))",
+      "NOTIFY SET STATUS (personal (MessageNew MessageExpunge MailboxName))",
+      "NOTIFY SET STATUS (personal (MessageNew MessageExpunge))",
+  };
+  guint bads = conn->bads;
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+    g_autoptr(GError) refusal = NULL;
+    *ret_accepted = imap_conn_simple(conn, commands[i], census_event, census, c, &refusal);
+    if (!*ret_accepted && (conn->failed || refusal->code == IMAP_ERROR_UNAVAILABLE)) {
+      g_propagate_error(error, g_steal_pointer(&refusal));
+      return FALSE;
+    }
+    conn->bads = bads; /* to try was our idea */
+    if (*ret_accepted)
+      break;
+  }
+  return TRUE;
+}
+
+gboolean imap_watch_notify(ImapConn *conn, void (*each)(const ImapStatus *status, gpointer data), gpointer data,
+                           gboolean *ret_accepted, GCancellable *c, GError **error) {
+  Census census = {.each = each, .data = data};
+  g_assert(conn->watch.mode == IMAP_WATCH_NONE);
+  *ret_accepted = FALSE;
+  if (!imap_conn_has(conn, "NOTIFY"))
+    return TRUE;
+  if (!imap_unselect(conn, c, error) || !notify_some(conn, &census, ret_accepted, c, error))
+    return FALSE;
+  if (*ret_accepted) {
+    conn->watch.mode = IMAP_WATCH_NOTIFY;
+    conn->watch.over = census.over;
+    rest(conn, IMAP_WATCH_QUIET);
+  }
+  return TRUE;
+}
+
+/* ---- IDLE -------------------------------------------------------------------------------------------------- */
+
+gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
+                         GError **error) {
+  g_assert(conn->watch.mode == IMAP_WATCH_NONE);
+  g_clear_pointer(&conn->selected, g_free); /* an opening that is remembered is not fresh */
+  if (!imap_examine(conn, mailbox, examine, ret, c, error))
+    return FALSE;
+  conn->watch.mode = IMAP_WATCH_IDLE;
+  conn->watch.ending = FALSE;
+  if (imap_conn_has(conn, "IDLE"))
+    return command(conn, "IDLE", IMAP_WATCH_ENTERING, usual_patience(conn), error);
+  poll_from_now_on(conn);
+  return TRUE;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------- */
+
+/* Until nothing is under way. What is told meanwhile is for nobody: who ends a watch looks by himself. */
+static gboolean settle(ImapConn *conn, GCancellable *c, GError **error) {
+  conn->watch.ending = TRUE;
+  while (conn->watch.stage != IMAP_WATCH_QUIET) {
+    g_auto(ImapEvent) event = {0};
+    g_auto(ImapNews) news = {0};
+    if ((conn->watch.stage == IMAP_WATCH_IDLING && !ask(conn, usual_patience(conn), error)) ||
+        !imap_conn_event(conn, &event, c, error) || hear(conn, &event, &news, error) == IMAP_NEWS_FAILED)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean imap_watch_end(ImapConn *conn, GCancellable *c, GError **error) {
+  ImapWatchMode mode = conn->watch.mode;
+  if (mode == IMAP_WATCH_NONE)
+    return TRUE;
+  if (!settle(conn, c, error))
+    return FALSE;
+  conn->watch.mode = IMAP_WATCH_NONE;
+  g_autoptr(GError) refusal = NULL;
+  if (mode == IMAP_WATCH_NOTIFY && !imap_conn_simple(conn, "NOTIFY NONE", NULL, NULL, c, &refusal) && conn->failed) {
+    g_propagate_error(error, g_steal_pointer(&refusal));
+    return FALSE;
+  }
+  return TRUE;
+}
