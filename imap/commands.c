@@ -19,35 +19,6 @@ void imap_namespace_clear(ImapNamespace *ns) {
   *ns = (ImapNamespace){0};
 }
 
-/* ---- ENABLE and NOOP --------------------------------------------------------------------------- */
-
-typedef struct {
-  const char *capability;
-  gboolean enabled;
-} Enabling;
-
-static gboolean enable_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
-  Enabling *enabling = data;
-  for (char **word = event->words; event->type == IMAP_EVENT_ENABLED && word != NULL && *word != NULL; word++)
-    enabling->enabled = enabling->enabled || g_ascii_strcasecmp(*word, enabling->capability) == 0;
-  return TRUE;
-}
-
-gboolean imap_enable(ImapConn *conn, const char *capability, gboolean *ret_enabled, GCancellable *c, GError **error) {
-  Enabling enabling = {.capability = capability};
-  g_autoptr(GError) refusal = NULL;
-  g_autofree char *command = g_strconcat("ENABLE ", capability, NULL);
-  *ret_enabled = FALSE;
-  if (!imap_conn_has(conn, "ENABLE") || !imap_conn_has(conn, capability))
-    return TRUE;
-  gboolean done = imap_conn_simple(conn, command, enable_event, &enabling, c, &refusal);
-  *ret_enabled = done && enabling.enabled;
-  if (done || !conn->failed)
-    return TRUE;
-  g_propagate_error(error, g_steal_pointer(&refusal));
-  return FALSE;
-}
-
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
   return imap_conn_simple(conn, "NOOP", NULL, NULL, c, error);
 }
@@ -55,9 +26,8 @@ gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error) {
 /* ---- STATUS and NAMESPACE ------------------------------------------------------------------------- */
 
 static const char *status_items(ImapConn *conn) {
-  return imap_conn_has(conn, "CONDSTORE") || imap_conn_has(conn, "QRESYNC")
-             ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
-             : "(MESSAGES UIDNEXT UIDVALIDITY)";
+  return imap_conn_has(conn, "CONDSTORE") ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
+                                          : "(MESSAGES UIDNEXT UIDVALIDITY)";
 }
 
 static void take_status(ImapStatus *to, ImapStatus *from) {

@@ -160,6 +160,7 @@ ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **e
   conn->out = g_byte_array_sized_new((guint)conn->out_room);
   conn->buffer = g_malloc(IMAP_CONN_READ);
   conn->capabilities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  conn->quirks = imap_quirks_of_host(setup->config->host);
   conn->silence = setup->config->timeout;
   conn->fetches = g_queue_new();
   conn->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -6,6 +6,7 @@
 #include "imap/encoder.h"
 #include "imap/framer.h"
 #include "imap/imap.h"
+#include "imap/quirks.h"
 #include "imap/stream.h"
 
 /*
@@ -61,9 +62,12 @@ struct _ImapConn {
   gsize out_room;  /* what `out` holds without growing */
   guint8 *buffer;  /* what one read takes */
   GHashTable *capabilities;
-  char prefix[12]; /* of all tags, random */
-  guint tag;       /* of the last command */
-  guint responses; /* untagged since the last command */
+  ImapQuirks quirks;     /* what of them is not to be believed */
+  ImapDelta enabled;     /* the most that ENABLED has confirmed */
+  gboolean bare_opening; /* it wants no parameters with EXAMINE */
+  char prefix[12];       /* of all tags, random */
+  guint tag;             /* of the last command */
+  guint responses;       /* untagged since the last command */
   guint bads;
   guint silence;       /* seconds allowed without a byte */
   gint64 deadline;     /* monotonic µs by which the server must be done, however it drips; 0: none */
@@ -73,6 +77,7 @@ struct _ImapConn {
   gboolean ended;      /* BYE is expected */
   gboolean quiet;      /* secrets pass: continuations are *** in the trace */
   char *selected;      /* mailbox, or NULL */
+  gboolean occupied;   /* one is open on the server's side, perhaps no longer on ours */
   gboolean examined;   /* it was opened with EXAMINE */
   ImapMailbox opening; /* as it was then */
   GQueue *fetches;     /* guint *, the tags of those in flight, oldest first */

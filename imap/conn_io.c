@@ -74,13 +74,27 @@ static void take_capabilities(ImapConn *conn, char **words) {
     g_hash_table_add(conn->capabilities, g_ascii_strup(words[i], -1));
 }
 
-gboolean imap_conn_has(ImapConn *conn, const char *capability) {
+/* By hand, or because this server gets it wrong. */
+static gboolean is_switched_off(const ImapConn *conn, const char *capability) {
   char **disable = conn->setup.config->disable;
   for (guint i = 0; disable != NULL && disable[i] != NULL; i++)
     if (g_ascii_strcasecmp(disable[i], capability) == 0)
-      return FALSE;
+      return TRUE;
+  return imap_quirks_hide(conn->quirks, capability);
+}
+
+static gboolean is_announced(const ImapConn *conn, const char *capability) {
   g_autofree char *upper = g_ascii_strup(capability, -1);
   return g_hash_table_contains(conn->capabilities, upper);
+}
+
+/* QRESYNC stands on CONDSTORE and announces it too (RFC 7162 section 3.2.2). */
+gboolean imap_conn_has(ImapConn *conn, const char *capability) {
+  gboolean qresync = g_ascii_strcasecmp(capability, "QRESYNC") == 0;
+  gboolean condstore = g_ascii_strcasecmp(capability, "CONDSTORE") == 0;
+  if (is_switched_off(conn, capability) || (qresync && is_switched_off(conn, "CONDSTORE")))
+    return FALSE;
+  return is_announced(conn, capability) || (condstore && is_announced(conn, "QRESYNC"));
 }
 
 /* ---- input and output --------------------------------------------------------------------------- */

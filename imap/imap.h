@@ -138,10 +138,6 @@ gboolean imap_examine_since(ImapConn *conn, const char *mailbox, gboolean examin
                             ImapChanges *ret, GCancellable *c, GError **error);
 const char *imap_selected(ImapConn *conn);                               /* or NULL */
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else NOOP; never CLOSE */
-/* ENABLE (RFC 5161) of one capability, where the server has both. TRUE with *ret_enabled FALSE where it is not offered,
- * refused or not confirmed: a server that sends no ENABLED (iCloud) has switched nothing on. No mailbox may be
- * selected. */
-gboolean imap_enable(ImapConn *conn, const char *capability, gboolean *ret_enabled, GCancellable *c, GError **error);
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error);
 
 /* All mailboxes with their attributes, INBOX included even where LIST forgets it. Elements are

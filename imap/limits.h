@@ -23,8 +23,9 @@
 #define IMAP_LIMIT_UNTAGGED (1u << 24) /* responses to one command: ten million messages and some room */
 #define IMAP_LIMIT_BAD 5               /* BADs on one connection before it is dropped (Exchange closes at 10) */
 
-#define IMAP_TIMEOUT_CONNECT 15                       /* seconds for one address: name, TCP and TLS each */
-#define IMAP_TIMEOUT_LOGIN 60                         /* seconds: servers delay wrong passwords on purpose */
-#define IMAP_TIMEOUT_SESSION (2 * IMAP_TIMEOUT_LOGIN) /* seconds from nothing to logged in, however the answers drip   \
-                                                       */
-#define IMAP_TIMEOUT_LOGOUT 1                         /* seconds: a courtesy, not worth waiting for */
+#define IMAP_TIMEOUT_CONNECT 15 /* seconds for one address: name, TCP and TLS each */
+#define IMAP_TIMEOUT_LOGIN 60   /* seconds: servers delay wrong passwords on purpose */
+#define IMAP_TIMEOUT_SESSION                                                                                           \
+  (2 * IMAP_TIMEOUT_LOGIN)    /* seconds from nothing to logged in, however the answers drip                           \
+                               */
+#define IMAP_TIMEOUT_LOGOUT 1 /* seconds: a courtesy, not worth waiting for */

@@ -2,7 +2,7 @@
 /*
  * The way to a logged-in connection:
  *
- *   tunnel ──────────────▶ greeting ─────────────┬─▶ (capability, login)* ─▶ capability, ID ─▶ compress
+ *   tunnel ──────────────▶ greeting ─────────────┬─▶ (capability, login)* ─▶ capability, ID, ENABLE ─▶ compress
  *   TCP ─▶ TLS ──────────▶ greeting ─────────────┤        * not after PREAUTH
  *   TCP ─▶ greeting ─▶ STARTTLS ─▶ TLS ──────────┤
  *   TCP to loopback, tls=off ─▶ greeting ────────┘
@@ -10,7 +10,8 @@
  * STARTTLS is demanded whatever the server says it offers, PREAUTH before it is refused, nothing that came
  * in clear survives it (RFC 8314, CVE-2011-0411). CAPABILITY is asked right after the login even if the
  * server has told: iCloud's proxy rewrites that word the first few times it passes, wherever it stands,
- * and it shall not find it in somebody's mail.
+ * and it shall not find it in somebody's mail. ID and ENABLE go with it, as far as the server has named them by then;
+ * what the ID makes us distrust is not used, also where ENABLE has switched it on.
  */
 #include "imap/login.h"
 
@@ -112,7 +113,7 @@ static gboolean ask_capability(ImapConn *conn, GCancellable *c, GError **error) 
 }
 
 /* NetEase lets nobody in without ID; Yahoo wants its strings quoted, Exchange wants some. The name is
- * all we tell. What the server says of it is of no interest. */
+ * all we tell. */
 #define IDENTIFY "ID (\"name\" \"imapfs\")"
 
 static gboolean send_plain(ImapConn *conn, const char *text, guint *ret_tag, GCancellable *c, GError **error) {
@@ -124,27 +125,72 @@ static gboolean send_plain(ImapConn *conn, const char *text, guint *ret_tag, GCa
   return imap_conn_send(conn, encoder, &early, &is_early, c, error);
 }
 
+static void take_id(ImapConn *conn, char **words) {
+  ImapQuirks quirks = imap_quirks_of_id(words);
+  imap_quirks_log(quirks & ~conn->quirks, conn->setup.config->host);
+  conn->quirks |= quirks;
+}
+
+/* A server that sends no ENABLED (iCloud) has switched nothing on. */
+static void take_enabled(ImapConn *conn, char **words) {
+  for (; words != NULL && *words != NULL; words++) {
+    if (g_ascii_strcasecmp(*words, "QRESYNC") == 0)
+      conn->enabled = IMAP_DELTA_QRESYNC;
+    else if (g_ascii_strcasecmp(*words, "CONDSTORE") == 0)
+      conn->enabled = MAX(conn->enabled, IMAP_DELTA_CONDSTORE);
+  }
+}
+
+static gboolean introduced(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
+  if (event->type == IMAP_EVENT_ID)
+    take_id(data, event->words);
+  else if (event->type == IMAP_EVENT_ENABLED)
+    take_enabled(data, event->words);
+  return TRUE;
+}
+
 static gboolean await_any(ImapConn *conn, guint tag, GCancellable *c, GError **error) {
   g_autoptr(GError) refusal = NULL;
-  if (imap_conn_await(conn, tag, NULL, NULL, NULL, c, &refusal) || !conn->failed)
+  if (imap_conn_await(conn, tag, introduced, conn, NULL, c, &refusal) || !conn->failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&refusal));
   return FALSE;
 }
 
-/* CAPABILITY and ID in one round trip, where the greeting or the login has named ID already. */
-static gboolean introduce(ImapConn *conn, GCancellable *c, GError **error) {
-  guint capability, id = 0;
-  gint64 started = g_get_monotonic_time();
-  gboolean early = imap_conn_has(conn, "ID");
-  if (!send_plain(conn, "CAPABILITY", &capability, c, error) || (early && !send_plain(conn, IDENTIFY, &id, c, error)))
+static const char *enable_command(ImapConn *conn) {
+  if (!imap_conn_has(conn, "ENABLE"))
+    return NULL;
+  if (imap_conn_has(conn, "QRESYNC"))
+    return "ENABLE QRESYNC";
+  return imap_conn_has(conn, "CONDSTORE") ? "ENABLE CONDSTORE" : NULL;
+}
+
+typedef struct {
+  guint id, enable; /* tags; 0: not sent */
+} Introduction;
+
+/* What is not sent yet, and offered as far as we know. */
+static gboolean send_introduction(ImapConn *conn, Introduction *sent, GCancellable *c, GError **error) {
+  const char *enable = enable_command(conn);
+  if (sent->id == 0 && imap_conn_has(conn, "ID") && !send_plain(conn, IDENTIFY, &sent->id, c, error))
     return FALSE;
-  if (!imap_conn_await(conn, capability, NULL, NULL, NULL, c, error))
+  return sent->enable != 0 || enable == NULL || send_plain(conn, enable, &sent->enable, c, error);
+}
+
+/* CAPABILITY, ID and ENABLE in one round trip, where the greeting or the login has named these already. */
+static gboolean introduce(ImapConn *conn, GCancellable *c, GError **error) {
+  guint capability;
+  Introduction sent = {0};
+  gint64 started = g_get_monotonic_time();
+  if (!send_plain(conn, "CAPABILITY", &capability, c, error) || !send_introduction(conn, &sent, c, error))
+    return FALSE;
+  if (!imap_conn_await(conn, capability, introduced, conn, NULL, c, error))
     return FALSE;
   measure(conn, started);
-  if (!early && imap_conn_has(conn, "ID") && !send_plain(conn, IDENTIFY, &id, c, error))
+  if (!send_introduction(conn, &sent, c, error))
     return FALSE;
-  return id == 0 || await_any(conn, id, c, error);
+  guint first = MIN(sent.id, sent.enable), second = MAX(sent.id, sent.enable);
+  return (first == 0 || await_any(conn, first, c, error)) && (second == 0 || await_any(conn, second, c, error));
 }
 
 static gboolean is_worth_compressing(const ImapConn *conn) {
@@ -189,6 +235,7 @@ static gboolean log_in(ImapConn *conn, GCancellable *c, GError **error) {
 
 gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error) {
   conn->deadline = g_get_monotonic_time() + (gint64)conn->setup.patience * G_USEC_PER_SEC;
+  imap_quirks_log(conn->quirks, conn->setup.config->host);
   gboolean done = log_in(conn, c, error);
   conn->deadline = 0;
   return done;

@@ -5,7 +5,7 @@
 
 /*
  * From nothing to a logged-in connection: tunnel or TCP, TLS, greeting, STARTTLS, authentication,
- * CAPABILITY, ID, COMPRESS. FALSE: with an error that is one sentence for the user.
+ * CAPABILITY, ID, ENABLE, COMPRESS. FALSE: with an error that is one sentence for the user.
  */
 gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error);
 

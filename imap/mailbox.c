@@ -1,71 +1,238 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The selected mailbox: opening it, what it holds, leaving it. What is known of it is as of its opening; a fresh look
- * is a fresh EXAMINE, sent also for the same mailbox once it was left.
+ * The selected mailbox: opening it, leaving it. What is known of it is as of its opening; a fresh look is a fresh
+ * EXAMINE, sent also for the same mailbox once it was left.
+ *
+ * All openings go one way, and what can be asked at once is sent at once:
+ *
+ *   [UNSELECT] ─▶ EXAMINE name [(QRESYNC (...)) or (CONDSTORE)] ─▶ [UID SEARCH RETURN (ALL) ALL]
+ *
+ * Until the old mailbox is left, untagged responses are about that one. It is left when UNSELECT is done, or where a
+ * server has none, when it says [CLOSED] (RFC 7162 section 3.2.11). Only then does a FETCH tell of flags, and VANISHED
+ * (EARLIER) of removals, in the new one. A session that sees its mailbox renamed away may report it emptied and go on
+ * saying so (Cyrus): that is why imap_examine_since() leaves first, even if it comes back to the same name.
  */
 #include <string.h>
 
 #include "imap/conn.h"
 #include "imap/limits.h"
+#include "imap/search.h"
 
 void imap_mailbox_clear(ImapMailbox *mailbox) {
   g_clear_pointer(&mailbox->mailboxid, g_free);
   *mailbox = (ImapMailbox){0};
 }
 
-static gboolean opening_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
-  ImapMailbox *mailbox = data;
+void imap_changes_clear(ImapChanges *changes) {
+  imap_mailbox_clear(&changes->mailbox);
+  g_clear_pointer(&changes->uids, imap_seqset_free);
+  g_clear_pointer(&changes->vanished, imap_seqset_free);
+  changes->resumed = FALSE;
+}
+
+/* ---- what an opening says ---------------------------------------------------------------------- */
+
+typedef struct {
+  const char *name;
+  gboolean examine;
+  gboolean afresh;       /* leave what is selected first */
+  gboolean uids;         /* ask for the set, by ESEARCH */
+  const char *parameter; /* " (CONDSTORE)", or "" */
+  ImapChangedFunc changed;
+  gpointer data;
+} Request;
+
+typedef struct {
+  const Request *request;
+  ImapMailbox mailbox;
+  gboolean ours; /* the old mailbox is left */
+  ImapSeqset *vanished;
+  ImapSearch search;
+} Opening;
+
+static Opening opening_new(const Request *request) {
+  return (Opening){.request = request,
+                   .mailbox = {.sticky = TRUE, .read_only = request->examine},
+                   .vanished = imap_seqset_new(),
+                   .search = {.uids = imap_seqset_new()}};
+}
+
+static void opening_clear(Opening *opening) {
+  imap_mailbox_clear(&opening->mailbox);
+  g_clear_pointer(&opening->vanished, imap_seqset_free);
+  g_clear_pointer(&opening->search.uids, imap_seqset_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Opening, opening_clear)
+
+/* All so far was about the mailbox that was left. */
+static void begin_anew(Opening *opening) {
+  const Request *request = opening->request;
+  opening_clear(opening);
+  *opening = opening_new(request);
+  opening->ours = TRUE;
+}
+
+static void opening_code(Opening *opening, const ImapEvent *event) {
+  ImapMailbox *mailbox = &opening->mailbox;
   guint32 number = (guint32)MIN(event->number, G_MAXUINT32);
-  /* Zimbra sends several EXISTS while it opens a mailbox; the last one counts. */
-  if (event->type == IMAP_EVENT_EXISTS)
-    mailbox->exists = number;
-  if (event->type != IMAP_EVENT_STATUS)
-    return TRUE;
-  if (event->code == IMAP_CODE_UIDNEXT)
+  if (event->code == IMAP_CODE_CLOSED && !opening->ours)
+    begin_anew(opening);
+  else if (event->code == IMAP_CODE_UIDNEXT)
     mailbox->uidnext = number;
   else if (event->code == IMAP_CODE_UIDVALIDITY)
     mailbox->uidvalidity = number;
-  else if (event->code == IMAP_CODE_HIGHESTMODSEQ)
-    mailbox->modseq = event->number;
+  else if (event->code == IMAP_CODE_HIGHESTMODSEQ && mailbox->modseq == 0)
+    mailbox->modseq = event->number; /* a later one may include what was not told */
+  else if (event->code == IMAP_CODE_NOMODSEQ)
+    mailbox->modseq = 0;
   else if (event->code == IMAP_CODE_UIDNOTSTICKY)
     mailbox->sticky = FALSE;
   else if (event->code == IMAP_CODE_READ_ONLY)
     mailbox->read_only = TRUE;
   else if (event->code == IMAP_CODE_MAILBOXID && mailbox->mailboxid == NULL)
     mailbox->mailboxid = g_strdup(event->text);
+}
+
+static void tell_changed(const Opening *opening, const ImapMessage *message) {
+  const guint needed = IMAP_HAS_UID | IMAP_HAS_FLAGS;
+  if (opening->ours && opening->request->changed != NULL && (message->has & needed) == needed)
+    opening->request->changed(message, opening->request->data);
+}
+
+static gboolean opening_event(ImapEvent *event, gpointer data, GError **error) {
+  Opening *opening = data;
+  if (event->type == IMAP_EVENT_EXISTS)
+    opening->mailbox.exists = (guint32)MIN(event->number, G_MAXUINT32); /* Zimbra sends several: the last one counts */
+  else if (event->type == IMAP_EVENT_STATUS)
+    opening_code(opening, event);
+  else if (event->type == IMAP_EVENT_FETCH)
+    tell_changed(opening, &event->message);
+  else if (event->type == IMAP_EVENT_VANISHED && event->number == 1 && opening->ours)
+    return imap_search_add(opening->vanished, event->uids, error);
   return TRUE;
 }
+
+/* The numbers stay those of the opening. Flags that move later are news all the same. */
+static gboolean searching_event(ImapEvent *event, gpointer data, GError **error) {
+  Opening *opening = data;
+  if (event->type == IMAP_EVENT_FETCH)
+    tell_changed(opening, &event->message);
+  return imap_search_event(event, &opening->search, error);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------- */
+
+enum { LEAVE, OPEN, SEARCH, TAGS };
 
 static void deselect(ImapConn *conn) {
   g_clear_pointer(&conn->selected, g_free);
   imap_mailbox_clear(&conn->opening);
 }
 
-static ImapEncoder *open_command(ImapConn *conn, const char *mailbox, gboolean examine) {
-  ImapEncoder *encoder = imap_conn_command(conn);
-  imap_encoder_raw(encoder, examine ? "EXAMINE " : "SELECT ");
-  imap_encoder_string(encoder, mailbox, strlen(mailbox));
-  /* RFC 3501 section 6.3.1: a failed SELECT leaves nothing selected. */
-  deselect(conn);
-  return encoder;
-}
-
-/* Takes what `opening` holds. */
-static void opened(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *opening, ImapEvent *final) {
-  opening_event(final, opening, NULL);
-  conn->selected = g_strdup(mailbox);
-  conn->examined = examine;
-  conn->opening = *opening;
-  opening->mailboxid = NULL;
-}
-
-static gboolean open_mailbox(ImapConn *conn, const char *mailbox, gboolean examine, GCancellable *c, GError **error) {
-  g_auto(ImapMailbox) opening = {.sticky = TRUE, .read_only = examine};
-  g_auto(ImapEvent) final = {0};
-  if (!imap_conn_run(conn, open_command(conn, mailbox, examine), opening_event, &opening, &final, c, error))
+/* TRUE: `tag` is on its way. An answer that comes too early is dealt with. */
+static gboolean send(ImapConn *conn, ImapEncoder *encoder, guint *ret_tag, GCancellable *c, GError **error) {
+  g_auto(ImapEvent) early = {0};
+  gboolean is_early;
+  *ret_tag = conn->tag;
+  if (!imap_conn_send(conn, encoder, &early, &is_early, c, error))
     return FALSE;
-  opened(conn, mailbox, examine, &opening, &final);
-  return TRUE;
+  if (is_early && (imap_conn_tag_number(conn, early.tag) != *ret_tag || early.condition == IMAP_OK))
+    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command before it had all of it");
+  if (is_early)
+    g_propagate_error(error, imap_conn_refusal(conn, &early));
+  return !is_early;
+}
+
+static gboolean send_plain(ImapConn *conn, const char *text, guint *ret_tag, GCancellable *c, GError **error) {
+  ImapEncoder *encoder = imap_conn_command(conn);
+  imap_encoder_raw(encoder, text);
+  return send(conn, encoder, ret_tag, c, error);
+}
+
+static gboolean await_leaving(ImapConn *conn, guint tag, GCancellable *c, GError **error) {
+  g_autoptr(GError) refusal = NULL;
+  gboolean left = imap_conn_await(conn, tag, NULL, NULL, NULL, c, &refusal);
+  conn->occupied = conn->occupied && !left;
+  if (conn->failed)
+    g_propagate_error(error, g_steal_pointer(&refusal));
+  return !conn->failed;
+}
+
+/* A name that goes as a literal may have to wait for the server, and then nothing may be unanswered before it. */
+static gboolean leave(ImapConn *conn, const Request *request, guint *ret_tag, GCancellable *c, GError **error) {
+  if (!request->afresh || conn->selected == NULL || !imap_conn_has(conn, "UNSELECT"))
+    return TRUE;
+  if (!send_plain(conn, "UNSELECT", ret_tag, c, error))
+    return FALSE;
+  if (g_str_is_ascii(request->name) || imap_conn_has(conn, "LITERAL+"))
+    return TRUE;
+  guint tag = *ret_tag;
+  *ret_tag = 0;
+  return await_leaving(conn, tag, c, error);
+}
+
+/* All at once; tags of what is not sent stay 0. */
+static gboolean send_request(ImapConn *conn, const Request *request, guint tags[TAGS], GCancellable *c,
+                             GError **error) {
+  if (!leave(conn, request, &tags[LEAVE], c, error))
+    return FALSE;
+  ImapEncoder *encoder = imap_conn_command(conn);
+  imap_encoder_raw(encoder, request->examine ? "EXAMINE " : "SELECT ");
+  imap_encoder_string(encoder, request->name, strlen(request->name));
+  imap_encoder_raw(encoder, request->parameter);
+  deselect(conn); /* RFC 3501 section 6.3.1: a failed SELECT leaves nothing selected */
+  if (!send(conn, encoder, &tags[OPEN], c, error))
+    return FALSE;
+  return !request->uids || send_plain(conn, IMAP_SEARCH_ALL, &tags[SEARCH], c, error);
+}
+
+static void opened(ImapConn *conn, Opening *opening, const ImapEvent *final) {
+  opening_code(opening, final);
+  if (!imap_conn_has(conn, "CONDSTORE"))
+    opening->mailbox.modseq = 0; /* Yahoo counts something of its own (whiteout-io/imap-client#40) */
+  conn->selected = g_strdup(opening->request->name);
+  conn->examined = opening->request->examine;
+  conn->occupied = TRUE;
+  conn->opening = opening->mailbox;
+  opening->mailbox.mailboxid = NULL;
+}
+
+/* `opening` then holds what was told; the mailbox itself is in conn->opening. */
+static gboolean open_mailbox(ImapConn *conn, Opening *opening, GCancellable *c, GError **error) {
+  g_auto(ImapEvent) final = {0};
+  guint tags[TAGS] = {0};
+  if (!send_request(conn, opening->request, tags, c, error))
+    return FALSE;
+  if (tags[LEAVE] != 0 && !await_leaving(conn, tags[LEAVE], c, error))
+    return FALSE;
+  opening->ours = !conn->occupied;
+  gboolean ok = imap_conn_await(conn, tags[OPEN], opening_event, opening, &final, c, error);
+  if (!ok && conn->failed)
+    return FALSE;
+  if (ok)
+    opened(conn, opening, &final);
+  else
+    conn->occupied = conn->occupied && final.condition != IMAP_NO;
+  g_autoptr(GError) refusal = NULL;
+  guint bads = conn->bads;
+  if (tags[SEARCH] != 0 && !imap_conn_await(conn, tags[SEARCH], searching_event, opening, NULL, c, &refusal)) {
+    opening->search.answered = FALSE;
+    if (ok && conn->failed) {
+      g_propagate_error(error, g_steal_pointer(&refusal));
+      return FALSE;
+    }
+    conn->bads = ok ? conn->bads : bads; /* a search without a mailbox is our doing */
+  }
+  return ok;
+}
+
+/* ---- EXAMINE, SELECT ------------------------------------------------------------------------------- */
+
+static void copy_mailbox(const ImapConn *conn, ImapMailbox *ret) {
+  if (ret == NULL)
+    return;
+  *ret = conn->opening;
+  ret->mailboxid = g_strdup(conn->opening.mailboxid);
 }
 
 static gboolean is_open(const ImapConn *conn, const char *mailbox, gboolean examine) {
@@ -74,12 +241,28 @@ static gboolean is_open(const ImapConn *conn, const char *mailbox, gboolean exam
 
 gboolean imap_examine(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                       GError **error) {
-  if (!is_open(conn, mailbox, examine) && !open_mailbox(conn, mailbox, examine, c, error))
+  Request request = {.name = mailbox, .examine = examine, .parameter = ""};
+  g_auto(Opening) opening = opening_new(&request);
+  if (!is_open(conn, mailbox, examine) && !open_mailbox(conn, &opening, c, error))
     return FALSE;
-  if (ret != NULL) {
-    *ret = conn->opening;
-    ret->mailboxid = g_strdup(conn->opening.mailboxid);
-  }
+  copy_mailbox(conn, ret);
+  return TRUE;
+}
+
+gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
+                           ImapSeqset **ret_uids, GCancellable *c, GError **error) {
+  if (is_open(conn, mailbox, examine) || !imap_conn_has(conn, "ESEARCH"))
+    return imap_examine(conn, mailbox, examine, ret, c, error) && imap_uids(conn, ret_uids, c, error);
+  Request request = {.name = mailbox, .examine = examine, .uids = TRUE, .parameter = ""};
+  g_auto(Opening) opening = opening_new(&request);
+  if (!open_mailbox(conn, &opening, c, error))
+    return FALSE;
+  gboolean answered = imap_search_is_answered(&opening.search, conn->opening.exists);
+  if (!answered && !imap_uids(conn, ret_uids, c, error))
+    return FALSE;
+  if (answered)
+    *ret_uids = g_steal_pointer(&opening.search.uids);
+  copy_mailbox(conn, ret);
   return TRUE;
 }
 
@@ -90,130 +273,82 @@ const char *imap_selected(ImapConn *conn) {
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error) {
   if (conn->selected == NULL)
     return TRUE;
+  gboolean leaves = imap_conn_has(conn, "UNSELECT");
   deselect(conn);
   /* Without UNSELECT only the next EXAMINE leaves it, and until then Courier answers STATUS from what the session
    * saw last: NOOP brings that up to date. */
-  return imap_conn_simple(conn, imap_conn_has(conn, "UNSELECT") ? "UNSELECT" : "NOOP", NULL, NULL, c, error);
-}
-
-/* ---- UIDs --------------------------------------------------------------------------------------- */
-
-#define SEARCH_SPAN 100000u /* UIDs: 1.1 MB of answer at most */
-#define SEARCH_SPANS 256
-
-typedef struct {
-  ImapSeqset *uids;
-  gboolean answered;
-} Search;
-
-static gboolean search_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
-  Search *search = data;
-  if (event->type != IMAP_EVENT_SEARCH)
-    return TRUE;
-  search->answered = TRUE;
-  gsize n = 0;
-  const ImapRange *ranges = event->uids != NULL ? imap_seqset_ranges(event->uids, &n) : NULL;
-  for (gsize i = 0; i < n; i++)
-    imap_seqset_add(search->uids, ranges[i].first, ranges[i].last);
-  return TRUE;
-}
-
-/* FALSE also where the server said OK and named no set. */
-static gboolean search(ImapConn *conn, const char *command, Search *into, GCancellable *c, GError **error) {
-  into->answered = FALSE;
-  if (!imap_conn_simple(conn, command, search_event, into, c, error))
+  if (!imap_conn_simple(conn, leaves ? "UNSELECT" : "NOOP", NULL, NULL, c, error))
     return FALSE;
-  if (!into->answered && conn->opening.exists > 0)
-    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server finished a search without an answer");
+  conn->occupied = conn->occupied && !leaves;
   return TRUE;
 }
 
-static gboolean uid_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
-  Search *found = data;
-  if (event->type == IMAP_EVENT_FETCH && (event->message.has & IMAP_HAS_UID) && event->message.uid > 0)
-    imap_seqset_add(found->uids, event->message.uid, event->message.uid);
-  return TRUE;
+/* ---- what changed since ------------------------------------------------------------------------------ */
+
+ImapDelta imap_conn_delta(ImapConn *conn) {
+  if (conn->enabled == IMAP_DELTA_QRESYNC && !conn->bare_opening && imap_conn_has(conn, "QRESYNC"))
+    return IMAP_DELTA_QRESYNC;
+  return imap_conn_has(conn, "CONDSTORE") ? IMAP_DELTA_CONDSTORE : IMAP_DELTA_PLAIN;
 }
 
-/* A SEARCH response names each UID in one line. What could outgrow IMAP_LIMIT_VALUES is asked for in spans of UIDs,
- * and where those would be many or unknown (Courier says no UIDNEXT) as one small response for each message. */
-static gboolean search_parts(ImapConn *conn, Search *into, GCancellable *c, GError **error) {
-  guint64 end = conn->opening.uidnext;
-  if (end == 0 || end / SEARCH_SPAN > SEARCH_SPANS)
-    return imap_conn_simple(conn, "UID FETCH 1:* (UID)", uid_event, into, c, error);
-  for (guint64 first = 1; first < end; first += SEARCH_SPAN) {
-    guint64 last = first + SEARCH_SPAN - 1;
-    /* The last span also takes what came since the opening. */
-    g_autofree char *command = last + 1 < end ? g_strdup_printf("UID SEARCH UID %u:%u", (guint)first, (guint)last)
-                                              : g_strdup_printf("UID SEARCH UID %u:*", (guint)first);
-    if (!search(conn, command, into, c, error))
-      return FALSE;
+static gboolean can_resume(const ImapKnown *known) {
+  return known != NULL && known->uidvalidity != 0 && known->modseq != 0;
+}
+
+/* What RFC 7162 adds to EXAMINE; a new string. The known UIDs may be said as one range: what is told of others in it is
+ * not believed anyway. */
+static char *make_parameter(ImapConn *conn, ImapDelta delta, const ImapKnown *known) {
+  if (MIN(delta, imap_conn_delta(conn)) == IMAP_DELTA_QRESYNC && can_resume(known)) {
+    g_autofree char *uids = known->uidnext > 1 ? g_strdup_printf(" 1:%u", known->uidnext - 1) : g_strdup("");
+    return g_strdup_printf(" (QRESYNC (%u %" G_GUINT64_FORMAT "%s))", known->uidvalidity, known->modseq, uids);
   }
-  return TRUE;
+  gboolean condstore = delta >= IMAP_DELTA_CONDSTORE && imap_conn_delta(conn) == IMAP_DELTA_CONDSTORE;
+  return g_strdup(condstore && conn->enabled == IMAP_DELTA_PLAIN && !conn->bare_opening ? " (CONDSTORE)" : "");
 }
 
-gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **error) {
-  g_autoptr(ImapSeqset) uids = imap_seqset_new();
-  Search into = {.uids = uids};
-  /* Some announce ESEARCH and do not understand RETURN, or answer nothing to it. */
-  if (imap_conn_has(conn, "ESEARCH")) {
-    g_autoptr(GError) refusal = NULL;
-    if (!imap_conn_simple(conn, "UID SEARCH RETURN (ALL) ALL", search_event, &into, c, &refusal) && conn->failed) {
-      g_propagate_error(error, g_steal_pointer(&refusal));
-      return FALSE;
-    }
-  }
-  if (!into.answered && !(conn->opening.exists > SEARCH_SPAN ? search_parts(conn, &into, c, error)
-                                                             : search(conn, "UID SEARCH ALL", &into, c, error)))
-    return FALSE;
-  *ret = g_steal_pointer(&uids);
-  return TRUE;
+/* It may be the parameter that the server does not like, and not the mailbox. */
+static gboolean may_be_the_parameter(const ImapConn *conn, const GError *refusal) {
+  return !conn->failed && (refusal->code == IMAP_ERROR_PROTOCOL || refusal->code == IMAP_ERROR_REFUSED);
 }
 
-static gboolean send_both(ImapConn *conn, const char *mailbox, gboolean examine, guint tags[2], GCancellable *c,
-                          GError **error) {
-  g_auto(ImapEvent) early = {0};
-  gboolean is_early;
-  ImapEncoder *open = open_command(conn, mailbox, examine);
-  tags[0] = conn->tag;
-  if (!imap_conn_send(conn, open, &early, &is_early, c, error))
-    return FALSE;
-  if (is_early && (imap_conn_tag_number(conn, early.tag) != tags[0] || early.condition == IMAP_OK))
-    return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command before it had all of it");
-  if (is_early) {
-    g_propagate_error(error, imap_conn_refusal(conn, &early));
-    return FALSE;
+/* Once more without the parameter if need be, and then never with one again. */
+static gboolean open_tolerantly(ImapConn *conn, Request *request, Opening *opening, GCancellable *c, GError **error) {
+  g_autoptr(GError) refusal = NULL;
+  gboolean ok = open_mailbox(conn, opening, c, &refusal);
+  if (!ok && request->parameter[0] != '\0' && may_be_the_parameter(conn, refusal)) {
+    g_clear_error(&refusal);
+    request->parameter = "";
+    opening_clear(opening);
+    *opening = opening_new(request);
+    ok = open_mailbox(conn, opening, c, &refusal);
+    conn->bare_opening = conn->bare_opening || ok;
   }
-  ImapEncoder *search = imap_conn_command(conn);
-  imap_encoder_raw(search, "UID SEARCH RETURN (ALL) ALL");
-  tags[1] = conn->tag;
-  return imap_conn_send(conn, search, &early, &is_early, c, error);
+  if (!ok)
+    g_propagate_error(error, g_steal_pointer(&refusal));
+  return ok;
 }
 
-gboolean imap_examine_uids(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret,
-                           ImapSeqset **ret_uids, GCancellable *c, GError **error) {
-  if (is_open(conn, mailbox, examine) || !imap_conn_has(conn, "ESEARCH"))
-    return imap_examine(conn, mailbox, examine, ret, c, error) && imap_uids(conn, ret_uids, c, error);
-  g_auto(ImapMailbox) opening = {.sticky = TRUE, .read_only = examine};
-  g_auto(ImapEvent) final = {0};
-  g_autoptr(ImapSeqset) uids = imap_seqset_new();
-  Search search = {.uids = uids};
-  guint tags[2] = {0}, bads = conn->bads;
-  if (!send_both(conn, mailbox, examine, tags, c, error))
+gboolean imap_examine_since(ImapConn *conn, const char *mailbox, gboolean examine, ImapDelta delta,
+                            const ImapKnown *known, gboolean uids, ImapChangedFunc changed, gpointer data,
+                            ImapChanges *ret, GCancellable *c, GError **error) {
+  g_autofree char *parameter = make_parameter(conn, delta, known);
+  Request request = {.name = mailbox,
+                     .examine = examine,
+                     .afresh = TRUE,
+                     .uids = uids && imap_conn_has(conn, "ESEARCH"),
+                     .parameter = parameter,
+                     .changed = changed,
+                     .data = data};
+  g_auto(Opening) opening = opening_new(&request);
+  *ret = (ImapChanges){0};
+  if (!open_tolerantly(conn, &request, &opening, c, error))
     return FALSE;
-  gboolean ok = imap_conn_await(conn, tags[0], opening_event, &opening, &final, c, error);
-  if (!ok && conn->failed)
-    return FALSE;
-  gboolean found = imap_conn_await(conn, tags[1], search_event, &search, NULL, c, NULL) && search.answered;
-  if (!ok) {
-    conn->bads = bads; /* a search without a mailbox is our doing */
-    return FALSE;
-  }
-  opened(conn, mailbox, examine, &opening, &final);
-  if (!imap_examine(conn, mailbox, examine, ret, c, error))
-    return FALSE;
-  if (!found)
-    return imap_uids(conn, ret_uids, c, error);
-  *ret_uids = g_steal_pointer(&uids);
+  copy_mailbox(conn, &ret->mailbox);
+  /* A server whose count went back (a restored backup) cannot know what it told before. */
+  ret->resumed = g_str_has_prefix(request.parameter, " (QRESYNC") && opening.ours &&
+                 ret->mailbox.uidvalidity == known->uidvalidity && ret->mailbox.modseq >= known->modseq;
+  ret->vanished = g_steal_pointer(&opening.vanished);
+  if (request.uids && imap_search_is_answered(&opening.search, ret->mailbox.exists))
+    ret->uids = g_steal_pointer(&opening.search.uids);
   return TRUE;
 }
