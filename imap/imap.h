@@ -102,7 +102,12 @@ typedef struct {
   guint64 modseq;                       /* HIGHESTMODSEQ, 0: none */
   gboolean sticky;                      /* FALSE: UIDNOTSTICKY */
   gboolean read_only;
-  char *mailboxid; /* or NULL */
+  gboolean read_write;  /* the server said so: without that nothing here may be changed */
+  gboolean limited;     /* PERMANENTFLAGS: only the following can be set. Else all can. */
+  guint permanent;      /* ImapFlags */
+  gboolean any_keyword; /* also keywords that nobody has used yet */
+  char **keywords;      /* those that can be set; or NULL */
+  char *mailboxid;      /* or NULL */
 } ImapMailbox;
 void imap_mailbox_clear(ImapMailbox *mailbox);
 
@@ -219,6 +224,10 @@ ImapNewsType imap_watch_next(ImapConn *conn, gboolean probe, gint64 until, ImapN
                              GError **error);
 /* Leaves IDLE or NOTIFY: the connection can be used for anything again. */
 gboolean imap_watch_end(ImapConn *conn, GCancellable *c, GError **error);
+
+/* ---- changing -------------------------------------------------------------------------------- */
+/* Can stand in a STORE: an atom, of at most 255 octets. */
+gboolean imap_keyword_valid(const char *keyword);
 
 /* ---- mailbox names (RFC 3501 section 5.1.3) -------------------------------------------------- */
 /* Modified UTF-7 to UTF-8, or NULL where it is not valid (raw UTF-8 included: keep it as it is). Injective:

@@ -19,6 +19,7 @@
 #define IMAP_LIMIT_MAILBOXES 100000    /* rows of one LIST */
 #define IMAP_LIMIT_RANGES (1u << 20)   /* ranges of one UID set: 8 MB */
 #define IMAP_LIMIT_FLAGS 128           /* keywords of one message */
+#define IMAP_LIMIT_KEYWORDS 1000       /* of one mailbox: Dovecot's Maildir has 26, Cyrus 100 */
 #define IMAP_LIMIT_TEXT 1000           /* characters of server text that reach a log line or an error */
 #define IMAP_LIMIT_UNTAGGED (1u << 24) /* responses to one command: ten million messages and some room */
 #define IMAP_LIMIT_BAD 5               /* BADs on one connection before it is dropped (Exchange closes at 10) */

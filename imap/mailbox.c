@@ -15,10 +15,12 @@
 #include <string.h>
 
 #include "imap/conn.h"
+#include "imap/flags.h"
 #include "imap/limits.h"
 #include "imap/search.h"
 
 void imap_mailbox_clear(ImapMailbox *mailbox) {
+  g_clear_pointer(&mailbox->keywords, g_strfreev);
   g_clear_pointer(&mailbox->mailboxid, g_free);
   *mailbox = (ImapMailbox){0};
 }
@@ -89,6 +91,10 @@ static void opening_code(Opening *opening, const ImapEvent *event) {
     mailbox->sticky = FALSE;
   else if (event->code == IMAP_CODE_READ_ONLY)
     mailbox->read_only = TRUE;
+  else if (event->code == IMAP_CODE_READ_WRITE)
+    mailbox->read_write = TRUE;
+  else if (event->code == IMAP_CODE_PERMANENTFLAGS)
+    imap_mailbox_permit(mailbox, event->words);
   else if (event->code == IMAP_CODE_MAILBOXID && mailbox->mailboxid == NULL)
     mailbox->mailboxid = g_strdup(event->text);
 }
@@ -194,7 +200,7 @@ static void opened(ImapConn *conn, Opening *opening, const ImapEvent *final) {
   conn->examined = opening->request->examine;
   conn->occupied = TRUE;
   conn->opening = opening->mailbox;
-  opening->mailbox.mailboxid = NULL;
+  opening->mailbox = (ImapMailbox){0};
 }
 
 /* `opening` then holds what was told; the mailbox itself is in conn->opening. */
@@ -232,6 +238,7 @@ static void copy_mailbox(const ImapConn *conn, ImapMailbox *ret) {
   if (ret == NULL)
     return;
   *ret = conn->opening;
+  ret->keywords = g_strdupv(conn->opening.keywords);
   ret->mailboxid = g_strdup(conn->opening.mailboxid);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "imap/date.h"
+#include "imap/flags.h"
 #include "imap/limits.h"
 #include "imap/response_read.h"
 
@@ -14,19 +15,12 @@
 #define OBJECTID_MAX 255 /* RFC 8474 section 7 */
 
 static void read_flag(const ImapValue *flag, ImapMessage *message, GPtrArray **keywords) {
-  static const struct {
-    const char *name;
-    ImapFlags flag;
-  } flags[] = {
-      {"\\Seen", IMAP_FLAG_SEEN},       {"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED},
-      {"\\Deleted", IMAP_FLAG_DELETED}, {"\\Draft", IMAP_FLAG_DRAFT},       {"\\Recent", IMAP_FLAG_RECENT},
-  };
-  for (guint i = 0; i < G_N_ELEMENTS(flags); i++) {
-    if (imap_value_is(flag, flags[i].name)) {
-      message->flags |= flags[i].flag;
-      return;
-    }
-  }
+  const char *name;
+  gsize len;
+  guint known = imap_value_atom(flag, &name, &len) ? imap_flag_find(name, len) : 0;
+  message->flags |= known;
+  if (known)
+    return;
   char *keyword = imap_value_dup_atom(flag);
   if (!keyword)
     return;

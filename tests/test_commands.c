@@ -39,6 +39,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
 START_TEST(test_examine) {
   g_auto(Session) s = session_new("CONDSTORE", "C: @ EXAMINE \"INBOX\"\n"
                                                "S: * FLAGS (\\Seen)\n"
+                                               "S: * OK [PERMANENTFLAGS ()] none\n"
                                                "S: * 500 EXISTS\n"
                                                "S: * 1000 EXISTS\n"
                                                "S: * OK [UIDVALIDITY 77] x\n"
@@ -50,6 +51,7 @@ START_TEST(test_examine) {
                                                "S: * 1001 EXISTS\n"
                                                "S: @ OK\n"
                                                "C: @ SELECT \"INBOX\"\n"
+                                               "S: * OK [PERMANENTFLAGS (\\Seen $a)] these\n"
                                                "S: @ OK [READ-WRITE] done\n");
   g_auto(ImapMailbox) m = {0}, again = {0}, selected = {0};
   ck_assert(imap_examine(s.conn, "INBOX", TRUE, &m, NULL, NULL));
@@ -58,14 +60,15 @@ START_TEST(test_examine) {
   ck_assert_uint_eq(m.uidnext, 4711);
   ck_assert_uint_eq(m.modseq, 12345678901);
   ck_assert_str_eq(m.mailboxid, "F22");
-  ck_assert(m.sticky && m.read_only);
+  ck_assert(m.sticky && m.read_only && !m.read_write && m.limited && m.permanent == 0);
   ck_assert(imap_noop(s.conn, NULL, NULL));
   ck_assert(imap_examine(s.conn, "INBOX", TRUE, &again, NULL, NULL));
   ck_assert_uint_eq(again.exists, 1000);
   ck_assert_str_eq(again.mailboxid, "F22");
   ck_assert_str_eq(imap_selected(s.conn), "INBOX");
   ck_assert(imap_examine(s.conn, "INBOX", FALSE, &selected, NULL, NULL));
-  ck_assert(!selected.read_only);
+  ck_assert(!selected.read_only && selected.read_write && selected.permanent == IMAP_FLAG_SEEN);
+  ck_assert_str_eq(selected.keywords[0], "$a");
   ck_assert_uint_eq(selected.uidnext, 0);
   ck_assert_uint_eq(selected.uidvalidity, 0);
 }
