@@ -7,10 +7,19 @@
 
 /*
  * One row per response code: how it is spelled, what it carries, and what a refusal with it means to
- * the caller. RFC 3501, 4978, 5465, 5530, 7162, 8474; THROTTLED is Gmail's. A code decides nothing but the
- * meaning of its line, so one that cannot be read is skipped and the line stands.
+ * the caller. RFC 3501, 4315, 4978, 5465, 5530, 6154, 7162, 8474, 9051; THROTTLED is Gmail's. A code decides nothing
+ * but the meaning of its line, so one that cannot be read is skipped and the line stands.
  */
-typedef enum { CARRIES_NOTHING, CARRIES_NUMBER32, CARRIES_NUMBER64, CARRIES_FLAGS, CARRIES_WORDS, CARRIES_ID } Carries;
+typedef enum {
+  CARRIES_NOTHING,
+  CARRIES_NUMBER32,
+  CARRIES_NUMBER64,
+  CARRIES_FLAGS,
+  CARRIES_WORDS,
+  CARRIES_ID,
+  CARRIES_APPENDED, /* UIDVALIDITY, set */
+  CARRIES_COPIED,   /* UIDVALIDITY, set, set */
+} Carries;
 
 static const struct {
   const char *name;
@@ -54,6 +63,10 @@ static const struct {
     [IMAP_CODE_TOOBIG] = {"TOOBIG", CARRIES_NOTHING, IMAP_ERROR_TOOBIG},
     [IMAP_CODE_THROTTLED] = {"THROTTLED", CARRIES_NOTHING, IMAP_ERROR_UNAVAILABLE},
     [IMAP_CODE_NOTIFICATIONOVERFLOW] = {"NOTIFICATIONOVERFLOW", CARRIES_NOTHING, IMAP_ERROR_REFUSED},
+    [IMAP_CODE_APPENDUID] = {"APPENDUID", CARRIES_APPENDED, IMAP_ERROR_REFUSED},
+    [IMAP_CODE_COPYUID] = {"COPYUID", CARRIES_COPIED, IMAP_ERROR_REFUSED},
+    [IMAP_CODE_USEATTR] = {"USEATTR", CARRIES_NOTHING, IMAP_ERROR_REFUSED},
+    [IMAP_CODE_HASCHILDREN] = {"HASCHILDREN", CARRIES_NOTHING, IMAP_ERROR_REFUSED},
 };
 
 /* What servers say in words alone, or under a code that means something else. A throttled account is to be left alone
@@ -98,6 +111,23 @@ char **imap_codes_capabilities(ImapIter *iter) {
   return words;
 }
 
+/* "38505 304,319:320 3956:3958". Empty sets (Outlook.com, MK#555) say as little as no code. */
+static gboolean read_uids(Carries carries, ImapIter *iter, ImapEvent *event) {
+  const ImapValue *name = imap_iter_next(iter), *first = imap_iter_next(iter), *second = imap_iter_next(iter);
+  const char *from, *to;
+  gsize from_len, to_len;
+  guint64 validity;
+  if (!name || !imap_value_number(name, G_MAXUINT32, &validity) || validity == 0 || !first ||
+      !imap_value_atom(first, &from, &from_len))
+    return FALSE;
+  if (carries == CARRIES_APPENDED)
+    event->uidmap = imap_uidmap_parse_list(from, from_len);
+  else if (second && imap_value_atom(second, &to, &to_len))
+    event->uidmap = imap_uidmap_parse(from, from_len, to, to_len);
+  event->number = event->uidmap ? validity : 0;
+  return event->uidmap != NULL;
+}
+
 /* FALSE: not what this code carries. */
 static gboolean read_payload(Carries carries, ImapIter *iter, ImapEvent *event, char **ret_id) {
   if (carries == CARRIES_NOTHING)
@@ -106,6 +136,8 @@ static gboolean read_payload(Carries carries, ImapIter *iter, ImapEvent *event, 
     event->words = imap_codes_capabilities(iter);
     return TRUE;
   }
+  if (carries == CARRIES_APPENDED || carries == CARRIES_COPIED)
+    return read_uids(carries, iter, event);
   const ImapValue *value = imap_iter_next(iter);
   ImapIter list;
   if (!value)

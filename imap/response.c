@@ -150,6 +150,8 @@ static const struct {
     {"ESEARCH", FALSE, IMAP_EVENT_SEARCH, read_esearch},
     {"VANISHED", FALSE, IMAP_EVENT_VANISHED, read_vanished},
     {"FLAGS", FALSE, IMAP_EVENT_FLAGS, read_flags},
+    {"QUOTA", FALSE, IMAP_EVENT_QUOTA, imap_read_quota},
+    {"MYRIGHTS", FALSE, IMAP_EVENT_MYRIGHTS, imap_read_myrights},
 };
 
 /* ---- the line ------------------------------------------------------------------------------- */
@@ -281,6 +283,7 @@ void imap_event_clear(ImapEvent *event) {
   g_free(event->text);
   g_strfreev(event->words);
   imap_seqset_free(event->uids);
+  imap_uidmap_free(event->uidmap);
   imap_message_clear(&event->message);
   g_free(event->listing.name);
   g_free(event->listing.oldname);

@@ -4,6 +4,7 @@
 #include <glib.h>
 
 #include "imap/seqset.h"
+#include "imap/uidmap.h"
 
 /*
  * Third stage: a value tree becomes one typed event. A table gives name, shape and handler of each
@@ -25,6 +26,8 @@ typedef enum {
   IMAP_EVENT_VANISHED, /* uids; number 1: (EARLIER) */
   IMAP_EVENT_FLAGS,    /* words */
   IMAP_EVENT_FETCH,
+  IMAP_EVENT_QUOTA,
+  IMAP_EVENT_MYRIGHTS, /* number: ImapRights */
 } ImapEventType;
 
 typedef enum { IMAP_OK, IMAP_NO, IMAP_BAD, IMAP_BYE, IMAP_PREAUTH } ImapCondition;
@@ -68,6 +71,10 @@ typedef enum {
   IMAP_CODE_TOOBIG,
   IMAP_CODE_THROTTLED,
   IMAP_CODE_NOTIFICATIONOVERFLOW,
+  IMAP_CODE_APPENDUID, /* number: UIDVALIDITY; uidmap: from 1 on to the UIDs */
+  IMAP_CODE_COPYUID,   /* number: UIDVALIDITY of the target; uidmap */
+  IMAP_CODE_USEATTR,
+  IMAP_CODE_HASCHILDREN,
 } ImapCode;
 
 typedef enum {
@@ -92,6 +99,22 @@ typedef enum {
   IMAP_ATTR_SENT = 1 << 8,
   IMAP_ATTR_TRASH = 1 << 9,
 } ImapAttrs;
+
+/* What we may do with a mailbox (RFC 4314 section 2.1). */
+typedef enum {
+  IMAP_RIGHT_LOOKUP = 1 << 0,         /* l */
+  IMAP_RIGHT_READ = 1 << 1,           /* r */
+  IMAP_RIGHT_SEEN = 1 << 2,           /* s: set or clear \Seen */
+  IMAP_RIGHT_WRITE = 1 << 3,          /* w: other flags but \Deleted */
+  IMAP_RIGHT_INSERT = 1 << 4,         /* i: APPEND, COPY into */
+  IMAP_RIGHT_POST = 1 << 5,           /* p */
+  IMAP_RIGHT_CREATE = 1 << 6,         /* k: mailboxes below */
+  IMAP_RIGHT_DELETE_MAILBOX = 1 << 7, /* x: also to rename it */
+  IMAP_RIGHT_DELETE = 1 << 8,         /* t: set or clear \Deleted */
+  IMAP_RIGHT_EXPUNGE = 1 << 9,        /* e */
+  IMAP_RIGHT_ADMIN = 1 << 10,         /* a */
+} ImapRights;
+#define IMAP_RIGHTS_ALL ((1u << 11) - 1)
 
 #define IMAP_UNKNOWN_SIZE G_MAXUINT64
 #define IMAP_UNKNOWN_DATE G_MININT64
@@ -134,7 +157,14 @@ typedef struct {
   gboolean has_messages, has_uidnext, has_uidvalidity, has_modseq;
   guint32 messages, uidnext, uidvalidity;
   guint64 modseq;
+  guint64 appendlimit; /* octets of one message; 0: not told, or no limit */
 } ImapStatus;
+
+typedef struct {
+  gboolean has_storage, has_messages;
+  guint64 storage, storage_limit; /* octets */
+  guint64 messages, messages_limit;
+} ImapQuota;
 
 typedef struct {
   char *prefix; /* octets, with the delimiter where there is one */
@@ -150,6 +180,8 @@ typedef struct {
   guint64 number; /* of the event or its code */
   char **words;
   ImapSeqset *uids;
+  ImapUidmap *uidmap;
+  ImapQuota quota;
   ImapMessage message;
   ImapListing listing;
   ImapStatus status;

@@ -106,6 +106,8 @@ static void read_status_item(const ImapValue *name, const ImapValue *value, Imap
     status->has_modseq = imap_value_number(value, G_MAXINT64, &status->modseq) && status->modseq > 0;
     return;
   }
+  if (imap_value_is(name, "APPENDLIMIT") && imap_value_number(value, G_MAXINT64, &n))
+    status->appendlimit = n;
   if (!imap_value_number(value, G_MAXUINT32, &n))
     return;
   if (imap_value_is(name, "MESSAGES")) {

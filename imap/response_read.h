@@ -13,5 +13,7 @@ gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error);
 gboolean imap_read_lsub(ImapIter *args, ImapEvent *event, GError **error);
 gboolean imap_read_mailbox_status(ImapIter *args, ImapEvent *event, GError **error);
 gboolean imap_read_namespace(ImapIter *args, ImapEvent *event, GError **error);
+gboolean imap_read_quota(ImapIter *args, ImapEvent *event, GError **error);
+gboolean imap_read_myrights(ImapIter *args, ImapEvent *event, GError **error);
 
 gboolean imap_read_fail(GError **error, const char *what); /* FALSE, with IMAP_ERROR_PROTOCOL */

@@ -26,6 +26,8 @@ static const char *const event_names[] = {
     [IMAP_EVENT_VANISHED] = "vanished",
     [IMAP_EVENT_FLAGS] = "flags",
     [IMAP_EVENT_FETCH] = "fetch",
+    [IMAP_EVENT_QUOTA] = "quota",
+    [IMAP_EVENT_MYRIGHTS] = "myrights",
 };
 
 static void describe_bytes(GString *into, const char *name, GBytes *bytes) {
@@ -51,6 +53,22 @@ static void describe_words(GString *into, char **words) {
   g_autofree char *joined = words ? g_strjoinv(",", words) : NULL;
   if (joined)
     g_string_append_printf(into, " words=%s", joined);
+}
+
+static void describe_pairs(GString *into, const ImapUidmap *map) {
+  gsize n = 0;
+  const ImapUidrun *runs = map ? imap_uidmap_runs(map, &n) : NULL;
+  for (gsize i = 0; i < n; i++)
+    g_string_append_printf(into, "%s%u>%u*%u", i > 0 ? "," : " pairs=", runs[i].from, runs[i].to, runs[i].n);
+}
+
+static void describe_quota(GString *into, const ImapQuota *quota) {
+  if (quota->has_storage)
+    g_string_append_printf(into, " storage=%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, quota->storage,
+                           quota->storage_limit);
+  if (quota->has_messages)
+    g_string_append_printf(into, " messages=%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, quota->messages,
+                           quota->messages_limit);
 }
 
 static void describe_message(GString *into, const ImapMessage *message) {
@@ -96,6 +114,8 @@ static void describe_mailboxes(GString *into, const ImapEvent *event) {
     g_string_append_printf(into, " uidvalidity=%u", event->status.uidvalidity);
   if (event->status.has_modseq)
     g_string_append_printf(into, " modseq=%" G_GUINT64_FORMAT, event->status.modseq);
+  if (event->status.appendlimit > 0)
+    g_string_append_printf(into, " appendlimit=%" G_GUINT64_FORMAT, event->status.appendlimit);
   if (event->personal.prefix)
     g_string_append_printf(into, " prefix=%s delimiter=%c", event->personal.prefix,
                            event->personal.delimiter ? event->personal.delimiter : '0');
@@ -110,6 +130,8 @@ static char *describe(const ImapEvent *event) {
   if (event->number > 0)
     g_string_append_printf(into, " number=%" G_GUINT64_FORMAT, event->number);
   describe_words(into, event->words);
+  describe_pairs(into, event->uidmap);
+  describe_quota(into, &event->quota);
   g_autofree char *uids = event->uids ? imap_seqset_format(event->uids) : NULL;
   if (uids)
     g_string_append_printf(into, " uids=%s", uids);
@@ -222,7 +244,21 @@ static const struct {
     {"a NO [REFERRAL imap://x/] Elsewhere", "status tag=a NO unknown text=Elsewhere"},
     {"a BAD [BADCHARSET (\"UTF-8\" X)] No", "status tag=a BAD unknown text=No"},
     {"a NO [BADCHARSET ({3} unreadable)] No", "status tag=a NO unknown text=No"},
-    {"a OK [APPENDUID 38505 3955] done", "status tag=a OK unknown text=done"},
+    {"a OK [APPENDUID 38505 3955] done",
+     "status tag=a OK APPENDUID number=38505 pairs=1>3955*1 text=done"}, /* RFC 4315 */
+    {"a OK [APPENDUID 1 7,3:5] done", "status tag=a OK APPENDUID number=1 pairs=1>7*1,2>3*3 text=done"},
+    {"a OK [COPYUID 38505 304,319:320 3956:3958] Done",
+     "status tag=a OK COPYUID number=38505 pairs=304>3956*1,319>3957*2 text=Done"},
+    {"* OK [COPYUID 1 3,1:2 7:9]", "status OK COPYUID number=1 pairs=1>8*2,3>7*1 text="}, /* not ascending */
+    {"a OK [appenduid 1 NIL] x", "status tag=a OK unknown text=x"},
+    {"a OK [APPENDUID 0 5] x", "status tag=a OK unknown text=x"},
+    {"a OK [APPENDUID 1 0] x", "status tag=a OK unknown text=x"},
+    {"a OK [APPENDUID 1] x", "status tag=a OK unknown text=x"},
+    {"a OK [APPENDUID] x", "status tag=a OK unknown text=x"},
+    {"a OK [COPYUID 1 1:3 1:2] x", "status tag=a OK unknown text=x"},
+    {"a OK [COPYUID 1 1:* 1:2] x", "status tag=a OK unknown text=x"},
+    {"a NO [USEATTR] no \\All", "status tag=a NO USEATTR text=no \\All"},
+    {"a NO [HASCHILDREN] x", "status tag=a NO HASCHILDREN text=x"},
     {"a NO [never closed", "status tag=a NO none text=[never closed"},
     {"a NO [] text", "status tag=a NO unknown text=text"},
     {"a NO no mailbox x{5}", "status tag=a NO none text=no mailbox x{5}"},
@@ -235,8 +271,8 @@ static const struct {
     {"a1 OK", "status tag=a1 OK none text="}, /* Q2: mail.ru */
     {"a1 OK ", "status tag=a1 OK none text="},
     {"* OK", "status OK none text="},
-    {"* [COPYUID 1 1:2 3:4] done", "status OK unknown text=done"}, /* Q3: home.pl, Office 365 */
-    {"* OK [COPYUID 1  ] done", "status OK unknown text=done"},    /* Q3: Outlook.com */
+    {"* [COPYUID 1 1:2 3:4] done", "status OK COPYUID number=1 pairs=1>3*2 text=done"}, /* Q3: home.pl, Office 365 */
+    {"* OK [COPYUID 1  ] done", "status OK unknown text=done"},                         /* Q3: Outlook.com */
     {"* CAPABILITY IMAP4rev1 LITERAL + IDLE ", "capability words=IMAP4rev1,LITERAL+,IDLE"}, /* Q4 */
     {"* OK [CAPABILITY LITERAL +] x", "status OK CAPABILITY words=LITERAL+ text=x"},
     {"* CAPABILITY LITERAL", "capability words=LITERAL"},
@@ -264,6 +300,30 @@ static const struct {
     {"* OK [UIDVALIDITY 0] x", "status OK UIDVALIDITY text=x"},
     {"* STATUS INBOX ()", "mailbox name=INBOX"}, /* Q13: 163.com */
     {"* STATUS INBOX (MESSAGES 0 UIDNEXT 0 UIDVALIDITY 0)", "mailbox name=INBOX messages=0"},
+    {"* STATUS INBOX (APPENDLIMIT 35651584 MESSAGES 1)", "mailbox name=INBOX messages=1 appendlimit=35651584"},
+    {"* STATUS INBOX (APPENDLIMIT NIL)", "mailbox name=INBOX"},
+    {"* STATUS INBOX (APPENDLIMIT 5000000000)", "mailbox name=INBOX appendlimit=5000000000"},
+    {"* QUOTA \"\" (STORAGE 10 512)", "quota storage=10240/524288"}, /* RFC 2087 */
+    {"* QUOTA \"a b\" (MESSAGE 20 100 storage 5000000000 15728640)",
+     "quota storage=5120000000000/16106127360 messages=20/100"}, /* Gmail (MK#1602) */
+    {"* QUOTA {1}\r\nx (X-NUM-FOLDERS 1 2 MESSAGE 1 2 )", "quota messages=1/2"},
+    {"* QUOTA x (STORAGE -1 5 MESSAGE 1 2)", "quota messages=1/2"},
+    {"* QUOTA x (STORAGE 9223372036854775807 9223372036854775807)",
+     "quota storage=9223372036854774784/9223372036854774784"},
+    {"* QUOTA x (STORAGE 1)", "quota"},
+    {"* QUOTA x ()", "quota"},
+    {"* QUOTA x", "quota"},
+    {"* QUOTA", "quota"},
+    {"* QUOTAROOT INBOX \"\"", "other"},
+    {"* MYRIGHTS INBOX rwiptsldaex",
+     "myrights number=1983"}, /* RFC 4314 section 3.5; "d" adds nothing to its members */
+    {"* MYRIGHTS INBOX lrs", "myrights number=7"},
+    {"* MYRIGHTS \"a b\" \"lrsc\"", "myrights number=199"}, /* RFC 2086 */
+    {"* MYRIGHTS x lrsd", "myrights number=903"},
+    {"* MYRIGHTS x lrskxtencd7", "myrights number=967"},
+    {"* MYRIGHTS x \"\"", "myrights"},
+    {"* MYRIGHTS x", "other"},
+    {"* MYRIGHTS x (l)", "other"},
     {"* STATUS INBOX (MESSAGES -1 UIDNEXT 5 X)", "mailbox name=INBOX uidnext=5"},
     {"* STATUS x", "other"},
     {"* STATUS (MESSAGES 1)", "other"},
