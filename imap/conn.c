@@ -205,7 +205,7 @@ guint64 imap_conn_received(ImapConn *conn) {
 }
 
 gboolean imap_conn_failed(ImapConn *conn) {
-  return conn->failed;
+  return conn->failed || atomic_load(&conn->dropped);
 }
 
 void imap_conn_fail(ImapConn *conn) {

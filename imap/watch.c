@@ -53,7 +53,10 @@ static gboolean command(ImapConn *conn, const char *text, ImapWatchStage stage, 
   conn->watch.tag = conn->tag;
   conn->watch.told = FALSE;
   expect(conn, stage, patience);
-  return imap_conn_send(conn, encoder, &early, &is_early, NULL, error);
+  if (!imap_conn_send(conn, encoder, &early, &is_early, NULL, error))
+    return FALSE;
+  imap_conn_push(conn);
+  return TRUE;
 }
 
 /* Asks for a sign of life, if nothing is under way already. */
