@@ -9,6 +9,8 @@
  * was left out once is a suspect: when nothing is in flight, NOOP (a session may not have heard of new mail yet) and
  * the UID set decide whether it is gone, or is asked for once more; left out again, it is an error of the server. A
  * lost connection returns what was in flight for one more try; silence fails the readers, who have waited long enough.
+ *
+ * Where the sync waits for its connection the lane lets what is in flight end, gives it back, and stands in line again.
  */
 #include "cache/lane.h"
 
@@ -35,6 +37,7 @@ struct _Lane {
   GQueue commands;      /* GArray of guint32, oldest first */
   GHashTable *suspects; /* UID -> row: left out by the server, to be looked at when nothing is in flight */
   Incoming *incoming;
+  gboolean going; /* something has been asked for on this lease */
 };
 
 Lane *lane_new(const LaneShared *shared, ImapRole role, WantsKinds kinds) {
@@ -151,6 +154,7 @@ static gboolean send_wants(Lane *lane, GArray *wants, GError **error) {
   g_queue_push_tail(&lane->commands, command);
   incoming_sole(lane->incoming, g_hash_table_size(lane->asked) == 1 ? g_array_index(wants, Want, 0).row : 0);
   busy(lane);
+  lane->going = TRUE;
   return imap_fetch_send(lane->conn, uids, IMAP_FETCH_BODY, account_of(lane)->cancellable, error);
 }
 
@@ -193,8 +197,14 @@ static WantsKinds kinds_now(Lane *lane) {
   return contended ? lane->kinds & ~(guint)WANTS_AHEAD : lane->kinds;
 }
 
+/* A short look at a folder: it waits for what is in flight, and for nothing more. But two that take turns must both get
+ * on. */
+static gboolean gives_way(Lane *lane) {
+  return lane->going && imap_pool_contended_by(account_of(lane)->pool, lane->conn, IMAP_ROLE_SYNC);
+}
+
 static gboolean ask(Lane *lane, GError **error) {
-  for (guint64 bytes; g_hash_table_size(lane->suspects) == 0 && (bytes = room(lane)) > 0;) {
+  for (guint64 bytes; g_hash_table_size(lane->suspects) == 0 && !gives_way(lane) && (bytes = room(lane)) > 0;) {
     g_autoptr(GArray) wants = g_array_new(FALSE, FALSE, sizeof(Want));
     gint64 mailbox = lane->commands.length > 0 ? lane->mailbox : 0;
     if (!wants_take(lane->shared->wants, kinds_now(lane), mailbox, bytes, COMMAND_UIDS, wants))
@@ -223,7 +233,9 @@ static void not_written(Lane *lane, guint32 uid, const GError *error) {
 }
 
 static void arrived(Lane *lane, const ImapMessage *message) {
-  g_autoptr(GError) trouble = incoming_trouble(lane->incoming);
+  /* Trouble with the body of a response without UID, which nobody saw, is not this one's. */
+  gboolean lost = (message->has & IMAP_HAS_LOST_BODY) != 0;
+  g_autoptr(GError) trouble = lost ? incoming_trouble(lane->incoming) : NULL;
   if (trouble) {
     not_written(lane, message->uid, trouble);
     return;
@@ -320,6 +332,7 @@ static gboolean receive(Lane *lane, GError **error) {
 static gboolean serve(Lane *lane, GError **error) {
   pace_rtt(lane->shared->pace, imap_conn_rtt(lane->conn));
   lane->received = imap_conn_received(lane->conn);
+  lane->going = FALSE;
   for (;;) {
     if (!ask(lane, error))
       return FALSE;

@@ -150,8 +150,11 @@ static gboolean take_message(ImapConn *conn, const Target *target, ImapEvent *ev
   gboolean has_uid = (message->has & IMAP_HAS_UID) != 0;
   if (message->body != NULL && conn->body == IMAP_BODY_NONE)
     quoted_body(conn, target, message);
-  if (!body_end(conn, target, has_uid && (message->has & IMAP_HAS_BODY) != 0))
+  gboolean has_body = (message->has & IMAP_HAS_BODY) != 0;
+  if (!body_end(conn, target, has_uid && has_body)) {
     message->has &= ~(guint)IMAP_HAS_BODY;
+    message->has |= has_body ? IMAP_HAS_LOST_BODY : 0;
+  }
   if (!has_uid)
     return FALSE;
   *ret = *message;

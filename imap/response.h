@@ -130,6 +130,7 @@ typedef enum {
   IMAP_HAS_NIL_BODY = 1 << 6, /* the server said NIL, or an empty string: no message is that */
   IMAP_HAS_MODSEQ = 1 << 7,
   IMAP_HAS_EMAILID = 1 << 8,
+  IMAP_HAS_LOST_BODY = 1 << 9, /* BODY[] came, and the sink did not take it */
 } ImapMessageHas;
 
 typedef struct {
