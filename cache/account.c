@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Facts about a server are kept in the index's meta table as small numbers, because they were expensive to learn: that
- * it answers EXAMINE without UIDNEXT, that its RFC822.SIZE lies. They only ever grow, so a lost update costs one
- * lesson.
+ * it answers EXAMINE without UIDNEXT, that its RFC822.SIZE lies, that it wants to be left alone for some time. A lost
+ * update costs one lesson.
  */
 #include "cache/account.h"
 
@@ -10,25 +10,37 @@
 
 #define META_SELECT "select_only"
 #define META_WRONG "wrong_sizes"
+#define META_PAUSED "paused_until"
 
-static gint load_number(Account *account, const char *key) {
+static gint64 load_number(Account *account, const char *key) {
   g_autofree char *value = index_get_meta(account->index, key, NULL);
-  return value ? (gint)g_ascii_strtoll(value, NULL, 10) : 0;
+  return value ? g_ascii_strtoll(value, NULL, 10) : 0;
+}
+
+static void tell_pause(gint64 until) {
+  g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(until);
+  g_autofree char *text = when ? g_date_time_format(when, "%F %T") : g_strdup("later");
+  g_message("the server wants to be left alone until %s", text);
 }
 
 void account_load_facts(Account *account) {
-  g_atomic_int_set(&account->select_only, load_number(account, META_SELECT));
-  g_atomic_int_set(&account->wrong_sizes, load_number(account, META_WRONG));
+  gint64 until = load_number(account, META_PAUSED);
+  g_atomic_int_set(&account->select_only, (gint)load_number(account, META_SELECT));
+  g_atomic_int_set(&account->wrong_sizes, (gint)load_number(account, META_WRONG));
+  if (until <= g_get_real_time() / G_USEC_PER_SEC)
+    return;
+  tell_pause(until);
+  imap_pool_set_pause(account->pool, until);
 }
 
 typedef struct {
   const char *key;
-  gint value;
+  gint64 value;
 } Fact;
 
 static gboolean write_fact(IndexTxn *txn, gpointer data, GError **error) {
   const Fact *fact = data;
-  g_autofree char *value = g_strdup_printf("%d", fact->value);
+  g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, fact->value);
   return index_set_meta(txn, fact->key, value, error);
 }
 
@@ -38,7 +50,7 @@ static void fact_written(gpointer data, const GError *error) {
   g_free(data);
 }
 
-static void remember(Account *account, const char *key, gint value) {
+static void remember(Account *account, const char *key, gint64 value) {
   Fact *fact = g_new(Fact, 1);
   *fact = (Fact){.key = key, .value = value};
   index_post(account->index, INDEX_SYNC, write_fact, fact, fact_written);
@@ -51,6 +63,12 @@ void account_wrong_size(Account *account) {
   remember(account, META_WRONG, count);
   if (count == ACCOUNT_WRONG_SIZES)
     g_warning("the server's message sizes are wrong: from now on a message is fetched before its size is shown");
+}
+
+void account_paused(gint64 until, gpointer data) {
+  remember(data, META_PAUSED, until);
+  if (until != 0)
+    tell_pause(until);
 }
 
 gboolean account_shows_claim(Account *account, guint64 claim) {

@@ -26,10 +26,14 @@ typedef struct {
 /* After this many wrong claims no claim of this server is shown any more. */
 #define ACCOUNT_WRONG_SIZES 3
 
-void account_load_facts(Account *account); /* from the index */
+void account_load_facts(Account *account); /* from the index; the pool is there */
 void account_wrong_size(Account *account); /* counts and remembers one */
 /* A claimed size may be shown: it is not 0, and claims were right so far. */
 gboolean account_shows_claim(Account *account, guint64 claim);
+
+/* The server wants to be left alone until then (s since 1970; 0: no longer): remembered across restarts. An
+ * ImapConfig.paused. */
+void account_paused(gint64 until, gpointer account);
 
 /* imap_examine() in the way this server needs (never SELECT but where EXAMINE lacks UIDNEXT), and GONE where the
  * UIDVALIDITY is not the row's (0: any). With `ret_uids` also what is in it, in the same round trip. Blocks. */

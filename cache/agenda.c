@@ -1,64 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each folder that was asked for has a Folder here: when it was last verified, and whether it stands in a queue. The
- * states are
+ * Each folder that was asked for has a Folder here: when it was last verified, and in which queue it stands. The states
+ * are
  *
  *   idle     in no queue, no thread works on it
- *   queued   for a refresh (listed), a first listing (not yet whole) or LIST (a directory without messages)
+ *   queued   as news (it is known to differ), for a refresh (listed), a first listing (not yet whole) or LIST (a
+ *            directory without messages)
  *   running  taken out by the thread that works on it; a new request queues it again, but for a first listing, which
  *            serves all that come while it runs
  *
- * A sweep (LIST with STATUS of all) is due every SWEEP, after a suspend, when it is asked for, and when a folder is
- * refreshed and the last one is older than `refresh`: the folder may have got subfolders, or be gone. While offline it
- * is due when connecting makes sense again.
+ * A folder is fresh while nothing speaks against it and it was verified within `refresh`, or since the server tells
+ * what happens to it (agenda_line.c). Push is believed, and looked after: a reader that opens what was not verified for
+ * TRUST is answered at once, and the folder is verified behind its back. Some deliver mail past their server.
+ *
+ * News go first, for somebody may be waiting for that letter, but not for ever before a sweep. A sweep (LIST with
+ * STATUS of all) is due every SWEEP, or every POLL where nothing is pushed; when it is asked for; and when a folder is
+ * refreshed that nobody tells us of and the last one is older than `refresh`: the folder may have got subfolders, or be
+ * gone. A server that has to be asked for each folder by itself is asked less often, the more folders there are.
+ * While offline a sweep is due when connecting makes sense again: it is how we come back.
  */
-#include "cache/agenda.h"
+#include "cache/agenda_private.h"
 
-#include <time.h>
-
-#define SECOND ((gint64)G_USEC_PER_SEC)
 #define SWEEP (300 * SECOND)
+#define POLL (60 * SECOND)
+#define POLL_FOLDER SECOND
 #define SWEEP_RETRY (10 * SECOND)
 #define FLAGS_EVERY (3600 * SECOND) /* where nothing tells that flags moved */
 #define KICK_EVERY (3 * SECOND)
-#define LOOK_EVERY (5 * SECOND) /* for the end of a suspend, which no wait notices */
-#define SUSPENDED (2 * SECOND)
+#define TRUST (60 * SECOND)
+#define OVERTAKES 32
 
-typedef struct {
-  gint64 row;
-  gint64 verified; /* monotonic; 0: never in this mount */
-  gint64 flags;    /* monotonic; last comparison of flags */
-  gboolean queued, doubted;
-} Folder;
-
-struct _Agenda {
-  gint64 refresh;
-  gint64 (*next_try)(gpointer data);
-  gpointer data;
-  GMutex mutex; /* guards all below */
-  GCond cond;
-  GHashTable *folders;          /* row -> Folder */
-  GQueue queues[AGENDA_QUEUES]; /* Folder*, borrowed */
-  gint64 swept;                 /* monotonic; 0: wanted now */
-  gint64 kicked;
-  gint64 slept; /* µs this machine has been suspended, so far */
-  gboolean online, closed;
-};
-
-static gint64 suspended_so_far(void) {
-  struct timespec boot, monotonic;
-  clock_gettime(CLOCK_BOOTTIME, &boot);
-  clock_gettime(CLOCK_MONOTONIC, &monotonic);
-  return (gint64)(boot.tv_sec - monotonic.tv_sec) * SECOND + (boot.tv_nsec - monotonic.tv_nsec) / 1000;
+static gint64 real_now(gpointer data) {
+  (void)data;
+  return g_get_monotonic_time();
 }
 
-Agenda *agenda_new(guint refresh, gint64 (*next_try)(gpointer data), gpointer data) {
+Agenda *agenda_new(const AgendaSetup *setup) {
   Agenda *agenda = g_new0(Agenda, 1);
-  agenda->refresh = (gint64)refresh * SECOND;
-  agenda->next_try = next_try;
-  agenda->data = data;
-  agenda->slept = suspended_so_far();
+  agenda->setup = *setup;
+  if (!setup->now)
+    agenda->setup.now = real_now;
   agenda->folders = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+  agenda->watch_asks = G_MAXINT64;
   g_mutex_init(&agenda->mutex);
   g_cond_init(&agenda->cond);
   return agenda;
@@ -67,9 +50,8 @@ Agenda *agenda_new(guint refresh, gint64 (*next_try)(gpointer data), gpointer da
 void agenda_free(Agenda *agenda) {
   if (!agenda)
     return;
-  for (guint i = 0; i < AGENDA_QUEUES; i++)
-    g_queue_clear(&agenda->queues[i]);
-  g_hash_table_unref(agenda->folders);
+  g_hash_table_unref(agenda->folders); /* and with them what is linked in the queues */
+  g_free(agenda->why);
   g_cond_clear(&agenda->cond);
   g_mutex_clear(&agenda->mutex);
   g_free(agenda);
@@ -81,68 +63,142 @@ void agenda_close(Agenda *agenda) {
   g_cond_broadcast(&agenda->cond);
 }
 
+gint64 agenda_now(const Agenda *agenda) {
+  return agenda->setup.now(agenda->setup.data);
+}
+
+void agenda_wait(Agenda *agenda, gint64 until) {
+  gint64 now = g_get_monotonic_time();
+  g_cond_wait_until(&agenda->cond, &agenda->mutex, CLAMP(until, now, now + 3600 * SECOND));
+}
+
 static Folder *folder_of(Agenda *agenda, gint64 row) {
   Folder *folder = g_hash_table_lookup(agenda->folders, &row);
   if (!folder) {
     folder = g_new0(Folder, 1);
     folder->row = row;
+    folder->link.data = folder;
     g_hash_table_insert(agenda->folders, &folder->row, folder);
   }
   return folder;
 }
 
-/* ---- asked by readers --------------------------------------------------------------------------------- */
+/* ---- queues -------------------------------------------------------------------------------------------- */
 
+static void leave_line(Folder *folder) {
+  if (folder->line)
+    g_queue_unlink(folder->line, &folder->link);
+  folder->line = NULL;
+}
+
+/* News overtake a mere refresh; nothing overtakes news. */
 static void enqueue(Agenda *agenda, AgendaQueue queue, Folder *folder) {
-  if (folder->queued)
+  GQueue *line = &agenda->queues[queue];
+  if (folder->line == line || folder->line == &agenda->queues[AGENDA_NEWS])
     return;
-  folder->queued = TRUE;
-  g_queue_push_tail(&agenda->queues[queue], folder);
+  leave_line(folder);
+  folder->line = line;
+  folder->queued = agenda_now(agenda);
+  g_queue_push_tail_link(line, &folder->link);
   g_cond_broadcast(&agenda->cond);
 }
 
-static gboolean within_refresh(const Agenda *agenda, gint64 when) {
-  return when != 0 && g_get_monotonic_time() - when < agenda->refresh;
+/* A first listing sees everything: while it is due or runs there is nothing else to do. */
+static void enqueue_first(Agenda *agenda, Folder *folder) {
+  if (folder->first)
+    return;
+  folder->first = TRUE;
+  leave_line(folder);
+  enqueue(agenda, AGENDA_FIRST, folder);
+}
+
+static void enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder) {
+  if (!folder->first)
+    enqueue(agenda, queue, folder);
+}
+
+static Folder *take_head(Agenda *agenda, AgendaQueue queue) {
+  Folder *folder = g_queue_peek_head(&agenda->queues[queue]);
+  if (folder)
+    leave_line(folder);
+  return folder;
+}
+
+static guint length(const Agenda *agenda, AgendaQueue queue) {
+  return agenda->queues[queue].length;
+}
+
+GArray *agenda_take(Agenda *agenda, AgendaQueue queue) {
+  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  for (Folder *folder; (folder = take_head(agenda, queue));) {
+    if (folder->asked || queue == AGENDA_FIRST)
+      g_array_append_val(rows, folder->row);
+    folder->asked = folder->first = folder->said = FALSE;
+  }
+  return rows;
+}
+
+/* ---- asked by readers --------------------------------------------------------------------------------- */
+
+static gboolean within_refresh(const Agenda *agenda, gint64 when, gint64 now) {
+  return when != 0 && now - when < (gint64)agenda->setup.refresh * SECOND;
 }
 
 SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
   gboolean directory = (mailbox->attrs & IMAP_ATTR_NOSELECT) != 0;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   Folder *folder = folder_of(agenda, mailbox->row);
+  gint64 now = agenda_now(agenda);
   if (!directory && mailbox->listed != INDEX_LISTED) {
-    enqueue(agenda, AGENDA_FIRST, folder);
+    enqueue_first(agenda, folder);
     return SYNC_LISTING;
   }
-  if (!folder->doubted && within_refresh(agenda, folder->verified))
+  if (!directory)
+    agenda_note_use(agenda, folder->row, now);
+  AgendaQueue queue = directory ? AGENDA_TREE : AGENDA_REFRESH;
+  if (folder->doubted == 0 && within_refresh(agenda, folder->verified, now))
     return SYNC_FRESH;
-  enqueue(agenda, directory ? AGENDA_TREE : AGENDA_REFRESH, folder);
+  if (folder->doubted == 0 && agenda_is_pushed(agenda, folder)) {
+    if (!directory && now - folder->verified >= TRUST)
+      enqueue_refresh(agenda, queue, folder);
+    return SYNC_FRESH;
+  }
+  folder->asked = TRUE;
+  enqueue_refresh(agenda, queue, folder);
   return SYNC_REFRESHING;
-}
-
-void agenda_doubt(Agenda *agenda, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = folder_of(agenda, row);
-  folder->doubted = TRUE;
-  enqueue(agenda, AGENDA_REFRESH, folder);
-}
-
-void agenda_refresh(Agenda *agenda, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  enqueue(agenda, AGENDA_REFRESH, folder_of(agenda, row));
-}
-
-void agenda_relist(Agenda *agenda, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  enqueue(agenda, AGENDA_FIRST, folder_of(agenda, row));
 }
 
 gboolean agenda_kick(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  gint64 now = g_get_monotonic_time();
-  gboolean due = !agenda->online && now - agenda->kicked >= KICK_EVERY;
+  gint64 now = agenda_now(agenda);
+  gboolean due = !agenda->online && (agenda->kicked == 0 || now - agenda->kicked >= KICK_EVERY);
   if (due)
     agenda->kicked = now;
   return due;
+}
+
+/* ---- asked by whoever learns something ----------------------------------------------------------------- */
+
+void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  Folder *folder = folder_of(agenda, row);
+  folder->doubted = agenda_now(agenda);
+  folder->said = status != NULL;
+  if (status)
+    folder->status = *status;
+  folder->status.name = NULL;
+  enqueue_refresh(agenda, AGENDA_NEWS, folder);
+}
+
+void agenda_refresh(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  enqueue_refresh(agenda, AGENDA_REFRESH, folder_of(agenda, row));
+}
+
+void agenda_relist(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  enqueue_first(agenda, folder_of(agenda, row));
 }
 
 void agenda_look_again(Agenda *agenda) {
@@ -151,43 +207,66 @@ void agenda_look_again(Agenda *agenda) {
   g_cond_broadcast(&agenda->cond);
 }
 
-/* ---- for the watching thread --------------------------------------------------------------------------- */
+void agenda_begin_again(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->swept = agenda->watch_next = agenda->watch_delay = 0;
+  g_cond_broadcast(&agenda->cond);
+}
+
+/* ---- for the syncing thread --------------------------------------------------------------------------- */
+
+static gint64 sweep_every(const Agenda *agenda) {
+  if (agenda->push != AGENDA_PUSH_NONE)
+    return SWEEP + agenda->asks * POLL_FOLDER;
+  return MAX((gint64)agenda->setup.refresh * SECOND, POLL) + agenda->asks * POLL_FOLDER;
+}
 
 /* When there may be something to do although nobody asks. */
 static gint64 next_wakeup(const Agenda *agenda, gint64 now) {
   if (!agenda->online)
-    return MAX(agenda->next_try(agenda->data), now + SECOND);
-  return agenda->swept + SWEEP;
+    return MAX(agenda->setup.next_try(agenda->setup.data), now + SECOND);
+  return agenda->swept + sweep_every(agenda);
 }
 
-/* CLOCK_MONOTONIC stands still while the machine sleeps. */
-static gboolean was_suspended(Agenda *agenda) {
-  gint64 slept = suspended_so_far();
-  gboolean resumed = slept - agenda->slept > SUSPENDED;
-  agenda->slept = slept;
-  return resumed;
-}
-
-static gboolean sweep_is_due(const Agenda *agenda, gboolean refreshing, gint64 now) {
-  gboolean asked = agenda->queues[AGENDA_TREE].length > 0;
-  gboolean old = agenda->swept == 0 || now - agenda->swept >= SWEEP;
-  if (!asked && !old && !(refreshing && !within_refresh(agenda, agenda->swept)))
+static gboolean sweep_is_due(const Agenda *agenda, gint64 now) {
+  gboolean asked = length(agenda, AGENDA_TREE) > 0;
+  gboolean old = agenda->swept == 0 || now - agenda->swept >= sweep_every(agenda);
+  gboolean blind = length(agenda, AGENDA_REFRESH) > 0 && agenda->push != AGENDA_PUSH_ALL &&
+                   !within_refresh(agenda, agenda->swept, now);
+  if (!asked && !old && !blind)
     return FALSE;
-  return agenda->online || asked || now >= next_wakeup(agenda, 0);
+  return agenda->online || asked || now >= agenda->setup.next_try(agenda->setup.data);
+}
+
+static Folder *next_folder(Agenda *agenda, gboolean sweep) {
+  Folder *folder = !sweep || agenda->overtaken < OVERTAKES ? take_head(agenda, AGENDA_NEWS) : NULL;
+  return folder ? folder : take_head(agenda, AGENDA_REFRESH);
+}
+
+static void describe_folder(Folder *folder, AgendaTask *ret) {
+  ret->row = folder->row;
+  ret->asked = folder->asked;
+  ret->said = folder->said;
+  ret->status = folder->status;
+  ret->verified = folder->doubted == 0 && folder->verified > folder->queued;
+  folder->asked = folder->said = FALSE;
 }
 
 gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   while (!agenda->closed) {
-    gint64 now = g_get_monotonic_time();
-    Folder *folder = g_queue_pop_head(&agenda->queues[AGENDA_REFRESH]);
-    *ret = (AgendaTask){.resumed = was_suspended(agenda), .row = folder ? folder->row : 0};
-    ret->sweep = ret->resumed || sweep_is_due(agenda, folder != NULL, now);
+    gint64 now = agenda_now(agenda);
+    gboolean due = sweep_is_due(agenda, now);
+    *ret = (AgendaTask){0};
+    Folder *folder = next_folder(agenda, due);
     if (folder)
-      folder->queued = FALSE;
+      describe_folder(folder, ret);
+    gboolean news = folder && folder->doubted != 0;
+    ret->sweep = due && !(news && agenda->overtaken < OVERTAKES);
+    agenda->overtaken = due && !ret->sweep ? agenda->overtaken + 1 : 0;
     if (ret->sweep || folder)
       return TRUE;
-    g_cond_wait_until(&agenda->cond, &agenda->mutex, MIN(next_wakeup(agenda, now), now + LOOK_EVERY));
+    agenda_wait(agenda, next_wakeup(agenda, now));
   }
   return FALSE;
 }
@@ -196,46 +275,54 @@ gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
 
 gint64 agenda_next_first(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  while (!agenda->closed && agenda->queues[AGENDA_FIRST].length == 0)
+  while (!agenda->closed && length(agenda, AGENDA_FIRST) == 0)
     g_cond_wait(&agenda->cond, &agenda->mutex);
-  if (agenda->closed)
-    return 0;
-  Folder *folder = g_queue_pop_head(&agenda->queues[AGENDA_FIRST]);
-  return folder->row;
+  return agenda->closed ? 0 : take_head(agenda, AGENDA_FIRST)->row;
 }
 
 void agenda_put_off(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  g_queue_push_tail(&agenda->queues[AGENDA_FIRST], folder_of(agenda, row));
+  enqueue(agenda, AGENDA_FIRST, folder_of(agenda, row));
 }
 
 void agenda_end_first(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  folder_of(agenda, row)->queued = FALSE;
+  Folder *folder = folder_of(agenda, row);
+  folder->first = FALSE;
+  if (folder->doubted != 0)
+    enqueue(agenda, AGENDA_NEWS, folder);
 }
 
 gboolean agenda_others_first(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  return agenda->queues[AGENDA_FIRST].length > 0;
+  return length(agenda, AGENDA_FIRST) > 0;
 }
 
 /* ---- what came of it ----------------------------------------------------------------------------------------- */
 
-void agenda_online(Agenda *agenda, gboolean online) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  agenda->online = online;
-}
-
 void agenda_swept(Agenda *agenda, gboolean well) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  agenda->swept = g_get_monotonic_time() - (well ? 0 : SWEEP - SWEEP_RETRY);
+  agenda->swept = agenda_now(agenda);
+  if (well)
+    agenda->began = agenda->swept;
+  else
+    agenda->swept -= sweep_every(agenda) - SWEEP_RETRY;
 }
 
+void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->n_folders = folders;
+  agenda->n_listed = listed;
+  agenda->asks = asks;
+}
+
+/* What was said against it meanwhile still stands. */
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   Folder *folder = folder_of(agenda, row);
-  folder->verified = started;
-  folder->doubted = FALSE;
+  folder->verified = MAX(folder->verified, started);
+  if (folder->doubted <= started)
+    folder->doubted = 0;
   if (flags)
     folder->flags = started;
 }
@@ -248,15 +335,5 @@ gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when) {
 gboolean agenda_flags_due(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   gint64 last = folder_of(agenda, row)->flags;
-  return last == 0 || g_get_monotonic_time() - last > FLAGS_EVERY;
-}
-
-GArray *agenda_take(Agenda *agenda, AgendaQueue queue) {
-  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  for (Folder *folder; (folder = g_queue_pop_head(&agenda->queues[queue]));) {
-    folder->queued = FALSE;
-    g_array_append_val(rows, folder->row);
-  }
-  return rows;
+  return last == 0 || agenda_now(agenda) - last > FLAGS_EVERY;
 }

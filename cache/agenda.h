@@ -4,31 +4,44 @@
 #include "cache/index.h"
 
 /*
- * Which folder is to be looked at, and when: freshness, queues and the times of the sweep. Pure bookkeeping,
- * thread-safe, no I/O; sync.c does the work.
+ * Which folder is to be looked at, and when: freshness, push, queues and the times of the sweep. Pure bookkeeping,
+ * thread-safe, no I/O; sync.c and watch.c do the work.
  */
 typedef struct _Agenda Agenda;
 
 typedef enum { SYNC_FRESH, SYNC_REFRESHING, SYNC_LISTING } SyncAnswer;
 
-/* `refresh` in seconds; `next_try`: monotonic µs before which connecting is no use (0: now), asked while offline. */
-Agenda *agenda_new(guint refresh, gint64 (*next_try)(gpointer data), gpointer data);
+typedef struct {
+  guint refresh;                     /* seconds for which a folder without push is fresh */
+  gint64 (*now)(gpointer data);      /* NULL: g_get_monotonic_time() */
+  gint64 (*next_try)(gpointer data); /* monotonic µs before which connecting is no use (0: now); asked while offline */
+  gpointer data;
+} AgendaSetup;
+
+Agenda *agenda_new(const AgendaSetup *setup);
 void agenda_free(Agenda *agenda);
 void agenda_close(Agenda *agenda); /* whoever waits for work returns */
 
 /* ---- asked by readers ---- */
 SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox); /* FRESH, or it is queued now */
-void agenda_doubt(Agenda *agenda, gint64 row);                       /* not fresh whatever the clock says; queued */
-void agenda_refresh(Agenda *agenda, gint64 row);                     /* queued; as fresh as it is */
-void agenda_relist(Agenda *agenda, gint64 row);                      /* queued for a first listing, once more */
-gboolean agenda_kick(Agenda *agenda);   /* we are offline, and nobody asked for another try in the last seconds */
-void agenda_look_again(Agenda *agenda); /* a sweep is due now */
+gboolean agenda_kick(Agenda *agenda); /* we are offline, and nobody asked for another try in the last seconds */
 
-/* ---- for the watching thread ---- */
+/* ---- asked by whoever learns something ---- */
+/* The folder is not what we hold, whatever the clock says: next in line. `status` (or NULL): what it is said to be. */
+void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status);
+void agenda_refresh(Agenda *agenda, gint64 row); /* queued; as fresh as it is */
+void agenda_relist(Agenda *agenda, gint64 row);  /* queued for a first listing, once more */
+void agenda_look_again(Agenda *agenda);          /* a sweep is due now */
+void agenda_begin_again(Agenda *agenda);         /* that, and nothing has been tried in vain yet */
+
+/* ---- for the syncing thread ---- */
 typedef struct {
-  gboolean resumed; /* the machine was suspended: connections made before are dead */
   gboolean sweep;
-  gint64 row; /* folder to refresh; 0: none */
+  gint64 row;        /* folder to refresh; 0: none */
+  gboolean asked;    /* somebody waits for the end of it */
+  gboolean verified; /* that has happened since it was queued: only to be told */
+  gboolean said;     /* `status` (without name) is what push said of it */
+  ImapStatus status;
 } AgendaTask;
 gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret); /* blocks; FALSE: closed */
 
@@ -38,16 +51,49 @@ void agenda_put_off(Agenda *agenda, gint64 row); /* its turn comes again after t
 void agenda_end_first(Agenda *agenda, gint64 row);
 gboolean agenda_others_first(Agenda *agenda); /* others wait for their first listing */
 
+/* ---- for the watching thread ---- */
+gboolean agenda_await_watch(Agenda *agenda);    /* blocks until it makes sense to connect; FALSE: closed */
+gint64 agenda_watch_row(Agenda *agenda);        /* the folder to sit on, where only one can be watched; 0: any */
+gint64 agenda_watch_until(Agenda *agenda);      /* monotonic µs: when to ask that again, unless called */
+gboolean agenda_watch_is_late(Agenda *agenda);  /* it has to be called: the answer will change before that */
+void agenda_pushed_all(Agenda *agenda);         /* from now on the server tells of all folders */
+void agenda_pushed(Agenda *agenda, gint64 row); /* of this one */
+typedef enum {
+  AGENDA_WATCH_LOST,      /* connect again, soon at first, later where it never holds */
+  AGENDA_WATCH_NO_FOLDER, /* nothing to sit on before somebody opens one */
+  AGENDA_WATCH_NO_LINE,   /* there is no connection to spare */
+} AgendaWatchEnd;
+void agenda_watch_ended(Agenda *agenda, AgendaWatchEnd end);
+
 /* ---- what came of it ---- */
-void agenda_online(Agenda *agenda, gboolean online);
-void agenda_swept(Agenda *agenda, gboolean well); /* a sweep began, or (not well) failed: soon again */
+/* A connection was had, or not (`why`: a clean line). TRUE: that is news. Back online a sweep is due. */
+gboolean agenda_online(Agenda *agenda, gboolean online, const char *why);
+/* A sweep began, or (not well) failed: soon again. */
+void agenda_swept(Agenda *agenda, gboolean well);
+/* What it found: folders, those listed; `asks`: how many it has to ask for one by one. */
+void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks);
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started,
                      gboolean flags); /* monotonic µs; flags were compared, too */
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when);
 gboolean agenda_flags_due(Agenda *agenda, gint64 row); /* not compared for long */
 
-/* Takes out all that wait in a queue: their readers are to be told. New array of gint64. */
-typedef enum { AGENDA_REFRESH, AGENDA_FIRST, AGENDA_TREE, AGENDA_QUEUES } AgendaQueue;
+/* Takes out all that wait in a queue, and returns those whose readers are to be told. New array of gint64. */
+typedef enum { AGENDA_NEWS, AGENDA_REFRESH, AGENDA_FIRST, AGENDA_TREE, AGENDA_QUEUES } AgendaQueue;
 GArray *agenda_take(Agenda *agenda, AgendaQueue queue);
 
+/* ---- for people ---- */
+typedef enum { AGENDA_PUSH_NONE, AGENDA_PUSH_FOLDER, AGENDA_PUSH_ALL } AgendaPush;
+typedef struct {
+  gboolean online;
+  gint64 since; /* s since 1970: of that */
+  char *why;    /* offline: or NULL */
+  AgendaPush push;
+  gint64 push_row, push_since; /* s since 1970 */
+  guint folders, listed, queued[AGENDA_QUEUES];
+  gint64 swept; /* s since the last sweep began; -1: none */
+} AgendaState;
+void agenda_look(Agenda *agenda, AgendaState *ret);
+void agenda_state_clear(AgendaState *state);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Agenda, agenda_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AgendaState, agenda_state_clear)

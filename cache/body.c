@@ -200,6 +200,11 @@ gboolean body_present(BodyStore *store, gint64 row) {
   return body_table_find(store->table, row) != NULL;
 }
 
+guint64 body_store_bytes(BodyStore *store) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&store->mutex);
+  return body_table_bytes(store->table);
+}
+
 void body_drop(BodyStore *store, gint64 row) {
   g_mutex_lock(&store->mutex);
   gboolean had = body_table_remove(store->table, row);

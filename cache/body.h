@@ -45,6 +45,7 @@ int body_commit(BodyTemp *temp, gint64 row, gint64 ctime, GError **error);
 int body_open(BodyStore *store, gint64 row);
 gboolean body_present(BodyStore *store, gint64 row);
 void body_drop(BodyStore *store, gint64 row);
+guint64 body_store_bytes(BodyStore *store); /* of all that is kept */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BodyStore, body_store_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BodyTemp, body_discard)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The façade: opens the places, owns the parts, and answers the questions of fs/ from the index. An answer is one of
+ * The façade: answers the questions of fs/ from the index. An answer is one of
  *
  *   it is here            READY, from the index and the body store
  *   it will be here       WAIT (or STALE), after the part that brings it has been told; its event follows
@@ -8,152 +8,10 @@
  *
  * Between a question and its event nothing is remembered here: fs/ parks the request and asks again.
  */
-#include "cache/cache.h"
+#include "cache/cache_private.h"
 
 #include <string.h>
 #include <unistd.h>
-
-#include "cache/account.h"
-#include "cache/error.h"
-#include "cache/fetch.h"
-#include "cache/place.h"
-#include "cache/sync.h"
-#include "cache/tree.h"
-
-struct _Cache {
-  Account account;
-  Place place;
-  gboolean placed;
-  Sync *sync;
-  Fetch *fetch;
-  gint64 root;
-  gboolean stopped;
-};
-
-/* ---- opening ---------------------------------------------------------------------------------------------- */
-
-static char *secret(gpointer data, GCancellable *cancellable, GError **error) {
-  const CacheConfig *config = data;
-  (void)cancellable;
-  return config->secret(config->secret_data, error);
-}
-
-static ImapPool *make_pool(const CacheConfig *config) {
-  ImapConfig imap = {
-      .host = config->host,
-      .port = config->port,
-      .user = config->user,
-      .tls = (ImapTls)config->tls,
-      .tls_ca = config->tls_ca,
-      .tls_pin = config->tls_pin,
-      .tunnel = config->tunnel,
-      .auth = config->auth,
-      .disable = config->disable,
-      .compress = (ImapCompress)config->compress,
-      .timeout = config->timeout,
-      .connections = config->connections,
-      .secret = secret,
-      .secret_data = (gpointer)config,
-      .trace = config->trace,
-      .trace_data = config->trace_data,
-  };
-  return imap_pool_new(&imap);
-}
-
-G_STATIC_ASSERT((int)CACHE_TLS_OFF == (int)IMAP_TLS_OFF && (int)CACHE_COMPRESS_OFF == (int)IMAP_COMPRESS_OFF);
-
-static gboolean open_stores(Cache *cache, GError **error) {
-  Account *account = &cache->account;
-  const CacheConfig *config = account->config;
-  g_autofree char *name = place_account(config->user, config->host, config->port);
-  gboolean unclean = FALSE;
-  cache->placed = place_open(&cache->place, config->state_dir, config->cache_dir, name, config->mountpoint, error);
-  if (!cache->placed)
-    return FALSE;
-  account->index = index_open(cache->place.state_fd, &unclean, error);
-  if (!account->index || !place_match(&cache->place, account->index, error))
-    return FALSE;
-  account->bodies = body_store_open(cache->place.cache_path, account->index, config->cache_size, config->min_free,
-                                    cache->place.distrust, error);
-  return account->bodies != NULL;
-}
-
-Cache *cache_open(const CacheConfig *config, GError **error) {
-  Cache *cache = g_new0(Cache, 1);
-  cache->account.config = config;
-  cache->account.cancellable = g_cancellable_new();
-  cache->account.events = cache_events_new();
-  if (!open_stores(cache, error)) {
-    cache_free(cache);
-    return NULL;
-  }
-  account_load_facts(&cache->account);
-  cache->account.pool = make_pool(config);
-  cache->sync = sync_new(&cache->account);
-  cache->fetch = fetch_new(&cache->account, cache->sync);
-  return cache;
-}
-
-/* A network that is down is no reason not to mount what we have; a refused password or certificate is. */
-static gboolean can_go_on_offline(const GError *error) {
-  return error->domain == IMAP_ERROR && (error->code == IMAP_ERROR_NETWORK || error->code == IMAP_ERROR_HOST ||
-                                         error->code == IMAP_ERROR_TIMEOUT || error->code == IMAP_ERROR_UNAVAILABLE);
-}
-
-static gboolean first_contact(Cache *cache, GError **error) {
-  g_autoptr(GError) local = NULL;
-  gboolean in = sync_login(cache->sync, &local);
-  /* One login has been accepted, so the others may be tried, while this one asks for the folders. */
-  if (in)
-    fetch_run(cache->fetch);
-  if (in && sync_first(cache->sync, &local))
-    return TRUE;
-  if (tree_known(&cache->account) && can_go_on_offline(local)) {
-    g_warning("mounting without a connection: %s", local->message);
-    return tree_apply_hide(&cache->account, error);
-  }
-  g_propagate_error(error, cache_error_from_imap(g_steal_pointer(&local)));
-  return FALSE;
-}
-
-gboolean cache_start(Cache *cache, GError **error) {
-  if (!first_contact(cache, error))
-    return FALSE;
-  cache->root = tree_resolve(&cache->account, cache->account.config->root, error);
-  if (cache->root == 0)
-    return FALSE;
-  sync_run(cache->sync);
-  fetch_run(cache->fetch);
-  return TRUE;
-}
-
-void cache_stop(Cache *cache) {
-  if (cache->stopped)
-    return;
-  cache->stopped = TRUE;
-  g_cancellable_cancel(cache->account.cancellable);
-  if (cache->fetch)
-    fetch_stop(cache->fetch);
-  if (cache->sync)
-    sync_stop(cache->sync);
-  cache_events_close(cache->account.events);
-}
-
-void cache_free(Cache *cache) {
-  if (!cache)
-    return;
-  cache_stop(cache);
-  g_clear_pointer(&cache->fetch, fetch_free);
-  g_clear_pointer(&cache->sync, sync_free);
-  g_clear_pointer(&cache->account.pool, imap_pool_free);
-  g_clear_pointer(&cache->account.bodies, body_store_close);
-  g_clear_pointer(&cache->account.index, index_close);
-  if (cache->placed)
-    place_close(&cache->place);
-  cache_events_free(cache->account.events);
-  g_object_unref(cache->account.cancellable);
-  g_free(cache);
-}
 
 /* ---- entries ------------------------------------------------------------------------------------------------ */
 

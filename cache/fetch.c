@@ -169,6 +169,10 @@ void fetch_leave(Fetch *fetch, gint64 row, gint64 since) {
   wants_leave(fetch->wants, row, since);
 }
 
+guint fetch_readers(Fetch *fetch) {
+  return wants_readers(fetch->wants);
+}
+
 /* ---- looking ahead -------------------------------------------------------------------------------------- */
 
 static void tell_looker(Fetch *fetch, gint64 mailbox, gint64 row) {

@@ -5,26 +5,31 @@
 #include "cache/agenda.h"
 
 /*
- * Keeps folders true: two threads. One watches (refreshes of listed folders, the sweep over all, reconnecting), one
- * makes first listings, so that a folder of a million messages holds up nobody's `ls` elsewhere. Both take their work
- * from here.
+ * Keeps folders true. The syncing thread does what the agenda says: sweeps over all folders and deltas of one, each on
+ * a connection leased for it alone. The watching thread rings, the listing thread makes first listings, and one more
+ * notices when the network changes. What they share is the agenda.
  */
 typedef struct _Sync Sync;
 
 Sync *sync_new(Account *account);
+void sync_run(Sync *sync);  /* starts the threads, and with them the first conversation */
 void sync_stop(Sync *sync); /* joins the threads; Account.cancellable must be cancelled */
 void sync_free(Sync *sync); /* stopped, or never run */
 
-/* The first conversation of this mount: log in; then learn the folders. Both block; before sync_run(). */
-gboolean sync_login(Sync *sync, GError **error);
-gboolean sync_first(Sync *sync, GError **error);
-void sync_run(Sync *sync); /* starts the threads */
+/* How far the first conversation of this mount has come: logged in; the folders learnt. Blocks until then, or until it
+ * has failed, or until the deadline (monotonic µs). */
+typedef enum { SYNC_LOGGED_IN = 1, SYNC_LEARNT } SyncStep;
+typedef enum { SYNC_REACHED, SYNC_FAILED, SYNC_LATE } SyncOutcome;
+SyncOutcome sync_await(Sync *sync, SyncStep step, gint64 deadline, GError **error);
 
-/* FRESH: verified within `refresh` seconds. Else the work is queued, and CACHE_EVENT_FOLDER tells how it ended. */
+void sync_mounted(Sync *sync); /* from now on the log is told how the line is */
+
+/* FRESH: nothing speaks against what we hold. Else the work is queued, and CACHE_EVENT_FOLDER tells how it ended. */
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
 /* Something contradicted what we hold of this folder: look now. */
 void sync_doubt(Sync *sync, gint64 mailbox);
 /* A user waits while we are offline: try the line again now (at most every few seconds). */
 void sync_kick(Sync *sync);
-/* The same, and refused logins are forgotten: the user says so. */
+/* The same, and refused logins are forgotten: the user says so. Connections are made anew, everything is looked at. */
 void sync_retry(Sync *sync);
+void sync_look(Sync *sync, AgendaState *ret); /* for people */

@@ -203,6 +203,17 @@ guint wants_waiters(Wants *wants, gint64 row) {
   return entry ? entry->waiters : 0;
 }
 
+guint wants_readers(Wants *wants) {
+  guint readers = 0;
+  GHashTableIter iter;
+  gpointer entry;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  g_hash_table_iter_init(&iter, wants->entries);
+  while (g_hash_table_iter_next(&iter, NULL, &entry))
+    readers += ((Entry *)entry)->waiters;
+  return readers;
+}
+
 guint wants_finish(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   Entry *entry = find(wants, row);

@@ -47,6 +47,7 @@ guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, 
 gboolean wants_await(Wants *wants, WantsKinds kinds);
 
 guint wants_waiters(Wants *wants, gint64 row);
+guint wants_readers(Wants *wants); /* that wait, for whatever */
 /* It is here, or never will be: forgotten. Returns how many waited. */
 guint wants_finish(Wants *wants, gint64 row);
 /* Asked for in vain: back to the head of its line, with one more try. */

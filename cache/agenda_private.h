@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the agenda share. Nobody else includes this. */
+#include "cache/agenda.h"
+
+#define SECOND ((gint64)G_USEC_PER_SEC)
+
+typedef struct {
+  gint64 row;
+  gint64 verified; /* monotonic; 0: never in this mount */
+  gint64 flags;    /* monotonic; last comparison of flags */
+  gint64 doubted;  /* monotonic; 0: no */
+  gint64 queued;   /* monotonic: since when it stands in `line` */
+  GQueue *line;    /* the queue it stands in; NULL: none */
+  gboolean first;  /* in the queue for first listings, or taken out of it and not yet done */
+  gboolean asked;  /* a reader waits for the end of its next refresh */
+  gboolean said;   /* `status` is what push said of it last */
+  ImapStatus status;
+  GList link;
+} Folder;
+
+struct _Agenda {
+  AgendaSetup setup;
+  GMutex mutex; /* guards all below */
+  GCond cond;
+  gboolean closed;
+  GHashTable *folders;          /* row -> Folder */
+  GQueue queues[AGENDA_QUEUES]; /* of Folder.link */
+
+  gint64 swept;    /* monotonic; 0: wanted now */
+  gint64 began;    /* monotonic: the last sweep; 0: none */
+  guint overtaken; /* tasks that went before a sweep that is due */
+  guint n_folders, n_listed, asks;
+
+  gboolean online;
+  gint64 online_since; /* s since 1970 */
+  char *why;
+  gint64 kicked;
+
+  AgendaPush push;
+  gint64 push_row;   /* FOLDER: this one */
+  gint64 push_since; /* monotonic */
+  gint64 push_began; /* s since 1970 */
+
+  gint64 used, used_since; /* the listed folder that readers opened last, and since when it is that one */
+  gint64 watch_asks;       /* monotonic: when the watching thread will ask again by itself */
+  gint64 watch_next;       /* monotonic: not before this */
+  gint64 watch_delay;      /* the last one */
+  gint64 watch_began;      /* monotonic: the last connection to watch on */
+  gboolean watch_idle;     /* it waits for a folder to sit on */
+};
+
+gint64 agenda_now(const Agenda *agenda);
+/* With the mutex held. */
+gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder);
+void agenda_note_use(Agenda *agenda, gint64 row, gint64 now);
+void agenda_wait(Agenda *agenda, gint64 until); /* for a change, an hour at most */

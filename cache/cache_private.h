@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the façade share: open.c owns it, cache.c answers from it. Nobody else includes this. */
+#include "cache/account.h"
+#include "cache/cache.h"
+#include "cache/fetch.h"
+#include "cache/place.h"
+#include "cache/sync.h"
+
+struct _Cache {
+  Account account;
+  Place place;
+  gboolean placed;
+  Sync *sync;
+  Fetch *fetch;
+  gint64 root;
+  gboolean stopped;
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes on, in words. Asked of what is in memory, so that it is answered also while the disk or the line hangs. */
+#include "cache/cache_private.h"
+
+static char *time_text(gint64 seconds) {
+  g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(seconds);
+  return time ? g_date_time_format(time, "%F %T") : g_strdup("?");
+}
+
+static void describe_line(GString *text, const AgendaState *state, const char *pool) {
+  g_autofree char *since = time_text(state->since);
+  if (state->since == 0)
+    g_string_append(text, "connecting for the first time");
+  else
+    g_string_append_printf(text, "%s since %s", state->online ? "online" : "offline", since);
+  if (!state->online && state->why)
+    g_string_append_printf(text, ": %s", state->why);
+  g_string_append_printf(text, "\n%s\n", pool);
+}
+
+static void describe_push(GString *text, const AgendaState *state) {
+  g_autofree char *since = time_text(state->push_since);
+  if (state->push == AGENDA_PUSH_NONE)
+    g_string_append(text, "push: none, folders are looked at now and then\n");
+  else if (state->push == AGENDA_PUSH_ALL)
+    g_string_append_printf(text, "push: all folders (NOTIFY), since %s\n", since);
+  else
+    g_string_append_printf(text, "push: folder %" G_GINT64_FORMAT " (IDLE), since %s\n", state->push_row, since);
+}
+
+static void describe_folders(GString *text, const AgendaState *state) {
+  g_string_append_printf(text, "folders: %u, listed %u; ", state->folders, state->listed);
+  if (state->swept < 0)
+    g_string_append(text, "not yet looked at\n");
+  else
+    g_string_append_printf(text, "all looked at %" G_GINT64_FORMAT " s ago\n", state->swept);
+  g_string_append_printf(text, "to do: %u with news, %u to verify, %u to list\n", state->queued[AGENDA_NEWS],
+                         state->queued[AGENDA_REFRESH] + state->queued[AGENDA_TREE], state->queued[AGENDA_FIRST]);
+}
+
+char *cache_describe(Cache *cache) {
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_auto(AgendaState) state = {0};
+  g_autofree char *pool = imap_pool_describe(cache->account.pool);
+  g_autofree char *kept = g_format_size_full(body_store_bytes(cache->account.bodies), G_FORMAT_SIZE_LONG_FORMAT);
+  sync_look(cache->sync, &state);
+  describe_line(text, &state, pool);
+  describe_push(text, &state);
+  describe_folders(text, &state);
+  g_string_append_printf(text, "readers waiting for messages: %u\n", fetch_readers(cache->fetch));
+  g_string_append_printf(text, "cached: %s of messages\n", kept);
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}

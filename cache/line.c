@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mount that one forgets about says only what changes: that it is offline, and why; that it is back; and, as a
+ * warning, that it has stopped trying, because then somebody has to act.
+ */
+#include "cache/line.h"
+
+#include <unistd.h>
+
+/* The pool waits for nothing but imap_pool_retry(). */
+static gboolean has_given_up(Line *line) {
+  return imap_pool_next_try(line->account->pool) == G_MAXINT64;
+}
+
+static void warn_once(Line *line, const GError *error) {
+  if (!has_given_up(line) || !g_atomic_int_compare_and_exchange(&line->gave_up, FALSE, TRUE))
+    return;
+  g_warning("the login was refused too often to go on (%s): only what is cached is served from now on. "
+            "Put the password right, then: kill -HUP %d",
+            error->message, (int)getpid());
+}
+
+/* Nothing gets better by waiting: somebody should act. */
+static gboolean needs_somebody(const GError *error) {
+  return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_AUTH) || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TLS) ||
+         g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CONFIG);
+}
+
+static void tell(Line *line, const GError *error) {
+  if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED))
+    return;
+  gboolean changed = agenda_online(line->agenda, error == NULL, error ? error->message : NULL);
+  if (!g_atomic_int_get(&line->mounted))
+    return;
+  if (changed)
+    g_log(G_LOG_DOMAIN, error && needs_somebody(error) ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_MESSAGE, "%s%s",
+          error ? "offline: " : "online", error ? error->message : "");
+  if (error)
+    warn_once(line, error);
+  else
+    g_atomic_int_set(&line->gave_up, FALSE);
+}
+
+ImapConn *line_lease(Line *line, ImapRole role, GError **error) {
+  g_autoptr(GError) local = NULL;
+  ImapConn *conn = imap_pool_lease(line->account->pool, role, line->account->cancellable, &local);
+  if (role != IMAP_ROLE_BULK)
+    tell(line, local);
+  if (!conn)
+    g_propagate_error(error, g_steal_pointer(&local));
+  return conn;
+}
+
+void line_release(Line *line, ImapConn *conn) {
+  if (conn)
+    imap_pool_release(line->account->pool, conn);
+}
+
+void line_mounted(Line *line) {
+  g_atomic_int_set(&line->mounted, TRUE);
+}
+
+void line_retry(Line *line) {
+  g_atomic_int_set(&line->gave_up, FALSE);
+  imap_pool_retry(line->account->pool);
+}

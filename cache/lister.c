@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Folder after folder, as the agenda says. Every one gets exactly one CACHE_EVENT_FOLDER when its listing has ended,
+ * well or badly. It gives way to others that wait, for their folder or for its connection, after each SLICE, and goes
+ * on from there when its turn comes again. Who cannot get a connection fails all that wait: nobody should wait for the
+ * second attempt of something that just failed.
+ */
+#include "cache/lister.h"
+
+#include "cache/listing.h"
+
+#define SLICE (G_USEC_PER_SEC / 2) /* to change folders costs something, too */
+
+struct _Lister {
+  Line *line;
+  GThread *thread;
+};
+
+typedef struct {
+  Line *line;
+  ImapConn *conn;
+  gint64 until; /* monotonic */
+} Slice;
+
+static gboolean others_wait(gpointer data) {
+  Slice *slice = data;
+  if (g_get_monotonic_time() < slice->until)
+    return FALSE;
+  return agenda_others_first(slice->line->agenda) || imap_pool_contended(slice->line->account->pool, slice->conn);
+}
+
+static void tell(Line *line, gint64 row, const GError *error) {
+  account_tell(line->account, CACHE_EVENT_FOLDER, CACHE_FOLDER, row, 0, NULL, error);
+}
+
+/* Only now may it be queued again: requests during the listing are served by its event. */
+static void end_first(Line *line, gint64 row, gint64 started, const GError *error) {
+  if (!error)
+    agenda_verified(line->agenda, row, started, TRUE);
+  agenda_end_first(line->agenda, row);
+  tell(line, row, error);
+}
+
+static void fail_rest(Line *line, const GError *error) {
+  g_autoptr(GArray) rows = agenda_take(line->agenda, AGENDA_FIRST);
+  for (guint i = 0; i < rows->len; i++)
+    tell(line, g_array_index(rows, gint64, i), error);
+}
+
+static void list_slice(Line *line, gint64 row) {
+  g_autoptr(GError) error = NULL;
+  gint64 started = g_get_monotonic_time();
+  gboolean paused = FALSE;
+  ImapConn *conn = line_lease(line, IMAP_ROLE_BULK, &error);
+  if (conn) {
+    Slice slice = {.line = line, .conn = conn, .until = started + SLICE};
+    listing_first(line->account, conn, row, others_wait, &slice, &paused, &error);
+    line_release(line, conn);
+  }
+  if (paused && !error)
+    agenda_put_off(line->agenda, row);
+  else
+    end_first(line, row, started, error);
+  if (!conn)
+    fail_rest(line, error);
+}
+
+static gpointer lister_main(gpointer data) {
+  Lister *lister = data;
+  for (gint64 row; (row = agenda_next_first(lister->line->agenda)) != 0;)
+    list_slice(lister->line, row);
+  return NULL;
+}
+
+Lister *lister_run(Line *line) {
+  Lister *lister = g_new0(Lister, 1);
+  lister->line = line;
+  lister->thread = g_thread_new("lister", lister_main, lister);
+  return lister;
+}
+
+void lister_join(Lister *lister) {
+  if (!lister)
+    return;
+  g_thread_join(lister->thread);
+  g_free(lister);
+}

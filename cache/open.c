@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a Cache: opens the places, owns the parts, and ends them in the reverse order.
+ *
+ * A mount waits for its first conversation with the server only as long as it has to. An account that was never seen
+ * has nothing to show before that; one that was is mounted after PATIENCE with what is cached, and the conversation
+ * goes on behind it. What can be found wrong in that time (the password, the certificate) is an error of the mount;
+ * later it is a line in the log.
+ */
+#include "cache/cache_private.h"
+
+#include "cache/error.h"
+#include "cache/tree.h"
+
+#define PATIENCE (3 * G_USEC_PER_SEC)
+
+static char *secret(gpointer data, GCancellable *cancellable, GError **error) {
+  const CacheConfig *config = data;
+  (void)cancellable;
+  return config->secret(config->secret_data, error);
+}
+
+static ImapPool *make_pool(Account *account) {
+  const CacheConfig *config = account->config;
+  ImapConfig imap = {
+      .host = config->host,
+      .port = config->port,
+      .user = config->user,
+      .tls = (ImapTls)config->tls,
+      .tls_ca = config->tls_ca,
+      .tls_pin = config->tls_pin,
+      .tunnel = config->tunnel,
+      .auth = config->auth,
+      .disable = config->disable,
+      .compress = (ImapCompress)config->compress,
+      .timeout = config->timeout,
+      .connections = config->connections,
+      .secret = secret,
+      .secret_data = (gpointer)config,
+      .trace = config->trace,
+      .trace_data = config->trace_data,
+      .paused = account_paused,
+      .paused_data = account,
+  };
+  return imap_pool_new(&imap);
+}
+
+G_STATIC_ASSERT((int)CACHE_TLS_OFF == (int)IMAP_TLS_OFF && (int)CACHE_COMPRESS_OFF == (int)IMAP_COMPRESS_OFF);
+
+static gboolean open_stores(Cache *cache, GError **error) {
+  Account *account = &cache->account;
+  const CacheConfig *config = account->config;
+  g_autofree char *name = place_account(config->user, config->host, config->port);
+  gboolean unclean = FALSE;
+  cache->placed = place_open(&cache->place, config->state_dir, config->cache_dir, name, config->mountpoint, error);
+  if (!cache->placed)
+    return FALSE;
+  account->index = index_open(cache->place.state_fd, &unclean, error);
+  if (!account->index || !place_match(&cache->place, account->index, error))
+    return FALSE;
+  account->bodies = body_store_open(cache->place.cache_path, account->index, config->cache_size, config->min_free,
+                                    cache->place.distrust, error);
+  return account->bodies != NULL;
+}
+
+Cache *cache_open(const CacheConfig *config, GError **error) {
+  Cache *cache = g_new0(Cache, 1);
+  cache->account.config = config;
+  cache->account.cancellable = g_cancellable_new();
+  cache->account.events = cache_events_new();
+  if (!open_stores(cache, error)) {
+    cache_free(cache);
+    return NULL;
+  }
+  cache->account.pool = make_pool(&cache->account);
+  account_load_facts(&cache->account);
+  cache->sync = sync_new(&cache->account);
+  cache->fetch = fetch_new(&cache->account, cache->sync);
+  return cache;
+}
+
+/* A network that is down is no reason not to mount what we have; a refused password or certificate is. */
+static gboolean can_go_on_offline(const GError *error) {
+  return error->domain == IMAP_ERROR && (error->code == IMAP_ERROR_NETWORK || error->code == IMAP_ERROR_HOST ||
+                                         error->code == IMAP_ERROR_TIMEOUT || error->code == IMAP_ERROR_UNAVAILABLE);
+}
+
+static SyncOutcome first_contact(Cache *cache, gint64 deadline, GError **error) {
+  SyncOutcome outcome = sync_await(cache->sync, SYNC_LOGGED_IN, deadline, error);
+  if (outcome != SYNC_REACHED)
+    return outcome;
+  /* One login has been accepted, so the others may be tried, while this one asks for the folders. */
+  fetch_run(cache->fetch);
+  return sync_await(cache->sync, SYNC_LEARNT, deadline, error);
+}
+
+static gboolean contact_or_go_on(Cache *cache, gboolean known, GError **error) {
+  g_autoptr(GError) local = NULL;
+  gint64 deadline = known ? g_get_monotonic_time() + PATIENCE : G_MAXINT64;
+  SyncOutcome outcome = first_contact(cache, deadline, &local);
+  if (outcome == SYNC_FAILED && !(known && can_go_on_offline(local))) {
+    g_propagate_error(error, cache_error_from_imap(g_steal_pointer(&local)));
+    return FALSE;
+  }
+  if (outcome != SYNC_REACHED)
+    g_warning("mounting without a connection: %s", local ? local->message : "the server has not answered yet");
+  return TRUE;
+}
+
+gboolean cache_start(Cache *cache, GError **error) {
+  gboolean known = tree_known(&cache->account);
+  /* Before anybody else changes the tree. */
+  if (known && !tree_apply_hide(&cache->account, error))
+    return FALSE;
+  sync_run(cache->sync);
+  if (!contact_or_go_on(cache, known, error))
+    return FALSE;
+  cache->root = tree_resolve(&cache->account, cache->account.config->root, error);
+  if (cache->root == 0)
+    return FALSE;
+  sync_mounted(cache->sync);
+  fetch_run(cache->fetch);
+  return TRUE;
+}
+
+void cache_stop(Cache *cache) {
+  if (cache->stopped)
+    return;
+  cache->stopped = TRUE;
+  g_cancellable_cancel(cache->account.cancellable);
+  if (cache->fetch)
+    fetch_stop(cache->fetch);
+  if (cache->sync)
+    sync_stop(cache->sync);
+  cache_events_close(cache->account.events);
+}
+
+void cache_free(Cache *cache) {
+  if (!cache)
+    return;
+  cache_stop(cache);
+  g_clear_pointer(&cache->fetch, fetch_free);
+  g_clear_pointer(&cache->sync, sync_free);
+  g_clear_pointer(&cache->account.pool, imap_pool_free);
+  g_clear_pointer(&cache->account.bodies, body_store_close);
+  g_clear_pointer(&cache->account.index, index_close);
+  if (cache->placed)
+    place_close(&cache->place);
+  cache_events_free(cache->account.events);
+  g_object_unref(cache->account.cancellable);
+  g_free(cache);
+}

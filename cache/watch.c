@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NOTIFY where the server has it, for all folders at once and with none selected; else IDLE on the folder that readers
+ * opened last, INBOX before anybody did. Each begins with the server saying how things stand: what differs from the
+ * index is news like any other, so nothing is lost between two connections.
+ *
+ * News are compared with the row, because our own deltas and half the news of a busy server say what we know already.
+ * What is not listed yet has no news: its first listing will see everything. A name that the index does not have means
+ * that folders have changed.
+ *
+ * A connection ends when it is lost, when the server stops telling (overflow), when it turns out to be deaf, or when
+ * somebody else needs it. All but the last mean that things may have happened unheard: a sweep follows.
+ */
+#include "cache/watch.h"
+
+#include "cache/resync.h"
+
+#define UNKNOWN_MOST 1000 /* names told of and not in the index, each good for one sweep */
+
+struct _Watch {
+  Line *line;
+  WatchNames names;
+  gpointer data;
+  GThread *thread;
+  GHashTable *rows;    /* raw name -> row, as of some moment */
+  GHashTable *unknown; /* set of raw names without a row, of this connection */
+  gint64 sits_on;      /* row of the folder that IDLE watches; 0: NOTIFY */
+  gint probe;          /* atomic */
+  GMutex mutex;        /* guards conn against watch_call() */
+  ImapConn *conn;
+};
+
+Watch *watch_new(Line *line, WatchNames names, gpointer data) {
+  Watch *watch = g_new0(Watch, 1);
+  watch->line = line;
+  watch->names = names;
+  watch->data = data;
+  watch->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  watch->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_mutex_init(&watch->mutex);
+  return watch;
+}
+
+void watch_free(Watch *watch) {
+  if (!watch)
+    return;
+  g_hash_table_unref(watch->rows);
+  g_hash_table_unref(watch->unknown);
+  g_mutex_clear(&watch->mutex);
+  g_free(watch);
+}
+
+void watch_call(Watch *watch) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+  if (watch->conn)
+    imap_conn_wake(watch->conn);
+}
+
+void watch_probe(Watch *watch) {
+  g_atomic_int_set(&watch->probe, TRUE);
+  watch_call(watch);
+}
+
+static void set_conn(Watch *watch, ImapConn *conn) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+  watch->conn = conn;
+}
+
+static Account *account_of(Watch *watch) {
+  return watch->line->account;
+}
+
+static Agenda *agenda_of(Watch *watch) {
+  return watch->line->agenda;
+}
+
+/* ---- which folder is meant ------------------------------------------------------------------------------ */
+
+/* Its case is the server's affair, and not the same in each response. */
+static const char *key_of(const char *raw) {
+  return g_ascii_strcasecmp(raw, "INBOX") == 0 ? "INBOX" : raw;
+}
+
+static void learn_rows(Watch *watch) {
+  g_autoptr(GPtrArray) rows = index_mailboxes(account_of(watch)->index, NULL);
+  g_hash_table_remove_all(watch->rows);
+  for (guint i = 0; rows && i < rows->len; i++) {
+    const IndexMailbox *mailbox = rows->pdata[i];
+    if (mailbox->raw)
+      g_hash_table_insert(watch->rows, g_strdup(key_of(mailbox->raw)), g_memdup2(&mailbox->row, sizeof mailbox->row));
+  }
+}
+
+static gboolean look_up(Watch *watch, const char *key, IndexMailbox *ret) {
+  const gint64 *row = g_hash_table_lookup(watch->rows, key);
+  if (!row || !index_get_mailbox(account_of(watch)->index, *row, ret, NULL))
+    return FALSE;
+  if (ret->raw && g_str_equal(key_of(ret->raw), key))
+    return TRUE;
+  index_mailbox_clear(ret);
+  *ret = (IndexMailbox){0};
+  return FALSE;
+}
+
+static gboolean find(Watch *watch, const char *raw, IndexMailbox *ret) {
+  if (look_up(watch, key_of(raw), ret))
+    return TRUE;
+  learn_rows(watch);
+  return look_up(watch, key_of(raw), ret);
+}
+
+static void heard_of(Watch *watch, const char *raw) {
+  /* LIST shows a part only: what it leaves out is no news. */
+  if (account_of(watch)->config->subscribed || g_hash_table_size(watch->unknown) >= UNKNOWN_MOST)
+    return;
+  if (g_hash_table_add(watch->unknown, g_strdup(raw)))
+    agenda_look_again(agenda_of(watch));
+}
+
+/* ---- news ---------------------------------------------------------------------------------------------------- */
+
+/* Only the flags are told of, and they are those we have. */
+static gboolean says_nothing_new(const IndexMailbox *mailbox, const ImapStatus *status) {
+  return status->has_modseq && status->modseq == mailbox->modseq &&
+         (!status->has_messages || status->messages == mailbox->exists) &&
+         (!status->has_uidnext || status->uidnext == mailbox->uidnext) &&
+         (!status->has_uidvalidity || status->uidvalidity == mailbox->uidvalidity);
+}
+
+static void compare(Watch *watch, const IndexMailbox *mailbox, const ImapStatus *status) {
+  gboolean whole = status->has_messages && status->has_uidnext && status->has_uidvalidity;
+  if (mailbox->listed != INDEX_LISTED || (mailbox->attrs & IMAP_ATTR_NOSELECT))
+    return;
+  if (resync_same(mailbox, status))
+    agenda_verified(agenda_of(watch), mailbox->row, g_get_monotonic_time(), FALSE);
+  else if (!says_nothing_new(mailbox, status))
+    agenda_doubt(agenda_of(watch), mailbox->row, whole ? status : NULL);
+}
+
+static void on_status(Watch *watch, const ImapStatus *status) {
+  g_auto(IndexMailbox) mailbox = {0};
+  if (!status->name)
+    return;
+  if (find(watch, status->name, &mailbox))
+    compare(watch, &mailbox, status);
+  else
+    heard_of(watch, status->name);
+}
+
+static void on_names(Watch *watch, const ImapListing *listing) {
+  watch->names(listing, watch->data);
+  agenda_look_again(agenda_of(watch));
+}
+
+typedef enum { HEAR_ON, HEAR_ENOUGH, HEAR_LOST } Hear;
+
+static Hear take_news(Watch *watch, ImapNewsType type, const ImapNews *news) {
+  switch (type) {
+  case IMAP_NEWS_STATUS:
+    on_status(watch, &news->status);
+    return HEAR_ON;
+  case IMAP_NEWS_MAILBOX:
+    agenda_doubt(agenda_of(watch), watch->sits_on, NULL);
+    return HEAR_ON;
+  case IMAP_NEWS_NAMES:
+    on_names(watch, &news->listing);
+    return HEAR_ON;
+  case IMAP_NEWS_OVERFLOW:
+    g_info("watch: too much happens for the server to tell");
+    return HEAR_LOST;
+  case IMAP_NEWS_DEAF:
+    g_info("watch: the server has stopped telling");
+    return HEAR_LOST;
+  case IMAP_NEWS_FAILED:
+    return HEAR_LOST;
+  case IMAP_NEWS_NONE:
+    break;
+  }
+  return HEAR_ENOUGH;
+}
+
+/* Until there is a reason to look up. */
+static Hear hear(Watch *watch, ImapConn *conn, GError **error) {
+  Account *account = account_of(watch);
+  for (;;) {
+    g_auto(ImapNews) news = {0};
+    gboolean probe = g_atomic_int_compare_and_exchange(&watch->probe, TRUE, FALSE);
+    gint64 until = agenda_watch_until(agenda_of(watch));
+    ImapNewsType type = imap_watch_next(conn, probe, until, &news, account->cancellable, error);
+    Hear heard = take_news(watch, type, &news);
+    if (heard != HEAR_ON)
+      return heard;
+  }
+}
+
+/* Is it still right to sit here? */
+static AgendaWatchEnd end_of(Watch *watch, Hear heard, gboolean *ret_stay) {
+  *ret_stay = heard == HEAR_ENOUGH && imap_pool_watches_alone(account_of(watch)->pool);
+  return heard == HEAR_LOST ? AGENDA_WATCH_LOST : AGENDA_WATCH_NO_LINE;
+}
+
+/* ---- NOTIFY ----------------------------------------------------------------------------------------------------- */
+
+static void status_free(gpointer data) {
+  imap_status_clear(data);
+  g_free(data);
+}
+
+static void keep_status(const ImapStatus *status, gpointer data) {
+  ImapStatus *copy = g_memdup2(status, sizeof *status);
+  copy->name = g_strdup(status->name);
+  g_ptr_array_add(data, copy);
+}
+
+static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, GError **error) {
+  AgendaWatchEnd end;
+  gboolean stay;
+  watch->sits_on = 0;
+  /* What is compared from here on cannot change unheard. */
+  agenda_pushed_all(agenda_of(watch));
+  learn_rows(watch);
+  for (guint i = 0; i < first->len; i++)
+    on_status(watch, first->pdata[i]);
+  g_ptr_array_set_size(first, 0);
+  do
+    end = end_of(watch, hear(watch, conn, error), &stay);
+  while (stay);
+  return end;
+}
+
+/* ---- IDLE ----------------------------------------------------------------------------------------------------------
+ */
+
+static gboolean choose(Watch *watch, IndexMailbox *ret) {
+  Index *index = account_of(watch)->index;
+  gint64 row = agenda_watch_row(agenda_of(watch));
+  gboolean found = row != 0 ? index_get_mailbox(index, row, ret, NULL) : find(watch, "INBOX", ret);
+  return found && ret->raw && ret->listed == INDEX_LISTED && !(ret->attrs & IMAP_ATTR_NOSELECT);
+}
+
+static gboolean sit_down(Watch *watch, ImapConn *conn, const IndexMailbox *mailbox, GError **error) {
+  Account *account = account_of(watch);
+  g_auto(ImapMailbox) opened = {0};
+  gboolean examine = !g_atomic_int_get(&account->select_only);
+  if (!imap_watch_idle(conn, mailbox->raw, examine, &opened, account->cancellable, error))
+    return FALSE;
+  ImapStatus status = {.has_messages = TRUE,
+                       .messages = opened.exists,
+                       .has_uidnext = opened.uidnext != 0,
+                       .uidnext = opened.uidnext,
+                       .has_uidvalidity = opened.uidvalidity != 0,
+                       .uidvalidity = opened.uidvalidity,
+                       .has_modseq = opened.modseq != 0,
+                       .modseq = opened.modseq};
+  watch->sits_on = mailbox->row;
+  agenda_pushed(agenda_of(watch), mailbox->row);
+  compare(watch, mailbox, &status);
+  return TRUE;
+}
+
+static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
+  for (;;) {
+    g_auto(IndexMailbox) mailbox = {0};
+    AgendaWatchEnd end;
+    gboolean stay;
+    if (!choose(watch, &mailbox))
+      return AGENDA_WATCH_NO_FOLDER;
+    if (!sit_down(watch, conn, &mailbox, error))
+      return imap_conn_failed(conn) ? AGENDA_WATCH_LOST : AGENDA_WATCH_NO_FOLDER;
+    do
+      end = end_of(watch, hear(watch, conn, error), &stay);
+    while (stay && agenda_watch_row(agenda_of(watch)) == mailbox.row);
+    if (!stay)
+      return end;
+    if (!imap_watch_end(conn, account_of(watch)->cancellable, error))
+      return AGENDA_WATCH_LOST;
+  }
+}
+
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------------------ */
+
+static AgendaWatchEnd watch_on(Watch *watch, ImapConn *conn, GError **error) {
+  g_autoptr(GPtrArray) first = g_ptr_array_new_with_free_func(status_free);
+  gboolean accepted = FALSE;
+  g_hash_table_remove_all(watch->unknown);
+  if (!imap_watch_notify(conn, keep_status, first, &accepted, account_of(watch)->cancellable, error))
+    return AGENDA_WATCH_LOST;
+  return accepted ? watch_all(watch, conn, first, error) : watch_one(watch, conn, error);
+}
+
+/* The connection goes back as it was: what still listens on it is of no use to others. */
+static void let_go(Watch *watch, ImapConn *conn, AgendaWatchEnd end) {
+  if (end == AGENDA_WATCH_LOST || !imap_watch_end(conn, account_of(watch)->cancellable, NULL))
+    imap_conn_fail(conn);
+  line_release(watch->line, conn);
+}
+
+static AgendaWatchEnd watch_once(Watch *watch, GError **error) {
+  ImapPool *pool = account_of(watch)->pool;
+  AgendaWatchEnd end = AGENDA_WATCH_NO_LINE;
+  if (!imap_pool_watches_alone(pool))
+    return end;
+  ImapConn *conn = line_lease(watch->line, IMAP_ROLE_WATCH, error);
+  if (!conn)
+    return AGENDA_WATCH_LOST;
+  set_conn(watch, conn);
+  /* The lease may have ended on a connection of others: the server does not let us have one more. */
+  if (imap_pool_watches_alone(pool)) {
+    end = watch_on(watch, conn, error);
+    set_conn(watch, NULL);
+    let_go(watch, conn, end);
+  } else {
+    set_conn(watch, NULL);
+    line_release(watch->line, conn);
+  }
+  return end;
+}
+
+static gpointer watch_main(gpointer data) {
+  Watch *watch = data;
+  while (agenda_await_watch(agenda_of(watch))) {
+    g_autoptr(GError) error = NULL;
+    AgendaWatchEnd end = watch_once(watch, &error);
+    if (error)
+      g_info("watch: %s", error->message);
+    agenda_watch_ended(agenda_of(watch), end);
+    if (end == AGENDA_WATCH_LOST)
+      agenda_look_again(agenda_of(watch));
+  }
+  return NULL;
+}
+
+void watch_run(Watch *watch) {
+  watch->thread = g_thread_new("watch", watch_main, watch);
+}
+
+void watch_join(Watch *watch) {
+  g_clear_pointer(&watch->thread, g_thread_join);
+}
