@@ -130,6 +130,15 @@ void fs_retry(Fs *fs) {
   cache_retry(fs->cache);
 }
 
+void fs_describe(Fs *fs) {
+  g_autofree char *text = cache_describe(fs->cache);
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (char **line = lines; *line; line++)
+    if (**line)
+      g_message("%s", *line);
+  g_message("requests waiting: %u", fs_waiting(fs));
+}
+
 void fs_quit(Fs *fs) {
   session_quit(fs->session);
 }

@@ -24,9 +24,10 @@ typedef enum { FS_ERROR_USAGE, FS_ERROR_MOUNT, FS_ERROR_SECRET, FS_ERROR_GIVEN_U
 
 /* The cache must have been started. Starts threads; signals are blocked in them as in the caller. */
 Fs *fs_mount(const FsConfig *config, Cache *cache, GError **error);
-void fs_wait(Fs *fs);  /* until somebody unmounts it, or fs_quit() */
-void fs_quit(Fs *fs);  /* from any thread */
-void fs_retry(Fs *fs); /* from any thread; cache_retry() */
+void fs_wait(Fs *fs);     /* until somebody unmounts it, or fs_quit() */
+void fs_quit(Fs *fs);     /* from any thread */
+void fs_retry(Fs *fs);    /* from any thread; cache_retry() */
+void fs_describe(Fs *fs); /* from any thread: logs what goes on */
 /* Fails all that wait, ends the loop, unmounts. Call from where no request is served. */
 void fs_unmount(Fs *fs);
 void fs_free(Fs *fs);     /* after fs_unmount() and cache_stop() */

@@ -6,6 +6,8 @@
  * filesystem to end, and the clock starts. If the clock runs out, a disk or a lock does not let go: then the mount is
  * detached, so that nobody finds a dead one, and the process exits. All that matters has been made durable before; the
  * index survives that.
+ *
+ * SIGHUP and SIGUSR1 end nothing: they are news from the user, and a question.
  */
 #define G_LOG_DOMAIN "fs"
 #include "fs/guard.h"
@@ -61,12 +63,20 @@ static void on_hangup(Guard *guard) {
     fs_retry(guard->fs);
 }
 
+/* Only asked for: it ends nothing, and before there is a mount it says nothing. */
+static void on_question(Guard *guard) {
+  if (guard->state == SERVING)
+    fs_describe(guard->fs);
+}
+
 /* `number`: of the signal that came, or 0. */
 static gboolean step(Guard *guard, guint number, int *ret_timeout) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&guard->mutex);
   if (guard->done)
     return FALSE;
-  if (number == SIGHUP && !guard->hangup)
+  if (number == SIGUSR1)
+    on_question(guard);
+  else if (number == SIGHUP && !guard->hangup)
     on_hangup(guard);
   else if (number)
     on_signal(guard);
@@ -102,6 +112,7 @@ Guard *guard_new(const char *mountpoint, gboolean hangup) {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   guard->hangup = hangup;
   signal(SIGPIPE, SIG_IGN);
   pthread_sigmask(SIG_BLOCK, &set, NULL);

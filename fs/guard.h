@@ -5,7 +5,7 @@
 
 /*
  * Takes the signals that end us, and sees to it that the end comes in time. guard_new() blocks them in the caller and
- * so in all threads started later.
+ * so in all threads started later. SIGUSR1 means fs_describe().
  */
 typedef struct _Guard Guard;
 

@@ -437,3 +437,8 @@ gboolean cache_totals(Cache *cache, CacheTotals *ret, GError **error) {
   *ret = (CacheTotals){.messages = cache->nodes->len, .folders = 1, .bytes = 10000};
   return TRUE;
 }
+
+char *cache_describe(Cache *cache) {
+  (void)cache;
+  return g_strdup("online\nnothing to do\n");
+}
