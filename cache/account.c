@@ -11,6 +11,12 @@
 #define META_SELECT "select_only"
 #define META_WRONG "wrong_sizes"
 #define META_PAUSED "paused_until"
+#define WRONG_DELTAS 3 /* one may be a misunderstanding */
+
+static const char *const meta_deltas[] = {
+    [IMAP_DELTA_CONDSTORE] = "wrong_condstore",
+    [IMAP_DELTA_QRESYNC] = "wrong_qresync",
+};
 
 static gint64 load_number(Account *account, const char *key) {
   g_autofree char *value = index_get_meta(account->index, key, NULL);
@@ -27,6 +33,8 @@ void account_load_facts(Account *account) {
   gint64 until = load_number(account, META_PAUSED);
   g_atomic_int_set(&account->select_only, (gint)load_number(account, META_SELECT));
   g_atomic_int_set(&account->wrong_sizes, (gint)load_number(account, META_WRONG));
+  for (guint i = IMAP_DELTA_CONDSTORE; i < G_N_ELEMENTS(meta_deltas); i++)
+    g_atomic_int_set(&account->wrong_deltas[i], (gint)load_number(account, meta_deltas[i]));
   if (until <= g_get_real_time() / G_USEC_PER_SEC)
     return;
   tell_pause(until);
@@ -75,6 +83,23 @@ gboolean account_shows_claim(Account *account, guint64 claim) {
   return claim != 0 && claim != IMAP_UNKNOWN_SIZE && g_atomic_int_get(&account->wrong_sizes) < ACCOUNT_WRONG_SIZES;
 }
 
+void account_lied(Account *account, ImapDelta strategy) {
+  static const char *const names[] = {[IMAP_DELTA_CONDSTORE] = "CONDSTORE", [IMAP_DELTA_QRESYNC] = "QRESYNC"};
+  gint count = g_atomic_int_add(&account->wrong_deltas[strategy], 1) + 1;
+  if (count > WRONG_DELTAS)
+    return;
+  remember(account, meta_deltas[strategy], count);
+  if (count == WRONG_DELTAS)
+    g_info("the server's %s cannot be relied on: it is not used any more for this account", names[strategy]);
+}
+
+ImapDelta account_delta(Account *account, ImapConn *conn) {
+  ImapDelta best = IMAP_DELTA_PLAIN, most = imap_conn_delta(conn);
+  while (best < most && g_atomic_int_get(&account->wrong_deltas[best + 1]) < WRONG_DELTAS)
+    best++;
+  return best;
+}
+
 typedef struct {
   ImapMailbox mailbox;
   ImapSeqset *uids;
@@ -89,14 +114,38 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Opened, opened_clear)
 static gboolean open_once(Account *account, ImapConn *conn, const char *raw, gboolean uids, Opened *ret,
                           GError **error) {
   gboolean examine = !g_atomic_int_get(&account->select_only);
-  if (uids)
-    return imap_examine_uids(conn, raw, examine, &ret->mailbox, &ret->uids, account->cancellable, error);
-  return imap_examine(conn, raw, examine, &ret->mailbox, account->cancellable, error);
+  GCancellable *c = account->cancellable;
+  if (uids ? !imap_examine_uids(conn, raw, examine, &ret->mailbox, &ret->uids, c, error)
+           : !imap_examine(conn, raw, examine, &ret->mailbox, c, error))
+    return FALSE;
+  if (!ret->mailbox.sticky)
+    ret->mailbox.uidvalidity = 0;
+  return TRUE;
 }
 
 /* Courier: under EXAMINE it forgets the UIDs it hands out, so that opening must not be used. */
 static gboolean forgets_uids(Account *account, const ImapMailbox *opened) {
-  return opened->uidnext == 0 && opened->exists > 0 && !g_atomic_int_get(&account->select_only);
+  if (opened->uidnext != 0 || opened->exists == 0 || g_atomic_int_get(&account->select_only))
+    return FALSE;
+  g_atomic_int_set(&account->select_only, 1);
+  remember(account, META_SELECT, 1);
+  return TRUE;
+}
+
+gboolean account_open_since(Account *account, ImapConn *conn, const char *raw, ImapDelta delta, const ImapKnown *known,
+                            gboolean uids, ImapChangedFunc changed, gpointer data, ImapChanges *ret, GError **error) {
+  GCancellable *c = account->cancellable;
+  gboolean examine = !g_atomic_int_get(&account->select_only);
+  if (!imap_examine_since(conn, raw, examine, delta, known, uids, changed, data, ret, c, error))
+    return FALSE;
+  if (forgets_uids(account, &ret->mailbox)) {
+    imap_changes_clear(ret);
+    if (!imap_examine_since(conn, raw, FALSE, delta, known, uids, changed, data, ret, c, error))
+      return FALSE;
+  }
+  if (!ret->mailbox.sticky)
+    ret->mailbox.uidvalidity = 0;
+  return TRUE;
 }
 
 static gboolean other_uids(const IndexMailbox *mailbox, const Opened *opened) {
@@ -110,13 +159,8 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
   if (!open_once(account, conn, mailbox->raw, together, &opened, error))
     return FALSE;
-  gboolean forgets = forgets_uids(account, &opened.mailbox);
-  if (forgets) {
-    g_atomic_int_set(&account->select_only, 1);
-    remember(account, META_SELECT, 1);
-  }
   /* This connection may still be in the mailbox that was called so before. */
-  if (forgets || (was_open && other_uids(mailbox, &opened))) {
+  if (forgets_uids(account, &opened.mailbox) || (was_open && other_uids(mailbox, &opened))) {
     opened_clear(&opened);
     if (!imap_unselect(conn, account->cancellable, error) ||
         !open_once(account, conn, mailbox->raw, together, &opened, error))

@@ -21,6 +21,8 @@ typedef struct {
 
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */
   gint wrong_sizes; /* atomic; claims that proved wrong since the account was first seen */
+  gint64 doubted;   /* of the sync thread: the row whose name a delta found to show another mailbox; 0 */
+  gint wrong_deltas[IMAP_DELTA_QRESYNC + 1]; /* atomic; by strategy: times that what it told was not so */
 } Account;
 
 /* After this many wrong claims no claim of this server is shown any more. */
@@ -36,9 +38,17 @@ gboolean account_shows_claim(Account *account, guint64 claim);
 void account_paused(gint64 until, gpointer account);
 
 /* imap_examine() in the way this server needs (never SELECT but where EXAMINE lacks UIDNEXT), and GONE where the
- * UIDVALIDITY is not the row's (0: any). With `ret_uids` also what is in it, in the same round trip. Blocks. */
+ * UIDVALIDITY is not the row's (0: any). Where UIDs are not sticky the UIDVALIDITY is 0, as if there were none. With
+ * `ret_uids` also what is in it, in the same round trip. Blocks. */
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                               ImapSeqset **ret_uids, GError **error);
+
+/* The best strategy of this connection that the server has not discredited. */
+ImapDelta account_delta(Account *account, ImapConn *conn);
+void account_lied(Account *account, ImapDelta strategy); /* counts and remembers */
+/* imap_examine_since() in the same way. */
+gboolean account_open_since(Account *account, ImapConn *conn, const char *raw, ImapDelta delta, const ImapKnown *known,
+                            gboolean uids, ImapChangedFunc changed, gpointer data, ImapChanges *ret, GError **error);
 
 /* Pushes one event; `name` and `error` are copied. */
 void account_tell(Account *account, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name,

@@ -5,6 +5,7 @@
  *
  *   in the table, verified      its file, if that has the size the table says
  *   in the table, not verified  its file, once its octets have the size and SHA-256 of the index; else it is dropped
+ *   held                        nothing, until body_prove() has compared it with the server's header
  *   not in the table            nothing, even if a file lies there
  *
  * The table is ahead of the index by the jobs that are queued; if such a job fails the body is dropped. A body is
@@ -45,6 +46,7 @@ static void load_body(const IndexBody *body, gpointer data) {
       body_table_restore(load->store->table, body->row, body->bytes,
                          body->queue == BODY_PROBATION ? BODY_PROBATION : BODY_MAIN, (guint64)body->used);
   entry->verified = body->epoch == load->store->epoch;
+  entry->held = body->held;
 }
 
 static gboolean known(gint64 row, gpointer data) {
@@ -161,11 +163,11 @@ static void set_verified(BodyStore *store, gint64 row) {
     body_table_verified(store->table, entry);
 }
 
-/* A copy of the entry, after counting the use. FALSE: none. */
+/* A copy of the entry, after counting the use. FALSE: none that may be served. */
 static gboolean use(BodyStore *store, gint64 row, BodyEntry *ret, gboolean *ret_flush) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&store->mutex);
   BodyEntry *entry = body_table_find(store->table, row);
-  if (!entry)
+  if (!entry || entry->held)
     return FALSE;
   body_table_use(store->table, entry, now_seconds());
   *ret = *entry;
@@ -173,19 +175,14 @@ static gboolean use(BodyStore *store, gint64 row, BodyEntry *ret, gboolean *ret_
   return TRUE;
 }
 
-int body_open(BodyStore *store, gint64 row) {
-  BodyEntry entry;
-  gboolean flush = FALSE;
-  if (!use(store, row, &entry, &flush))
-    return -1;
-  if (flush)
-    flush_uses(store);
+int body_open_entry(BodyStore *store, const BodyEntry *entry) {
+  gint64 row = entry->row;
   int fd = body_dir_read(&store->dir, row);
   if (fd < 0 && errno != ENOENT && errno != ELOOP) /* no more descriptors: not the body's fault */
     return -1;
   struct stat st;
-  gboolean good = fd >= 0 && fstat(fd, &st) == 0 && (guint64)st.st_size == entry.bytes;
-  if (good && !entry.verified && (good = proves_right(store, row, fd)))
+  gboolean good = fd >= 0 && fstat(fd, &st) == 0 && (guint64)st.st_size == entry->bytes;
+  if (good && !entry->verified && (good = proves_right(store, row, fd)))
     set_verified(store, row);
   if (good)
     return fd;
@@ -195,9 +192,20 @@ int body_open(BodyStore *store, gint64 row) {
   return -1;
 }
 
+int body_open(BodyStore *store, gint64 row) {
+  BodyEntry entry;
+  gboolean flush = FALSE;
+  if (!use(store, row, &entry, &flush))
+    return -1;
+  if (flush)
+    flush_uses(store);
+  return body_open_entry(store, &entry);
+}
+
 gboolean body_present(BodyStore *store, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&store->mutex);
-  return body_table_find(store->table, row) != NULL;
+  const BodyEntry *entry = body_table_find(store->table, row);
+  return entry && !entry->held;
 }
 
 guint64 body_store_bytes(BodyStore *store) {

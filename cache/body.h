@@ -47,5 +47,13 @@ gboolean body_present(BodyStore *store, gint64 row);
 void body_drop(BodyStore *store, gint64 row);
 guint64 body_store_bytes(BodyStore *store); /* of all that is kept */
 
+/* The message of this row may be another than the one whose body this is: from now on it is neither open nor present,
+ * until it is released or a new one is committed. The index holds it, too (index_rematch). Call it from the job that
+ * does that: before its commit nobody can see the message's new UID. */
+void body_hold(BodyStore *store, gint64 row);
+/* Compares a held body's header with what the server has: where they are equal it is released, else dropped. Waits for
+ * the index. */
+gboolean body_prove(BodyStore *store, gint64 row, const void *header, gsize len);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BodyStore, body_store_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BodyTemp, body_discard)

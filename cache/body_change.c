@@ -26,6 +26,8 @@ static gboolean apply_change(IndexTxn *txn, gpointer data, GError **error) {
   if (change->row &&
       !index_set_size(txn, change->row, change->digest.size, change->digest.sha256, change->ctime, error))
     return FALSE;
+  if (change->row && !index_release_body(txn, change->row, error))
+    return FALSE;
   for (guint i = 0; i < change->put->len; i++)
     if (!index_put_body(txn, &g_array_index(change->put, IndexBody, i), error))
       return FALSE;

@@ -19,6 +19,8 @@ struct _BodyStore {
   gboolean crowded;  /* below min_free although nothing more can be evicted */
 };
 
+int body_open_entry(BodyStore *store, const BodyEntry *entry); /* its file, if it is what the index means; or -1 */
+
 /* ---- body_change.c: a change of the table, as the index and the disk must follow it ----------------- */
 typedef struct {
   BodyStore *store;

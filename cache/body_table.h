@@ -12,7 +12,7 @@ typedef enum { BODY_MAIN, BODY_PROBATION, BODY_QUEUES } BodyQueue;
 typedef struct {
   gint64 row;
   guint64 used; /* order of last use */
-  guint64 bytes : 56, queue : 1, verified : 1, dirty : 1;
+  guint64 bytes : 56, queue : 1, verified : 1, held : 1, dirty : 1;
   guint32 first;               /* s: when it came; 0: in an earlier run */
   guint32 older, newer, chain; /* private */
 } BodyEntry;

@@ -36,6 +36,7 @@ void index_mailbox_clear(IndexMailbox *mailbox) {
 
 void index_message_clear(IndexMessage *message) {
   g_clear_pointer(&message->keywords, g_free);
+  g_clear_pointer(&message->emailid, g_free);
 }
 
 static gboolean make_file(int dirfd, GError **error) {
@@ -124,7 +125,20 @@ static gboolean open_or_replace(Index *index, gboolean *ret_unclean, GError **er
          (*ret_unclean = TRUE);
 }
 
+/* What a crash left of the messages of a mailbox that had ended. */
+static gboolean end_orphans(IndexTxn *txn, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE message SET gone = 1 WHERE row IN (SELECT m.row FROM mailbox AS b JOIN message AS m"
+                         " INDEXED BY message_order ON m.mailbox = b.row AND m.gone = 0"
+                         " WHERE b.gone > 0 AND b.gone < ?1 LIMIT ?2)");
+  sqlite3_bind_int64(stmt, 1, txn->run);
+  sqlite3_bind_int64(stmt, 2, PURGE_ROWS);
+  return index_run(txn->db, stmt, error);
+}
+
 static gboolean purge(IndexTxn *txn, gpointer data, GError **error) {
+  if (!end_orphans(txn, error))
+    return FALSE;
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "DELETE FROM message WHERE row IN (SELECT row FROM message INDEXED BY message_gone"
                          " WHERE gone > 0 AND gone < ?1 LIMIT ?2)");

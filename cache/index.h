@@ -20,7 +20,12 @@ typedef struct _IndexTxn IndexTxn;
 /* In attrs: not shown (hide=, subscribed); index_find_mailbox(), _children() and _count_children() pass over it. */
 #define INDEX_HIDDEN (1u << 31)
 
-typedef enum { INDEX_UNLISTED, INDEX_PARTIAL, INDEX_LISTED } IndexListed;
+typedef enum {
+  INDEX_UNLISTED,
+  INDEX_PARTIAL,
+  INDEX_LISTED,
+  INDEX_DOUBTED, /* its UIDs mean something else now: to be listed anew, and its rows matched again */
+} IndexListed;
 
 typedef struct {
   gint64 row, parent;
@@ -48,7 +53,9 @@ typedef struct {
   guint64 size;           /* exact, or IMAP_UNKNOWN_SIZE */
   guint8 sha256[32];      /* of the body, where size is exact */
   guint8 fingerprint[16]; /* of the four header fields; zero: none fetched */
+  char *emailid;          /* EMAILID or Gmail's message id: equal ids mean equal octets; or NULL */
   gboolean gone;          /* tombstone */
+  gboolean unproven;      /* out, of index_add_message(): see there */
 } IndexMessage;
 
 void index_mailbox_clear(IndexMailbox *mailbox);
@@ -107,16 +114,17 @@ gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error)
 /* Updates what opening it says: uidvalidity, uidnext, exists, modseq, mailboxid, listed, listed_at. Under another
  * UIDVALIDITY tombstones lose their UIDs. */
 gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **error);
-/* The server renumbered: up to `most` living messages lose their UIDs (*ret_more: there may be others) and wait to be
- * matched. index_add_message() then gives a message to the one row that has its fingerprint and claim, where there is
- * exactly one; index_end_forgotten() ends those that nothing matched. */
-gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
-gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error); /* it and its messages become tombstones */
+/* It becomes a tombstone and gives up its name. Its messages follow by index_end_messages(), up to `most` in one
+ * transaction (*ret_more: there may be others); what a crash leaves of them the next run ends. */
+gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error);
+gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
 
 /* Inserts and sets row. A name that is taken gets a suffix (in message->name too). A living message with this UID:
  * TRUE, and message->row is that row, nothing else changed but its flags. A tombstone with this UID, fingerprint and
- * claim lives again under its row: then *message is what the index has. uid 0: not on the server. */
+ * claim lives again under its row: then *message is what the index has. uid 0: not on the server. A row that waits to
+ * be matched (index_forget_uids) takes the message, if it is the only one with its EMAILID, else with its fingerprint
+ * and claim; in the second case message->unproven says that it has a body, which is held from now on. */
 gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error);
 gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags, const char *keywords,
                          gboolean *ret_changed, GError **error);
@@ -124,7 +132,11 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
 typedef void (*IndexRemoved)(gint64 row, const char *name, gpointer data);
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error);
-gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, GError **error);
+/* The server renumbered: up to `most` living messages lose their UIDs (*ret_more: there may be others) and wait to be
+ * matched; index_end_forgotten() ends those that nothing matched, some at a time. */
+gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
+gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, gboolean *ret_more,
+                             GError **error);
 gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime,
                         GError **error); /* ctime 0: unchanged */
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
@@ -136,12 +148,17 @@ typedef struct {
   guint queue;     /* see body.c */
   gint64 used;     /* order of last use */
   guint64 epoch;   /* of the last verification */
-  gboolean orphan; /* index_each_body: its message is gone, or of another size: drop the file too */
+  gboolean held;   /* not to be served until it is proven */
+  gboolean orphan; /* index_each_body: its message is gone, of another size, or in a mailbox without stable UIDs: drop
+                      the file too */
 } IndexBody;
 /* By order of last use. */
 gboolean index_each_body(Index *index, void (*each)(const IndexBody *body, gpointer data), gpointer data,
                          GError **error);
-gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error);
+gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error); /* leaves `held` as it is */
+gboolean index_release_body(IndexTxn *txn, gint64 row, GError **error);
+/* Up to n messages after `row` whose body is held, and that have a UID. Returns how many, or -1. */
+gssize index_held_bodies(Index *index, gint64 mailbox, gint64 row, IndexNext *ret, gsize n, GError **error);
 gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error);
 gboolean index_drop_bodies(IndexTxn *txn, GError **error);
 gboolean index_skip_rows(

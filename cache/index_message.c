@@ -15,10 +15,9 @@
 #include "cache/cache.h"
 #include "cache/names.h"
 
-#define REMOVE_ROWS 256  /* rows reported and removed in one go: the list of a whole folder stays out of memory */
 #define SUFFIX_TRIES 999 /* names given by users can take a computed one, and its second, ... */
 
-static void bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message) {
+void index_bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message) {
   static const guint8 none[16];
   if (memcmp(message->fingerprint, none, sizeof none) != 0)
     sqlite3_bind_blob(stmt, i, message->fingerprint, sizeof message->fingerprint, SQLITE_STATIC);
@@ -39,7 +38,7 @@ static gboolean find_tombstone(IndexTxn *txn, const IndexMessage *message, Index
                          " AND fingerprint IS ?3 AND claim IS ?4 ORDER BY row DESC LIMIT 1");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
   sqlite3_bind_int64(stmt, 2, message->uid);
-  bind_fingerprint(stmt, 3, message);
+  index_bind_fingerprint(stmt, 3, message);
   index_bind_size(stmt, 4, message->claim);
   if (index_step(txn->db, stmt, error) != INDEX_STEP_ROW)
     return FALSE;
@@ -51,7 +50,7 @@ static gboolean insert_message(IndexTxn *txn, IndexMessage *message, GError **er
   g_autoptr(IndexStmt) stmt = index_use(
       txn->db,
       "INSERT OR FAIL INTO message(mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size,"
-      " sha256, fingerprint) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+      " sha256, fingerprint, emailid) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
   if (message->uid)
     sqlite3_bind_int64(stmt, 2, message->uid);
@@ -65,7 +64,8 @@ static gboolean insert_message(IndexTxn *txn, IndexMessage *message, GError **er
   index_bind_size(stmt, 10, message->size);
   if (message->size != IMAP_UNKNOWN_SIZE)
     sqlite3_bind_blob(stmt, 11, message->sha256, sizeof message->sha256, SQLITE_STATIC);
-  bind_fingerprint(stmt, 12, message);
+  index_bind_fingerprint(stmt, 12, message);
+  index_bind_text(stmt, 13, message->emailid);
   if (!index_run(txn->db, stmt, error))
     return FALSE;
   message->row = sqlite3_last_insert_rowid(txn->db->sql);
@@ -104,35 +104,14 @@ static gboolean free_name(IndexTxn *txn, IndexMessage *message, GError **error) 
   return FALSE;
 }
 
-/* The one row that waits to be matched and is this message, by all we know of it. */
-static gboolean find_forgotten(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND fingerprint = ?2 AND claim = ?3"
-                         " AND " INDEX_FORGOTTEN " HAVING count(*) = 1");
-  sqlite3_bind_int64(stmt, 1, message->mailbox);
-  bind_fingerprint(stmt, 2, message);
-  index_bind_size(stmt, 3, message->claim);
-  return index_number(txn->db, stmt, ret, error);
-}
-
-static gboolean rematch(IndexTxn *txn, IndexMessage *message, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "UPDATE message SET uid = ?2, flags = ?3, keywords = ?4 WHERE row = ?1");
-  sqlite3_bind_int64(stmt, 1, row);
-  sqlite3_bind_int64(stmt, 2, message->uid);
-  sqlite3_bind_int64(stmt, 3, message->flags);
-  index_bind_text(stmt, 4, message->keywords);
-  message->row = row;
-  return index_run(txn->db, stmt, error);
-}
-
 static gboolean come_back(IndexTxn *txn, IndexMessage *message, IndexMessage *tombstone, GError **error) {
   tombstone->gone = FALSE;
   tombstone->flags = message->flags;
   g_free(tombstone->keywords);
   tombstone->keywords = g_steal_pointer(&message->keywords);
+  g_free(message->emailid);
   *message = *tombstone;
-  tombstone->keywords = NULL;
+  tombstone->keywords = tombstone->emailid = NULL;
   return free_name(txn, message, error) && revive(txn, message, error);
 }
 
@@ -140,11 +119,10 @@ static gboolean come_back(IndexTxn *txn, IndexMessage *message, IndexMessage *to
 static gboolean place_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error) {
   g_autoptr(GError) failed = NULL;
   g_auto(IndexMessage) tombstone = {0};
-  gint64 row = 0;
   if (message->uid && living_row(txn, message, &message->row, &failed))
     return index_set_flags(txn, message->mailbox, message->uid, message->flags, message->keywords, NULL, error);
-  if (!failed && message->uid && find_forgotten(txn, message, &row, &failed))
-    return rematch(txn, message, row, error);
+  if (!failed && message->uid && index_rematch(txn, message, &failed))
+    return TRUE;
   *ret_added = TRUE;
   if (!failed && message->uid && find_tombstone(txn, message, &tombstone, &failed))
     return come_back(txn, message, &tombstone, error);
@@ -179,16 +157,10 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
 }
 
 /* ---- removing -------------------------------------------------------------------------------------- */
-typedef struct {
-  gint64 row;
-  char name[NAMES_MAX + 1];
-} Leaving;
-
-/* Rows of (row, name); -1 on error. */
-static int read_leaving(IndexTxn *txn, IndexStmt *stmt, Leaving *ret, GError **error) {
+int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeaving *ret, GError **error) {
   int n = 0;
   IndexStep step;
-  while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW && n < REMOVE_ROWS) {
+  while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW && n < INDEX_LEAVE_ROWS) {
     ret[n].row = sqlite3_column_int64(stmt, 0);
     g_strlcpy(ret[n++].name, (const char *)sqlite3_column_text(stmt, 1), sizeof ret->name);
   }
@@ -196,28 +168,28 @@ static int read_leaving(IndexTxn *txn, IndexStmt *stmt, Leaving *ret, GError **e
 }
 
 /* The first few living messages of the range; -1 on error. */
-static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, Leaving *ret, GError **error) {
+static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, IndexLeaving *ret, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "SELECT row, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
                          " ORDER BY uid LIMIT ?4");
   sqlite3_bind_int64(stmt, 1, mailbox);
   sqlite3_bind_int64(stmt, 2, range->first);
   sqlite3_bind_int64(stmt, 3, range->last);
-  sqlite3_bind_int64(stmt, 4, REMOVE_ROWS);
-  return read_leaving(txn, stmt, ret, error);
+  sqlite3_bind_int64(stmt, 4, INDEX_LEAVE_ROWS);
+  return index_read_leaving(txn, stmt, ret, error);
 }
 
-static gboolean bury(IndexTxn *txn, gint64 row, GError **error) {
+static gboolean bury_one(IndexTxn *txn, gint64 row, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE row = ?1");
   sqlite3_bind_int64(stmt, 1, row);
   sqlite3_bind_int64(stmt, 2, txn->run);
   return index_run(txn->db, stmt, error);
 }
 
-static gboolean bury_all(IndexTxn *txn, const Leaving *leaving, int n, IndexRemoved removed, gpointer data,
-                         GError **error) {
+gboolean index_bury(IndexTxn *txn, const IndexLeaving *leaving, int n, IndexRemoved removed, gpointer data,
+                    GError **error) {
   for (int i = 0; i < n; i++) {
-    if (!bury(txn, leaving[i].row, error))
+    if (!bury_one(txn, leaving[i].row, error))
       return FALSE;
     if (removed)
       removed(leaving[i].row, leaving[i].name, data);
@@ -227,46 +199,15 @@ static gboolean bury_all(IndexTxn *txn, const Leaving *leaving, int n, IndexRemo
 
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error) {
-  g_autofree Leaving *leaving = g_new(Leaving, REMOVE_ROWS);
+  g_autofree IndexLeaving *leaving = g_new(IndexLeaving, INDEX_LEAVE_ROWS);
   gsize n_ranges;
   const ImapRange *ranges = imap_seqset_ranges(uids, &n_ranges);
   for (gsize i = 0; i < n_ranges; i++)
-    for (int n = REMOVE_ROWS; n == REMOVE_ROWS;) {
+    for (int n = INDEX_LEAVE_ROWS; n == INDEX_LEAVE_ROWS;) {
       n = find_leaving(txn, mailbox, &ranges[i], leaving, error);
-      if (n < 0 || !bury_all(txn, leaving, n, removed, data, error))
+      if (n < 0 || !index_bury(txn, leaving, n, removed, data, error))
         return FALSE;
     }
-  return TRUE;
-}
-
-/* ---- renumbering ------------------------------------------------------------------------------------ */
-gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET uid = NULL WHERE row IN (SELECT row FROM message"
-                                                 " WHERE mailbox = ?1 AND uid > 0 AND gone = 0 LIMIT ?2)");
-  sqlite3_bind_int64(stmt, 1, mailbox);
-  sqlite3_bind_int64(stmt, 2, most);
-  if (!index_run(txn->db, stmt, error))
-    return FALSE;
-  *ret_more = sqlite3_changes(txn->db->sql) == most;
-  return TRUE;
-}
-
-static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, Leaving *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT row, name FROM message AS m WHERE mailbox = ?1 AND " INDEX_FORGOTTEN " LIMIT ?2");
-  sqlite3_bind_int64(stmt, 1, mailbox);
-  sqlite3_bind_int64(stmt, 2, REMOVE_ROWS);
-  return read_leaving(txn, stmt, ret, error);
-}
-
-gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, GError **error) {
-  g_autofree Leaving *leaving = g_new(Leaving, REMOVE_ROWS);
-  int n;
-  do {
-    n = find_forgotten_rows(txn, mailbox, leaving, error);
-    if (n < 0 || !bury_all(txn, leaving, n, removed, data, error))
-      return FALSE;
-  } while (n == REMOVE_ROWS);
   return TRUE;
 }
 

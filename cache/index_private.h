@@ -37,7 +37,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexDb, index_db_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexStmt, index_stmt_done)
 
 /* ---- schema: index_schema.c ------------------------------------------------------------------------ */
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 extern const char *const index_migrations[INDEX_VERSION]; /* [n]: from user_version n to n + 1 */
 
 /* Brings the database to version n, in one transaction, after a copy of index.db to index.db.version-OLD. */
@@ -87,8 +87,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexReader, index_reader_release)
 
 /* index_read.c, index_txn.c: rows to structs */
 #define INDEX_MESSAGE_COLUMNS                                                                                          \
-  "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone"
+  "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone, "     \
+  "emailid"
 void index_read_message(IndexStmt *stmt, IndexMessage *ret);
+
+/* index_message.c and index_renumber.c: messages that leave, a few at a time. */
+#define INDEX_LEAVE_ROWS 256 /* the list of a whole folder stays out of memory */
+typedef struct {
+  gint64 row;
+  char name[256];
+} IndexLeaving;
+int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeaving *ret, GError **error); /* (row, name); -1: error */
+gboolean index_bury(IndexTxn *txn, const IndexLeaving *leaving, int n, IndexRemoved removed, gpointer data,
+                    GError **error);
+void index_bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message);
+
+/* index_renumber.c: gives the message to the one row that waits to be matched and is it. FALSE: there is none. */
+gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error);
 
 /* A living message m that lost its UID and is no new one of the journal's. */
 #define INDEX_FORGOTTEN                                                                                                \

@@ -6,6 +6,9 @@
  * message_uid only so that the set of UIDs is read from that index alone. A size that is not known is NULL. `totals` is
  * kept by triggers: statfs must not count a million rows.
  *
+ * body.held: the message was given another UID because its header fields agree; until its whole header has been
+ * compared with that body, the body is not served.
+ *
  * The journal of changes to be sent lies over the messages as rows of its own; what the server has said stays untouched
  * beneath it, so that a refusal is undone by deleting a row here:
  *
@@ -69,6 +72,16 @@ const char *const index_migrations[INDEX_VERSION] = {
     " bytes = bytes + (new.gone = 0) * coalesce(new.size, new.claim, 0)"
     " - (old.gone = 0) * coalesce(old.size, old.claim, 0); END;"
     "INSERT INTO sqlite_sequence(name, seq) VALUES('mailbox', 0), ('message', 0);",
+
+    /* 1: messages are matched again by EMAILID; a body is held until it is proven */
+    "ALTER TABLE message ADD COLUMN emailid TEXT;"
+    "CREATE INDEX message_forgotten_id ON message(mailbox, emailid) WHERE uid IS NULL AND gone = 0;"
+    "DROP VIEW shown_message;"
+    "CREATE VIEW shown_message AS SELECT row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim,"
+    " size, sha256, fingerprint, gone, emailid FROM message AS m WHERE m.gone = 0"
+    " AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row AND j.hides = 1);"
+    "ALTER TABLE body ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX body_held ON body(row) WHERE held = 1;",
 };
 
 static gboolean version_of(IndexDb *db, guint *ret, GError **error) {

@@ -71,14 +71,23 @@ gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **er
   return index_run(txn->db, stmt, error);
 }
 
+gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE row IN (SELECT row FROM message"
+                                                 " WHERE mailbox = ?1 AND gone = 0 LIMIT ?3)");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, txn->run);
+  sqlite3_bind_int64(stmt, 3, most);
+  if (!index_run(txn->db, stmt, error))
+    return FALSE;
+  *ret_more = sqlite3_changes(txn->db->sql) == most;
+  return TRUE;
+}
+
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) messages = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE mailbox = ?1 AND gone = 0");
-  sqlite3_bind_int64(messages, 1, row);
-  sqlite3_bind_int64(messages, 2, txn->run);
   g_autoptr(IndexStmt) mailbox = index_use(txn->db, "UPDATE mailbox SET gone = ?2 WHERE row = ?1 AND gone = 0");
   sqlite3_bind_int64(mailbox, 1, row);
   sqlite3_bind_int64(mailbox, 2, txn->run);
-  return index_run(txn->db, messages, error) && index_run(txn->db, mailbox, error);
+  return index_run(txn->db, mailbox, error);
 }
 
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error) {
@@ -98,12 +107,19 @@ gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GErro
 
 gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error) {
   g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "INSERT OR REPLACE INTO body(row, bytes, queue, used, epoch) VALUES(?1, ?2, ?3, ?4, ?5)");
+      index_use(txn->db, "INSERT INTO body(row, bytes, queue, used, epoch) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(row)"
+                         " DO UPDATE SET bytes = ?2, queue = ?3, used = ?4, epoch = ?5");
   sqlite3_bind_int64(stmt, 1, body->row);
   index_bind_size(stmt, 2, body->bytes);
   sqlite3_bind_int64(stmt, 3, body->queue);
   sqlite3_bind_int64(stmt, 4, body->used);
   sqlite3_bind_int64(stmt, 5, (gint64)body->epoch);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_release_body(IndexTxn *txn, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE body SET held = 0 WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
   return index_run(txn->db, stmt, error);
 }
 

@@ -1,130 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A listing is a queue of ranges, each a set of UIDs to ask for. Two are in flight; what arrives is taken out of its
- * range, made into a row and posted to the index in batches of BATCH rows. At most POSTED batches wait there: then this
- * thread waits too, so that memory is bounded by the disk's pace and not by the folder.
+ * range and posted to the index.
  *
  * A range that ends in NO keeps what it gave; what is left of it is halved, down to one UID, which is
  * then asked for without header fields, and at last is listed with nothing but its UID: a message that a server cannot
  * describe is still a message, and a folder must not be unreadable because of it. A UID left out with a plain OK was
- * expunged.
+ * expunged, unless the server goes on naming it (`insist`): then it is treated like a refused one.
  */
 #include "cache/listing.h"
 
-#include "cache/error.h"
-#include "cache/message.h"
+#include "cache/posting.h"
 
-#define RANGE 5000 /* messages per command: 1 to 2 MB of answer */
 #define FLIGHT 2
-#define BATCH 400
-#define POSTED 8
+#define TEXT (IMAP_LIMIT_COMMAND - 400) /* of a set in a command */
 
 typedef struct {
-  ImapSeqset *uids; /* not yet answered */
+  ImapSeqset *uids; /* not yet answered; where `since` is set, all that are asked about */
   ImapFetchItems items;
+  guint64 since;
 } Range;
 
 typedef struct {
   ListingJob *job;
   Account *account; /* and conn: the job's */
   ImapConn *conn;
-  gint64 now;
+  Posting *rows, *flags;
   GQueue todo;    /* Range* */
   GQueue asked;   /* Range*, oldest first */
   gboolean going; /* a range has been answered */
-  struct Batch *batch;
-  GMutex mutex; /* guards the rest, shared with the index writer's callbacks */
-  GCond cond;
-  guint posted;
-  GError *failed;
 } Listing;
-
-typedef struct Batch {
-  Listing *listing;
-  gboolean flags;
-  guint n;
-  IndexMessage messages[BATCH];
-} Batch;
-
-/* ---- batches into the index ------------------------------------------------------------------------ */
-
-static gboolean write_message(IndexTxn *txn, gboolean flags, IndexMessage *message, gboolean *ret_changed,
-                              GError **error) {
-  if (flags)
-    return index_set_flags(txn, message->mailbox, message->uid, message->flags, message->keywords, ret_changed, error);
-  return index_add_message(txn, message, ret_changed, error);
-}
-
-static gboolean write_batch(IndexTxn *txn, gpointer data, GError **error) {
-  Batch *batch = data;
-  gboolean changed = FALSE;
-  for (guint i = 0; i < batch->n; i++) {
-    gboolean one = FALSE;
-    if (!write_message(txn, batch->flags, &batch->messages[i], &one, error))
-      return FALSE;
-    changed |= one;
-  }
-  if (changed) {
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&batch->listing->mutex);
-    batch->listing->job->ret_changed = TRUE;
-  }
-  return TRUE;
-}
-
-static void batch_free(Batch *batch) {
-  for (guint i = 0; i < batch->n; i++)
-    index_message_clear(&batch->messages[i]);
-  g_free(batch);
-}
-
-static void batch_done(gpointer data, const GError *error) {
-  Batch *batch = data;
-  Listing *listing = batch->listing;
-  batch_free(batch);
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&listing->mutex);
-  if (error && !listing->failed)
-    listing->failed = g_error_copy(error);
-  listing->posted--;
-  g_cond_signal(&listing->cond);
-}
-
-/* Waits until at most `most` batches are under way. FALSE: one of them failed. */
-static gboolean settle(Listing *listing, guint most, GError **error) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&listing->mutex);
-  while (listing->posted > most)
-    g_cond_wait(&listing->cond, &listing->mutex);
-  if (listing->failed && error && !*error)
-    *error = g_error_copy(listing->failed);
-  return listing->failed == NULL;
-}
-
-static gboolean post_batch(Listing *listing, GError **error) {
-  Batch *batch = g_steal_pointer(&listing->batch);
-  if (!batch)
-    return TRUE;
-  if (!settle(listing, POSTED - 1, error)) {
-    batch_free(batch);
-    return FALSE;
-  }
-  g_mutex_lock(&listing->mutex);
-  listing->posted++;
-  g_mutex_unlock(&listing->mutex);
-  index_post(listing->account->index, INDEX_SYNC, write_batch, batch, batch_done);
-  return TRUE;
-}
-
-static gboolean add(Listing *listing, const ImapMessage *fetched, ImapFetchItems items, GError **error) {
-  if (!listing->batch) {
-    listing->batch = g_new(Batch, 1);
-    listing->batch->listing = listing;
-    listing->batch->flags = items == IMAP_FETCH_FLAGS;
-    listing->batch->n = 0;
-  }
-  Batch *batch = listing->batch;
-  message_from_fetch(fetched, listing->job->mailbox, listing->account->config->names_uid, listing->job->entered,
-                     listing->now, &batch->messages[batch->n++]);
-  return batch->n < BATCH || post_batch(listing, error);
-}
 
 /* ---- ranges ------------------------------------------------------------------------------------------ */
 
@@ -134,16 +39,30 @@ static void range_free(gpointer data) {
   g_free(range);
 }
 
-static void queue_range(GQueue *queue, ImapSeqset *uids, ImapFetchItems items) {
+static void queue_range(Listing *listing, ImapSeqset *uids, ImapFetchItems items, guint64 since) {
   Range *range = g_new(Range, 1);
-  *range = (Range){.uids = uids, .items = items};
-  g_queue_push_tail(queue, range);
+  *range = (Range){.uids = uids, .items = items, .since = since};
+  g_queue_push_tail(&listing->todo, range);
 }
 
 static void queue_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems items) {
   g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
   while (!imap_seqset_empty(rest))
-    queue_range(&listing->todo, imap_seqset_take(rest, RANGE, IMAP_LIMIT_COMMAND - 400), items);
+    queue_range(listing, imap_seqset_take(rest, LISTING_RANGE, TEXT), items, 0);
+}
+
+/* Only what changed is answered, so one command is enough; and one that names more than it must, where the set is too
+ * full of holes for a line. */
+static void queue_since(Listing *listing, const ImapSeqset *uids, guint64 since) {
+  g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
+  g_autoptr(ImapSeqset) fits = imap_seqset_take(rest, G_MAXUINT64, TEXT);
+  if (!imap_seqset_empty(rest)) {
+    gsize n = 0;
+    const ImapRange *ranges = imap_seqset_ranges(uids, &n);
+    imap_seqset_add(fits, ranges[0].first, ranges[n - 1].last);
+  }
+  if (!imap_seqset_empty(fits))
+    queue_range(listing, g_steal_pointer(&fits), IMAP_FETCH_FLAGS, since);
 }
 
 /* Not before something was gained: two large folders would otherwise take turns for ever. */
@@ -157,7 +76,9 @@ static gboolean ask(Listing *listing, GError **error) {
   while (listing->asked.length < FLIGHT && listing->todo.length > 0 && !is_paused(listing)) {
     Range *range = g_queue_pop_head(&listing->todo);
     g_queue_push_tail(&listing->asked, range);
-    if (!imap_fetch_send(listing->conn, range->uids, range->items, listing->account->cancellable, error))
+    GCancellable *c = listing->account->cancellable;
+    if (range->since ? !imap_fetch_send_since(listing->conn, range->uids, range->since, c, error)
+                     : !imap_fetch_send(listing->conn, range->uids, range->items, c, error))
       return FALSE;
   }
   return TRUE;
@@ -171,11 +92,13 @@ static gboolean take(Listing *listing, const ImapMessage *fetched, GError **erro
       continue;
     if (range->items == IMAP_FETCH_FLAGS && !(fetched->has & IMAP_HAS_FLAGS))
       return TRUE;
+    if (range->since)
+      return posting_add(listing->flags, fetched, error);
     /* A flag update pushed between is no listing: dates and size are still to come. */
     if (range->items != IMAP_FETCH_FLAGS && !(fetched->has & (IMAP_HAS_DATE | IMAP_HAS_SIZE | IMAP_HAS_HEADER)))
       return TRUE;
     imap_seqset_remove(range->uids, fetched->uid, fetched->uid);
-    return add(listing, fetched, range->items, error);
+    return posting_add(range->items == IMAP_FETCH_FLAGS ? listing->flags : listing->rows, fetched, error);
   }
   return TRUE;
 }
@@ -187,17 +110,17 @@ static gboolean list_unknown(Listing *listing, Range *range, GError **error) {
     return TRUE;
   g_warning("the server cannot describe message %u; it is listed by its UID alone", uids->first);
   ImapMessage bare = {.has = IMAP_HAS_UID, .uid = uids->first, .internaldate = IMAP_UNKNOWN_DATE};
-  return add(listing, &bare, range->items, error);
+  return posting_add(listing->rows, &bare, error);
 }
 
-/* The oldest command ended in NO: halve what it left out. */
+/* What the oldest command left out is asked for again, in halves. */
 static gboolean halve(Listing *listing, Range *range, GError **error) {
   guint64 count = imap_seqset_count(range->uids);
   if (count > 1) {
-    queue_range(&listing->todo, imap_seqset_take(range->uids, count / 2, IMAP_LIMIT_COMMAND - 400), range->items);
-    queue_range(&listing->todo, g_steal_pointer(&range->uids), range->items);
+    queue_range(listing, imap_seqset_take(range->uids, count / 2, TEXT), range->items, 0);
+    queue_range(listing, g_steal_pointer(&range->uids), range->items, 0);
   } else if (range->items == IMAP_FETCH_LISTING) {
-    queue_range(&listing->todo, g_steal_pointer(&range->uids), IMAP_FETCH_LISTING_BARE);
+    queue_range(listing, g_steal_pointer(&range->uids), IMAP_FETCH_LISTING_BARE, 0);
   } else {
     return list_unknown(listing, range, error);
   }
@@ -208,6 +131,10 @@ static gboolean refusal_is_temporary(const GError *error) {
   return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE);
 }
 
+static gboolean insists(const Listing *listing, const Range *range) {
+  return listing->job->insist && range->items != IMAP_FETCH_FLAGS;
+}
+
 static gboolean finish_range(Listing *listing, GError *refused, GError **error) {
   Range *range = g_queue_pop_head(&listing->asked);
   gboolean ok = TRUE;
@@ -215,7 +142,10 @@ static gboolean finish_range(Listing *listing, GError *refused, GError **error) 
   if (refused && refusal_is_temporary(refused)) {
     g_propagate_error(error, g_error_copy(refused));
     ok = FALSE;
-  } else if (refused && !imap_seqset_empty(range->uids)) {
+  } else if (refused && range->since) {
+    g_info("CHANGEDSINCE was refused: %s", refused->message);
+    listing->job->ret_refused = TRUE;
+  } else if ((refused || insists(listing, range)) && !imap_seqset_empty(range->uids)) {
     ok = halve(listing, range, error);
   }
   range_free(range);
@@ -253,27 +183,26 @@ static gboolean run(Listing *listing, GError **error) {
     if (listing->asked.length > 0 && !step(listing, error))
       return FALSE;
   } while (listing->asked.length > 0 || (listing->todo.length > 0 && !listing->job->ret_paused));
-  return post_batch(listing, error);
+  return TRUE;
 }
 
 gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
-  Listing listing = {.job = job, .account = job->account, .conn = job->conn};
-  listing.now = g_get_real_time() / G_USEC_PER_SEC;
-  g_mutex_init(&listing.mutex);
-  g_cond_init(&listing.cond);
+  g_autoptr(Posting) rows = posting_new(job->account, job->mailbox, POSTING_ROWS, job->entered);
+  g_autoptr(Posting) flags = posting_new(job->account, job->mailbox, POSTING_FLAGS, 0);
+  Listing listing = {.job = job, .account = job->account, .conn = job->conn, .rows = rows, .flags = flags};
   queue_all(&listing, uids, items);
+  if (job->flags && job->since)
+    queue_since(&listing, job->flags, job->since);
+  else if (job->flags)
+    queue_all(&listing, job->flags, IMAP_FETCH_FLAGS);
   gboolean ok = run(&listing, error);
-  if (!ok) {
-    /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
+  /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
+  if (!ok)
     imap_conn_fail(listing.conn);
-    post_batch(&listing, NULL);
-  }
-  ok = settle(&listing, 0, error) && ok;
+  ok = posting_end(rows, &job->ret_changed, ok ? error : NULL) && ok;
+  ok = posting_end(flags, &job->ret_flags, ok ? error : NULL) && ok;
   g_queue_clear_full(&listing.todo, range_free);
   g_queue_clear_full(&listing.asked, range_free);
-  g_clear_error(&listing.failed);
-  g_cond_clear(&listing.cond);
-  g_mutex_clear(&listing.mutex);
   return ok;
 }
 

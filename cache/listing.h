@@ -11,6 +11,8 @@
 /* Asked now and then: do others need the connection more? */
 typedef gboolean (*ListingPause)(gpointer data);
 
+#define LISTING_RANGE 5000 /* messages per command: 1 to 2 MB of answer */
+
 typedef struct {
   Account *account;
   ImapConn *conn;     /* with the mailbox selected */
@@ -18,12 +20,16 @@ typedef struct {
   gint64 entered;     /* as in message_from_fetch() */
   ListingPause pause; /* or NULL */
   gpointer data;
-  gboolean ret_changed; /* out: rows came or changed */
-  gboolean ret_paused;  /* out: it stopped before the end for `pause` */
+  const ImapSeqset *flags; /* or NULL: also compare the flags of these, in the same flight, */
+  guint64 since;           /* where not 0: as far as they changed since this MODSEQ */
+  gboolean insist;         /* the server named these UIDs and left them out before: each gets a row now */
+  gboolean ret_changed;    /* out: rows came or changed */
+  gboolean ret_flags;      /* out: flags of rows changed */
+  gboolean ret_refused;    /* out: the server will not tell what changed since */
+  gboolean ret_paused;     /* out: it stopped before the end for `pause` */
 } ListingJob;
 
-/* Fetches these UIDs and writes them as rows (LISTING, LISTING_BARE) or as new flags of rows (FLAGS). Memory does not
- * grow with the set. */
+/* Fetches these UIDs and writes them as rows (LISTING, LISTING_BARE). Memory does not grow with the set. */
 gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error);
 
 /* First listing of a mailbox, or the rest of one that was cut, or its renewal after the UIDs changed their meaning:
@@ -32,9 +38,15 @@ gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems i
 gboolean listing_first(Account *account, ImapConn *conn, gint64 mailbox, ListingPause pause, gpointer data,
                        gboolean *ret_paused, GError **error);
 
-/* The UIDs in the index no longer mean what they meant: the UIDVALIDITY is another, or none, or the mailbox under this
- * name is another although the UIDVALIDITY is the same (DELETE and CREATE within a second). */
-gboolean listing_renumbered(const IndexMailbox *known, const ImapMailbox *opened);
+typedef enum {
+  LISTING_SAME,
+  LISTING_SUSPICIOUS, /* UIDNEXT or HIGHESTMODSEQ fell, which they never do */
+  LISTING_OTHER,      /* the UIDVALIDITY is another, or none, or the mailbox under this name is another although the
+                         UIDVALIDITY is the same (DELETE and CREATE within a second) */
+} ListingIdentity;
+
+/* What an opening says of the meaning of the UIDs that we know. */
+ListingIdentity listing_identity(const IndexMailbox *known, const ImapMailbox *opened);
 
 /* IMAP_FETCH_LISTING, or _BARE under names=uid. */
 ImapFetchItems listing_items(Account *account);

@@ -40,6 +40,7 @@ void message_from_fetch(const ImapMessage *fetched, gint64 mailbox, gboolean nam
       .internaldate = date,
       .mtime = date * NS,
       .ctime = MAX(date, entered) * NS,
+      .emailid = g_strdup(fetched->emailid),
       .claim = (fetched->has & IMAP_HAS_SIZE) ? fetched->size : IMAP_UNKNOWN_SIZE,
       .size = IMAP_UNKNOWN_SIZE,
   };

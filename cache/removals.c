@@ -10,71 +10,78 @@
 
 #define REMOVE_AT_ONCE 2000
 
-struct _Removals {
-  GArray *rows;   /* gint64 */
+typedef struct {
+  gint64 folder;
+  ImapSeqset *uids; /* NULL: those that were forgotten */
+  gboolean more;
+  GArray *rows;   /* gint64: who left */
   GString *names; /* NUL-terminated each, in the same order */
-};
+} Part;
 
-Removals *removals_new(void) {
-  Removals *removals = g_new0(Removals, 1);
-  removals->rows = g_array_new(FALSE, FALSE, sizeof(gint64));
-  removals->names = g_string_new(NULL);
-  return removals;
+static void part_clear(Part *part) {
+  g_clear_pointer(&part->uids, imap_seqset_free);
+  g_clear_pointer(&part->rows, g_array_unref);
+  if (part->names)
+    g_string_free(part->names, TRUE);
+  part->names = NULL;
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Part, part_clear)
+
+static void note(gint64 row, const char *name, gpointer data) {
+  Part *part = data;
+  g_array_append_val(part->rows, row);
+  g_string_append_len(part->names, name, (gssize)strlen(name) + 1);
 }
 
-void removals_free(Removals *removals) {
-  g_array_unref(removals->rows);
-  g_string_free(removals->names, TRUE);
-  g_free(removals);
+static gboolean remove_part(IndexTxn *txn, gpointer data, GError **error) {
+  Part *part = data;
+  if (part->uids ? !index_remove_uids(txn, part->folder, part->uids, note, part, error)
+                 : !index_end_forgotten(txn, part->folder, note, part, &part->more, error))
+    return FALSE;
+  return part->rows->len == 0 || index_touch_mailbox(txn, part->folder, g_get_real_time() * 1000, error);
 }
 
-void removals_add(gint64 row, const char *name, gpointer data) {
-  Removals *removals = data;
-  g_array_append_val(removals->rows, row);
-  g_string_append_len(removals->names, name, (gssize)strlen(name) + 1);
-}
-
-void removals_forget(Removals *removals) {
-  g_array_set_size(removals->rows, 0);
-  g_string_truncate(removals->names, 0);
-}
-
-gboolean removals_any(const Removals *removals) {
-  return removals->rows->len > 0;
-}
-
-void removals_tell(const Removals *removals, Account *account, gint64 folder) {
-  const char *name = removals->names->str;
-  for (guint i = 0; i < removals->rows->len; i++) {
-    gint64 row = g_array_index(removals->rows, gint64, i);
-    account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, folder, name, NULL);
+static void tell(const Part *part, Account *account) {
+  const char *name = part->names->str;
+  for (guint i = 0; i < part->rows->len; i++) {
+    gint64 row = g_array_index(part->rows, gint64, i);
+    account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, part->folder, name, NULL);
     name += strlen(name) + 1;
   }
 }
 
-typedef struct {
-  gint64 folder;
-  ImapSeqset *uids;
-  Removals *removals;
-} Part;
-
-static gboolean remove_part(IndexTxn *txn, gpointer data, GError **error) {
-  Part *part = data;
-  removals_forget(part->removals);
-  return index_remove_uids(txn, part->folder, part->uids, removals_add, part->removals, error) &&
-         (!removals_any(part->removals) || index_touch_mailbox(txn, part->folder, g_get_real_time() * 1000, error));
+/* Takes `uids`. *ret_more: there may be others that were forgotten. */
+static gboolean run_part(Account *account, gint64 folder, ImapSeqset *uids, gboolean *ret_more, gboolean *ret_any,
+                         GError **error) {
+  g_auto(Part) part = {.folder = folder, .uids = uids};
+  part.rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  part.names = g_string_new(NULL);
+  if (!index_write(account->index, INDEX_SYNC, remove_part, &part, error))
+    return FALSE;
+  tell(&part, account);
+  *ret_any |= part.rows->len > 0;
+  *ret_more = part.more;
+  return TRUE;
 }
 
 gboolean removals_run(Account *account, gint64 folder, const ImapSeqset *uids, gboolean *ret_any, GError **error) {
   g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
-  g_autoptr(Removals) removals = removals_new();
-  while (!imap_seqset_empty(rest)) {
-    g_autoptr(ImapSeqset) some = imap_seqset_take(rest, REMOVE_AT_ONCE, G_MAXSIZE);
-    Part part = {.folder = folder, .uids = some, .removals = removals};
-    if (!index_write(account->index, INDEX_SYNC, remove_part, &part, error))
+  gboolean more;
+  while (!imap_seqset_empty(rest))
+    if (!run_part(account, folder, imap_seqset_take(rest, REMOVE_AT_ONCE, G_MAXSIZE), &more, ret_any, error))
       return FALSE;
-    removals_tell(removals, account, folder);
-    *ret_any |= removals_any(removals);
-  }
   return TRUE;
+}
+
+gboolean removals_forgotten(Account *account, gint64 folder, gboolean *ret_any, GError **error) {
+  for (gboolean more = TRUE; more;)
+    if (!run_part(account, folder, NULL, &more, ret_any, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean removals_all(Account *account, gint64 folder, gboolean *ret_any, GError **error) {
+  g_autoptr(ImapSeqset) all = index_uids(account->index, folder, error);
+  return all && removals_run(account, folder, all, ret_any, error) &&
+         removals_forgotten(account, folder, ret_any, error);
 }

@@ -35,8 +35,8 @@ static ImapSeqset *choose(ImapSeqset *all) {
   g_autoptr(ImapSeqset) rest = imap_seqset_copy(all);
   ImapSeqset *chosen = imap_seqset_take(rest, SAMPLE / 2, IMAP_LIMIT_COMMAND / 2);
   guint64 left = imap_seqset_count(rest);
-  g_autoptr(ImapSeqset) middle =
-      left > SAMPLE / 2 ? imap_seqset_take(rest, left - SAMPLE / 2, G_MAXSIZE) : imap_seqset_new();
+  if (left > SAMPLE / 2)
+    imap_seqset_free(imap_seqset_take(rest, left - SAMPLE / 2, G_MAXSIZE));
   gsize n = 0;
   const ImapRange *ranges = imap_seqset_ranges(rest, &n);
   for (gsize i = 0; i < n; i++)
@@ -78,6 +78,8 @@ static gboolean look_into(Look *look, const char *raw, GError **error) {
 }
 
 static gboolean alike(const IndexMessage *a, const IndexMessage *b) {
+  if (a->emailid && g_strcmp0(a->emailid, b->emailid) == 0)
+    return TRUE;
   return a->claim == b->claim && memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }
 
@@ -128,6 +130,15 @@ static gboolean is_same(const Look *look, const IndexMailbox *old) {
   if (look->opened.mailboxid && old->mailboxid)
     return g_str_equal(look->opened.mailboxid, old->mailboxid);
   return look->opened.uidvalidity == old->uidvalidity ? same_by_uid(look, old) : same_by_content(look, old);
+}
+
+gboolean rename_is_same(Account *account, ImapConn *conn, const IndexMailbox *known, gboolean *ret_same,
+                        GError **error) {
+  g_auto(Look) look = {.account = account, .conn = conn};
+  if (!look_into(&look, known->raw, error))
+    return FALSE;
+  *ret_same = is_same(&look, known);
+  return TRUE;
 }
 
 /* A folder that cannot be opened is not recognised; only a lost connection is an error. */

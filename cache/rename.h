@@ -10,4 +10,7 @@
  * missing: IndexMailbox* that LIST no longer shows; fresh: ImapListing* that no row has. Returns raw name -> gint64 row
  * (maybe empty), the caller's, or NULL when the connection is lost. Blocks.
  */
+/* The mailbox under the row's name, which may be open already, shows the messages of the row. Blocks. */
+gboolean rename_is_same(Account *account, ImapConn *conn, const IndexMailbox *known, gboolean *ret_same,
+                        GError **error);
 GHashTable *rename_find(Account *account, ImapConn *conn, GPtrArray *missing, GPtrArray *fresh, GError **error);

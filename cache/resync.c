@@ -1,37 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Equal UIDVALIDITY, UIDNEXT and MESSAGES mean an equal set of messages: a new one raises UIDNEXT and a removed one
- * lowers MESSAGES. So one STATUS, one round trip, settles most visits. Otherwise the mailbox is opened afresh (a
- * session that saw a rename reports an emptied mailbox and confirms it in each answer), the UID sets are
- * compared, new messages listed, vanished ones removed and, where they may have moved, all flags compared.
+ * lowers MESSAGES. So one STATUS, or what LIST-STATUS said, settles most visits. Otherwise the mailbox is opened afresh
+ * (a session that saw a rename reports an emptied mailbox and confirms it in each answer) and delta.c says what came,
+ * went and changed:
  *
- * The numbers stored at the end are those of the STATUS or opening *before* the comparison, so whatever arrives in
- * between differs from them and is found by the next visit.
+ *   another mailbox, by UIDVALIDITY or MAILBOXID          UNSURE; confirmed: RELIST
+ *   numbers fell that never fall (UIDNEXT, MODSEQ)        a few messages are compared; if they differ as above, else
+ *                                                         nothing the server says of changes is used this time
+ *   more than a fifth would go, or the numbers disagree   UNSURE, before anything is removed; confirmed: DONE
+ *
+ * The numbers stored at the end, in one transaction, are those of the opening, so whatever arrives in between differs
+ * from them and is found by the next visit; and a visit that is cut off is repeated from where the last one ended.
  */
 #include "cache/resync.h"
 
-#include "cache/listing.h"
+#include "cache/delta.h"
 #include "cache/removals.h"
+#include "cache/rename.h"
 
 #define UNSURE_FRACTION 5
 
 typedef struct {
   Account *account;
+  ImapConn *conn;
   IndexMailbox mailbox;
-  ImapMailbox opened;
   ImapStatus asked; /* where the caller had no status */
-  ImapSeqset *server, *fresh, *gone, *kept;
-  gboolean added, removed;
+  Delta delta;
+  gboolean flags, confirmed;
+  gboolean removed;
 } Resync;
 
 static void resync_clear(Resync *resync) {
+  delta_clear(&resync->delta);
   index_mailbox_clear(&resync->mailbox);
-  imap_mailbox_clear(&resync->opened);
   imap_status_clear(&resync->asked);
-  g_clear_pointer(&resync->server, imap_seqset_free);
-  g_clear_pointer(&resync->fresh, imap_seqset_free);
-  g_clear_pointer(&resync->gone, imap_seqset_free);
-  g_clear_pointer(&resync->kept, imap_seqset_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Resync, resync_clear)
 
@@ -42,91 +45,133 @@ gboolean resync_same(const IndexMailbox *mailbox, const ImapStatus *status) {
          (!status->has_modseq || status->modseq == mailbox->modseq);
 }
 
+/* ---- is it still the same mailbox ---------------------------------------------------------------------- */
+
+static gboolean write_doubt(IndexTxn *txn, gpointer data, GError **error) {
+  Resync *resync = data;
+  resync->mailbox.listed = INDEX_DOUBTED;
+  return index_set_state(txn, &resync->mailbox, error);
+}
+
+/* A mailbox without stable UIDs is another each time, and nobody need confirm it. */
+static ResyncResult relist(Resync *resync, GError **error) {
+  Account *account = resync->account;
+  if (!resync->confirmed && resync->mailbox.uidvalidity != 0) {
+    account->doubted = resync->mailbox.row;
+    return RESYNC_UNSURE;
+  }
+  return index_write(account->index, INDEX_SYNC, write_doubt, resync, error) ? RESYNC_RELIST : RESYNC_FAILED;
+}
+
+/* DONE: it is. *ret_plain: but what it says of changes is not to be used. */
+static ResyncResult identify(Resync *resync, gboolean *ret_plain, GError **error) {
+  const ImapMailbox *opened = &resync->delta.changes.mailbox;
+  gboolean same = FALSE;
+  switch (listing_identity(&resync->mailbox, opened)) {
+  case LISTING_SAME:
+    return RESYNC_DONE;
+  case LISTING_OTHER:
+    return relist(resync, error);
+  case LISTING_SUSPICIOUS:
+    break;
+  }
+  if (!rename_is_same(resync->account, resync->conn, &resync->mailbox, &same, error))
+    return RESYNC_FAILED;
+  if (!same)
+    return relist(resync, error);
+  g_info("folder %" G_GINT64_FORMAT ": UIDNEXT or HIGHESTMODSEQ fell, but the messages are the same",
+         resync->mailbox.row);
+  if (opened->modseq != 0 && opened->modseq < resync->mailbox.modseq)
+    account_lied(resync->account, IMAP_DELTA_CONDSTORE);
+  *ret_plain = TRUE;
+  return RESYNC_DONE;
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------ */
+
+/* Also where the set named fewer messages than the opening counted: then it may be the set that lacks them. */
+static gboolean is_unsure(const Resync *resync) {
+  const Delta *delta = &resync->delta;
+  guint64 gone = imap_seqset_count(delta->gone), there = imap_seqset_count(delta->server);
+  guint64 had = gone + there - imap_seqset_count(delta->fresh) - imap_seqset_count(delta->missed);
+  return gone > 0 && (gone * UNSURE_FRACTION > had || there < delta->changes.mailbox.exists);
+}
+
 static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
   Resync *resync = data;
   IndexMailbox *mailbox = &resync->mailbox;
-  if (resync->added && !index_touch_mailbox(txn, mailbox->row, g_get_real_time() * 1000, error))
+  if (resync->delta.added && !index_touch_mailbox(txn, mailbox->row, g_get_real_time() * 1000, error))
     return FALSE;
   return index_set_state(txn, mailbox, error);
 }
 
-static void tell_changes(Resync *resync) {
-  if (resync->added || resync->removed)
-    account_tell(resync->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, resync->mailbox.row, 0, NULL, NULL);
-}
-
-/* A session that has this mailbox open already may be blind: leave it first. */
-static gboolean open_afresh(Resync *resync, ImapConn *conn, GError **error) {
-  Account *account = resync->account;
-  const char *selected = imap_selected(conn);
-  if (selected && g_str_equal(selected, resync->mailbox.raw) && !imap_unselect(conn, account->cancellable, error))
-    return FALSE;
-  g_auto(IndexMailbox) any = {.raw = g_strdup(resync->mailbox.raw)};
-  return account_open_mailbox(account, conn, &any, &resync->opened, &resync->server, error);
-}
-
-static gboolean compare(Resync *resync, GError **error) {
-  g_autoptr(ImapSeqset) have = index_uids(resync->account->index, resync->mailbox.row, error);
+/* A message that the server names and did not describe does not count: so the next visit will not find all the same. */
+static gboolean take_numbers(Resync *resync, GError **error) {
+  IndexMailbox *mailbox = &resync->mailbox;
+  const Delta *delta = &resync->delta;
+  const ImapMailbox *opened = &delta->changes.mailbox;
+  g_autoptr(ImapSeqset) have = index_uids(resync->account->index, mailbox->row, error);
   if (!have)
     return FALSE;
-  resync->fresh = imap_seqset_subtract(resync->server, have);
-  resync->gone = imap_seqset_subtract(have, resync->server);
-  resync->kept = imap_seqset_intersect(have, resync->server);
+  g_autoptr(ImapSeqset) both = imap_seqset_intersect(delta->server, have);
+  mailbox->exists = (guint32)MIN(imap_seqset_count(both), G_MAXUINT32);
+  mailbox->uidnext = opened->uidnext ? opened->uidnext : delta->uidnext;
+  if (delta->compared)
+    mailbox->modseq = opened->modseq;
+  if (!mailbox->mailboxid)
+    mailbox->mailboxid = g_strdup(opened->mailboxid);
   return TRUE;
 }
 
-/* Also where the search named fewer messages than the opening counted: then it may be the search that lacks them. */
-static gboolean is_unsure(const Resync *resync) {
-  guint64 gone = imap_seqset_count(resync->gone);
-  return gone > 0 && (gone * UNSURE_FRACTION > gone + imap_seqset_count(resync->kept) ||
-                      imap_seqset_count(resync->server) < resync->opened.exists);
-}
-
-static void take_numbers(Resync *resync, const ImapStatus *status) {
-  IndexMailbox *mailbox = &resync->mailbox;
-  mailbox->exists = (guint32)MIN(imap_seqset_count(resync->server), G_MAXUINT32);
-  mailbox->uidnext = resync->opened.uidnext ? resync->opened.uidnext : status->uidnext;
-  mailbox->modseq = resync->opened.modseq;
-}
-
-static ResyncResult apply(Resync *resync, ImapConn *conn, const ImapStatus *status, gboolean flags, GError **error) {
+static ResyncResult apply(Resync *resync, GError **error) {
   Account *account = resync->account;
   gint64 row = resync->mailbox.row;
-  gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-  ListingJob fresh = {.account = account, .conn = conn, .mailbox = row, .entered = now};
-  ListingJob kept = {.account = account, .conn = conn, .mailbox = row};
-  gboolean listed = listing_fetch(&fresh, resync->fresh, listing_items(account), error);
-  resync->added = fresh.ret_changed;
-  if (!listed)
+  if (!delta_fetch(&resync->delta, resync->flags, error) || !take_numbers(resync, error) ||
+      !removals_run(account, row, resync->delta.gone, &resync->removed, error) ||
+      !index_write(account->index, INDEX_SYNC, write_end, resync, error))
     return RESYNC_FAILED;
-  gboolean moved = flags || resync->opened.modseq == 0 || resync->opened.modseq != resync->mailbox.modseq;
-  if (moved && !listing_fetch(&kept, resync->kept, IMAP_FETCH_FLAGS, error))
-    return RESYNC_FAILED;
-  take_numbers(resync, status);
-  if (!removals_run(account, row, resync->gone, &resync->removed, error))
-    return RESYNC_FAILED;
-  if (!index_write(account->index, INDEX_SYNC, write_end, resync, error))
-    return RESYNC_FAILED;
-  tell_changes(resync);
   return RESYNC_DONE;
 }
 
-static ResyncResult resync_open(Resync *resync, ImapConn *conn, const ImapStatus *status, gboolean flags,
-                                gboolean confirmed, GError **error) {
-  if (!open_afresh(resync, conn, error))
+static ResyncResult look(Resync *resync, GError **error) {
+  Delta *delta = &resync->delta;
+  gboolean plain = FALSE;
+  if (!delta_open(delta, error))
     return RESYNC_FAILED;
-  if (listing_renumbered(&resync->mailbox, &resync->opened))
-    return RESYNC_RELIST;
-  if (!compare(resync, error))
+  ResyncResult result = identify(resync, &plain, error);
+  if (result != RESYNC_DONE)
+    return result;
+  if (plain) {
+    delta_distrust(delta);
+    resync->flags = TRUE;
+  }
+  if (!delta_members(delta, resync->confirmed, error))
     return RESYNC_FAILED;
-  if (!confirmed && is_unsure(resync))
+  if (!resync->confirmed && is_unsure(resync))
     return RESYNC_UNSURE;
-  return apply(resync, conn, status, flags, error);
+  return apply(resync, error);
+}
+
+/* ---- a visit ------------------------------------------------------------------------------------------- */
+
+static gboolean ask_status(Resync *resync, GError **error) {
+  GCancellable *c = resync->account->cancellable;
+  const char *selected = imap_selected(resync->conn), *raw = resync->mailbox.raw;
+  /* STATUS of the selected mailbox may be a cached answer (RFC 9051 section 6.3.11). */
+  if (selected && g_str_equal(selected, raw) && !imap_unselect(resync->conn, c, error))
+    return FALSE;
+  return imap_status(resync->conn, raw, &resync->asked, c, error);
+}
+
+/* Somebody must say that flags moved, or they are compared now and then. */
+static gboolean flags_are_told(const Resync *resync, const ImapStatus *status) {
+  return status->has_modseq && resync->mailbox.modseq > 0 &&
+         account_delta(resync->account, resync->conn) != IMAP_DELTA_PLAIN;
 }
 
 ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, gboolean flags,
                         gboolean confirmed, GError **error) {
-  g_auto(Resync) resync = {.account = account};
+  g_auto(Resync) resync = {.account = account, .conn = conn, .flags = flags, .confirmed = confirmed};
   if (!index_get_mailbox(account->index, row, &resync.mailbox, error)) {
     if (error && !*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
@@ -134,16 +179,18 @@ ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const Imap
   }
   if (resync.mailbox.listed != INDEX_LISTED)
     return RESYNC_DONE; /* its first listing will see everything */
-  if (!status) {
-    const char *selected = imap_selected(conn);
-    /* STATUS of the selected mailbox may be a cached answer (RFC 9051 section 6.3.11). */
-    if (selected && g_str_equal(selected, resync.mailbox.raw) && !imap_unselect(conn, account->cancellable, error))
-      return RESYNC_FAILED;
-    if (!imap_status(conn, resync.mailbox.raw, &resync.asked, account->cancellable, error))
-      return RESYNC_FAILED;
+  if (!status && !ask_status(&resync, error))
+    return RESYNC_FAILED;
+  if (!status)
     status = &resync.asked;
-  }
-  if (!flags && resync_same(&resync.mailbox, status))
+  resync.flags = flags && !flags_are_told(&resync, status);
+  if (!resync.flags && resync_same(&resync.mailbox, status))
     return RESYNC_DONE;
-  return resync_open(&resync, conn, status, flags, confirmed, error);
+  resync.delta = (Delta){.account = account, .conn = conn, .mailbox = &resync.mailbox};
+  resync.delta.uidnext = status->has_uidnext ? status->uidnext : 0;
+  ResyncResult result = look(&resync, error);
+  /* Also where it failed half-way: what is in the index by then is seen. */
+  if (resync.delta.added || resync.removed)
+    account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, row, 0, NULL, NULL);
+  return result;
 }

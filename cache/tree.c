@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "cache/removals.h"
 #include "cache/rename.h"
 #include "cache/tree_private.h"
 
@@ -29,6 +30,7 @@ void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->touched, g_hash_table_unref);
   g_clear_pointer(&tree->listings, g_ptr_array_unref);
   g_clear_pointer(&tree->ended, g_ptr_array_unref);
+  g_clear_pointer(&tree->emptied, g_ptr_array_unref);
   g_clear_pointer(&tree->moved, g_ptr_array_unref);
   g_clear_pointer(&tree->rows, g_ptr_array_unref);
 }
@@ -54,6 +56,7 @@ gboolean tree_load(Tree *tree, Account *account, GError **error) {
   tree->present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   tree->touched = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   tree->ended = g_ptr_array_new();
+  tree->emptied = g_ptr_array_new();
   tree->moved = g_ptr_array_new_with_free_func(moved_free);
   for (guint i = 0; i < tree->rows->len; i++)
     tree_know(tree, tree->rows->pdata[i]);
@@ -87,6 +90,45 @@ static void tell_changes(Tree *tree) {
   g_hash_table_iter_init(&iter, tree->touched);
   while (g_hash_table_iter_next(&iter, &row, NULL))
     account_tell(tree->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, *(gint64 *)row, 0, NULL, NULL);
+}
+
+/* ---- the messages of mailboxes that have none any more: in parts, after the rest ------------------- */
+
+#define END_AT_ONCE 5000
+
+typedef struct {
+  gint64 row;
+  gboolean more;
+} End;
+
+static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
+  End *end = data;
+  return index_end_messages(txn, end->row, END_AT_ONCE, &end->more, error);
+}
+
+static gboolean write_unlisted(IndexTxn *txn, gpointer data, GError **error) {
+  const IndexMailbox *mailbox = data;
+  IndexMailbox state = {.row = mailbox->row, .listed = INDEX_UNLISTED};
+  return index_set_state(txn, &state, error);
+}
+
+/* Cut off here, what ended is finished by the next run, and what was emptied by the next LIST. */
+static gboolean drop_messages(Tree *tree, GError **error) {
+  Account *account = tree->account;
+  for (guint i = 0; i < tree->ended->len; i++)
+    for (End end = {.row = ((IndexMailbox *)tree->ended->pdata[i])->row, .more = TRUE}; end.more;)
+      if (!index_write(account->index, INDEX_SYNC, write_end, &end, error))
+        return FALSE;
+  for (guint i = 0; i < tree->emptied->len; i++) {
+    IndexMailbox *mailbox = tree->emptied->pdata[i];
+    gboolean any = FALSE;
+    if (!removals_all(account, mailbox->row, &any, error) ||
+        !index_write(account->index, INDEX_SYNC, write_unlisted, mailbox, error))
+      return FALSE;
+    if (any)
+      account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, mailbox->row, 0, NULL, NULL);
+  }
+  return TRUE;
 }
 
 static gint by_name(gconstpointer a, gconstpointer b) {
@@ -134,6 +176,8 @@ gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboo
   if (!index_write(account->index, INDEX_SYNC, tree_apply_listings, &tree, error))
     return FALSE;
   tell_changes(&tree);
+  if (!drop_messages(&tree, error))
+    return FALSE;
   *ret = (TreeNews){.unconfirmed = tree.missing, .status = g_steal_pointer(&status)};
   return TRUE;
 }

@@ -104,31 +104,9 @@ static IndexMailbox *ensure_parent(Tree *tree, IndexTxn *txn, const char *raw, g
   return ensure(tree, txn, raw, (gsize)(cut - raw), delimiter, G_MAXUINT, error);
 }
 
-typedef struct {
-  Tree *tree;
-  gint64 folder;
-} Emptied;
-
-static void note_removed(gint64 row, const char *name, gpointer data) {
-  Emptied *emptied = data;
-  tree_note(emptied->tree, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, emptied->folder, name);
-}
-
 /* A mailbox that was deleted while it had children lives on as their parent, and holds no messages any more. */
-static gboolean empty(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
-  g_autoptr(ImapSeqset) all = imap_seqset_new();
-  Emptied emptied = {.tree = tree, .folder = mailbox->row};
-  imap_seqset_add(all, 1, G_MAXUINT32);
-  mailbox->listed = INDEX_UNLISTED;
-  mailbox->listed_at = 0;
-  mailbox->uidvalidity = mailbox->uidnext = mailbox->exists = 0;
-  mailbox->modseq = 0;
-  return index_remove_uids(txn, mailbox->row, all, note_removed, &emptied, error) &&
-         index_end_forgotten(txn, mailbox->row, note_removed, &emptied, error) && index_set_state(txn, mailbox, error);
-}
-
 static gboolean was_deleted(const IndexMailbox *known, guint attrs) {
-  return (attrs & IMAP_ATTR_NOSELECT) && !(known->attrs & IMAP_ATTR_NOSELECT) && known->listed != INDEX_UNLISTED;
+  return (attrs & IMAP_ATTR_NOSELECT) && known->listed != INDEX_UNLISTED;
 }
 
 /* attrs G_MAXUINT: a parent; whatever is known of it stays, and where nothing is it cannot be selected. */
@@ -140,8 +118,8 @@ static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, cha
   if (was_deleted(known, attrs) && !tree->end_missing) {
     tree->missing = TRUE;
     attrs = known->attrs & ~INDEX_HIDDEN;
-  } else if (was_deleted(known, attrs) && !empty(tree, txn, known, error)) {
-    return FALSE;
+  } else if (was_deleted(known, attrs)) {
+    g_ptr_array_add(tree->emptied, known);
   }
   guint hidden = is_hidden(tree, known) ? INDEX_HIDDEN : 0;
   if ((known->attrs & ~INDEX_HIDDEN) == attrs && kept == hidden && known->delimiter == delimiter)

@@ -17,6 +17,7 @@ typedef struct {
   gboolean end_missing;
   gboolean missing;    /* out: some were missing and kept */
   GPtrArray *ended;    /* out: borrowed IndexMailbox* */
+  GPtrArray *emptied;  /* out: the same, of those that hold messages no longer */
   GPtrArray *moved;    /* out: Moved*, the names under which rows are no longer seen */
   GHashTable *touched; /* out: set of parent rows whose membership changed */
 } Tree;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens to messages when a server gives them other UIDs. Their rows lose the old ones (uid NULL) and wait; each
+ * message that the new listing brings looks for its row among them:
+ *
+ *   the only one with its EMAILID                   is it, octet for octet, and so its body is good
+ *   else the only one with its fingerprint, claim   is it as far as a name and an inode go; a body it has is held until
+ *                                                   its whole header has been compared, in this same transaction, so
+ *                                                   that no crash can serve it under a message that it is not
+ *
+ * Two that look alike are not matched by guess. What nothing matched ends.
+ */
+#include "cache/index_private.h"
+
+static gboolean find_by_id(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  if (!message->emailid)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND emailid = ?2 AND " INDEX_FORGOTTEN
+                         " HAVING count(*) = 1");
+  sqlite3_bind_int64(stmt, 1, message->mailbox);
+  index_bind_text(stmt, 2, message->emailid);
+  return index_number(txn->db, stmt, ret, error);
+}
+
+static gboolean find_alike(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND fingerprint = ?2 AND claim = ?3"
+                         " AND " INDEX_FORGOTTEN " HAVING count(*) = 1");
+  sqlite3_bind_int64(stmt, 1, message->mailbox);
+  index_bind_fingerprint(stmt, 2, message);
+  index_bind_size(stmt, 3, message->claim);
+  return index_number(txn->db, stmt, ret, error);
+}
+
+static gboolean take_over(IndexTxn *txn, const IndexMessage *message, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE message SET uid = ?2, flags = ?3, keywords = ?4, emailid = ?5 WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  sqlite3_bind_int64(stmt, 2, message->uid);
+  sqlite3_bind_int64(stmt, 3, message->flags);
+  index_bind_text(stmt, 4, message->keywords);
+  index_bind_text(stmt, 5, message->emailid);
+  return index_run(txn->db, stmt, error);
+}
+
+static gboolean hold_body(IndexTxn *txn, gint64 row, gboolean *ret_held, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE body SET held = 1 WHERE row = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  if (!index_run(txn->db, stmt, error))
+    return FALSE;
+  *ret_held = sqlite3_changes(txn->db->sql) > 0;
+  return TRUE;
+}
+
+gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  gint64 row = 0;
+  gboolean same = find_by_id(txn, message, &row, &failed);
+  gboolean alike = !same && !failed && find_alike(txn, message, &row, &failed);
+  if (!failed && !same && !alike)
+    return FALSE;
+  if (!failed && take_over(txn, message, row, &failed) && (same || hold_body(txn, row, &message->unproven, &failed))) {
+    message->row = row;
+    return TRUE;
+  }
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET uid = NULL WHERE row IN (SELECT row FROM message"
+                                                 " WHERE mailbox = ?1 AND uid > 0 AND gone = 0 LIMIT ?2)");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, most);
+  if (!index_run(txn->db, stmt, error))
+    return FALSE;
+  *ret_more = sqlite3_changes(txn->db->sql) == most;
+  return TRUE;
+}
+
+static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, IndexLeaving *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT row, name FROM message AS m WHERE mailbox = ?1 AND " INDEX_FORGOTTEN " LIMIT ?2");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, INDEX_LEAVE_ROWS);
+  return index_read_leaving(txn, stmt, ret, error);
+}
+
+gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, gboolean *ret_more,
+                             GError **error) {
+  g_autofree IndexLeaving *leaving = g_new(IndexLeaving, INDEX_LEAVE_ROWS);
+  int n = find_forgotten_rows(txn, mailbox, leaving, error);
+  *ret_more = n == INDEX_LEAVE_ROWS;
+  return n >= 0 && index_bury(txn, leaving, n, removed, data, error);
+}

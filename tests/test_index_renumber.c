@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/index.h"
+
+#include <string.h>
+
+#include "tests/suite.h"
+
+static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
+  gboolean more = TRUE;
+  while (more)
+    if (!index_forget_uids(txn, *(gint64 *)data, 256, &more, error))
+      return FALSE;
+  return TRUE;
+}
+
+static void count_removed(gint64 row, const char *name, gpointer data) {
+  (void)row;
+  (void)name;
+  ++*(guint *)data;
+}
+
+static guint ended;
+
+static gboolean end_forgotten(IndexTxn *txn, gpointer data, GError **error) {
+  gboolean more = TRUE;
+  ended = 0;
+  while (more)
+    if (!index_end_forgotten(txn, *(gint64 *)data, count_removed, &ended, &more, error))
+      return FALSE;
+  return TRUE;
+}
+
+START_TEST(renumbered_messages_keep_their_rows) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  g_auto(IndexMessage) before = {0}, after = {0};
+  add_messages(index, mailbox, 1, 600);
+  ck_assert(index_find_uid(index, mailbox, 5, &before, NULL));
+  do_write(index, forget, &mailbox);
+  ck_assert(!index_find_uid(index, mailbox, 5, &after, NULL));
+  Add again = {.message = message_of(mailbox, 5)};
+  again.message.uid = 70005;
+  do_write(index, add_one, &again);
+  ck_assert(!again.added);
+  ck_assert_int_eq(again.message.row, before.row);
+  do_write(index, end_forgotten, &mailbox);
+  ck_assert_uint_eq(ended, 599);
+  ck_assert(index_find_uid(index, mailbox, 70005, &after, NULL));
+  ck_assert_str_eq(after.name, before.name);
+  ck_assert(index_find_message(index, mailbox, before.name, &(IndexMessage){0}, NULL));
+}
+END_TEST
+
+START_TEST(twins_are_not_matched_by_guess) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  Add one = {.message = message_of(mailbox, 5)}, two = {.message = message_of(mailbox, 5)};
+  two.message.uid = 6;
+  do_write(index, add_one, &one);
+  do_write(index, add_one, &two);
+  do_write(index, forget, &mailbox);
+  Add again = {.message = message_of(mailbox, 5)};
+  do_write(index, add_one, &again);
+  ck_assert(again.added);
+  ck_assert_int_ne(again.message.row, one.message.row);
+  ck_assert_int_ne(again.message.row, two.message.row);
+}
+END_TEST
+
+static gint64 add_known(Index *index, gint64 mailbox, guint32 uid, const char *emailid) {
+  Add add = {.message = message_of(mailbox, uid)};
+  add.message.emailid = g_strdup(emailid);
+  do_write(index, add_one, &add);
+  index_message_clear(&add.message);
+  return add.message.row;
+}
+
+/* As it is listed after the renumbering: UID + 1000. */
+static Add listed_again(Index *index, gint64 mailbox, guint32 uid, const char *emailid) {
+  Add add = {.message = message_of(mailbox, uid)};
+  add.message.uid += 1000;
+  add.message.emailid = g_strdup(emailid);
+  do_write(index, add_one, &add);
+  index_message_clear(&add.message);
+  return add;
+}
+
+static gboolean put_body(IndexTxn *txn, gpointer data, GError **error) {
+  IndexBody body = {.row = *(gint64 *)data, .bytes = 5};
+  return index_put_body(txn, &body, error);
+}
+
+static void count_held(const IndexBody *body, gpointer data) {
+  *(guint *)data += (guint)body->held;
+}
+
+static guint held_bodies(Index *index) {
+  guint held = 0;
+  ck_assert(index_each_body(index, count_held, &held, NULL));
+  return held;
+}
+
+START_TEST(an_emailid_tells_twins_apart_and_proves_the_body) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  gint64 one = add_known(index, mailbox, 5, "M1");
+  Add twin = {.message = message_of(mailbox, 5)};
+  twin.message.uid = 6;
+  twin.message.emailid = g_strdup("M2");
+  do_write(index, add_one, &twin);
+  do_write(index, put_body, &one);
+  do_write(index, forget, &mailbox);
+  Add again = listed_again(index, mailbox, 5, "M1");
+  ck_assert(!again.added && !again.message.unproven);
+  ck_assert_int_eq(again.message.row, one);
+  ck_assert_uint_eq(held_bodies(index), 0);
+  index_message_clear(&twin.message);
+}
+END_TEST
+
+/* A migrated account has other EMAILIDs for the same mail. */
+START_TEST(other_emailids_leave_the_fingerprint) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX"), row = add_known(index, mailbox, 5, "M1");
+  g_auto(IndexMessage) got = {0};
+  do_write(index, put_body, &row);
+  do_write(index, forget, &mailbox);
+  Add again = listed_again(index, mailbox, 5, "N1");
+  ck_assert_int_eq(again.message.row, row);
+  ck_assert(again.message.unproven);
+  ck_assert(index_get_message(index, row, &got, NULL));
+  ck_assert_str_eq(got.emailid, "N1");
+}
+END_TEST
+
+START_TEST(a_body_matched_by_looks_is_held_with_the_match) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX"), row = add_known(index, mailbox, 5, NULL);
+  gint64 bare = add_known(index, mailbox, 6, NULL);
+  IndexNext held[2];
+  do_write(index, put_body, &row);
+  do_write(index, forget, &mailbox);
+  ck_assert_int_eq(index_held_bodies(index, mailbox, 0, held, 2, NULL), 0);
+  ck_assert(listed_again(index, mailbox, 5, NULL).message.unproven);
+  ck_assert(!listed_again(index, mailbox, 6, NULL).message.unproven);
+  ck_assert_int_eq(index_held_bodies(index, mailbox, 0, held, 2, NULL), 1);
+  ck_assert_int_eq(held[0].row, row);
+  ck_assert_uint_eq(held[0].uid, 1005);
+  ck_assert_int_eq(index_held_bodies(index, mailbox, row, held, 2, NULL), 0);
+  ck_assert_int_ne(row, bare);
+  do_write(index, put_body, &row); /* a use that is noted later changes nothing */
+  ck_assert_uint_eq(held_bodies(index), 1);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/index: renumbering");
+  TCase *tests = tcase_create("renumbering");
+  tcase_add_checked_fixture(tests, index_setup, index_teardown);
+  tcase_set_timeout(tests, 300);
+  tcase_add_test(tests, renumbered_messages_keep_their_rows);
+  tcase_add_test(tests, twins_are_not_matched_by_guess);
+  tcase_add_test(tests, an_emailid_tells_twins_apart_and_proves_the_body);
+  tcase_add_test(tests, other_emailids_leave_the_fingerprint);
+  tcase_add_test(tests, a_body_matched_by_looks_is_held_with_the_match);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}
