@@ -439,6 +439,48 @@ START_TEST(test_capabilities) {
 }
 END_TEST
 
+/* What is switched off by hand is not used, whatever the server offers. */
+START_TEST(test_disable) {
+  static char *disable[] = {"esearch",  "Unselect", "LIST-STATUS", "LIST-EXTENDED", "NAMESPACE", "CONDSTORE",
+                            "LITERAL+", "OBJECTID", "IDLE",        "NOTIFY",        "MOVE",      NULL};
+  g_autofree char *offered = g_strjoinv(" ", disable);
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("ENABLE QRESYNC %s"), offered);
+  g_autofree char *script = g_strconcat(login,
+                                        "C: @ LIST \"\" \"?\"\nS: @ OK\n"
+                                        "C: @ STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY)\nS: @ OK\n"
+                                        "C: @ EXAMINE {3}\nS: + go on\nC: a?b\nS: * 3 EXISTS\nS: @ OK\n"
+                                        "C: @ UID SEARCH ALL\nS: * SEARCH 1 2 3\nS: @ OK\n"
+                                        "C: @ UID FETCH 1:3 (UID FLAGS INTERNALDATE RFC822.SIZE)\nS: @ OK\n"
+                                        "C: @ NOOP\nS: @ OK\n",
+                                        NULL);
+  g_autoptr(Fake) fake = fake_new(script);
+  ImapConfig config = fake_config(fake);
+  config.disable = disable;
+  ImapPool *pool = imap_pool_new(&config);
+  ImapConn *conn = imap_pool_lease(pool, IMAP_ROLE_PROMPT, NULL, NULL);
+  ck_assert_ptr_nonnull(conn);
+  for (char **name = disable; *name != NULL; name++)
+    ck_assert(!imap_conn_has(conn, *name));
+  g_autoptr(GPtrArray) listings = NULL;
+  g_autoptr(GHashTable) statuses = NULL;
+  g_autoptr(ImapSeqset) uids = NULL;
+  g_auto(ImapStatus) status = {0};
+  g_auto(ImapMessage) message = {0};
+  ImapNamespace ns;
+  ck_assert(imap_namespace(conn, &ns, NULL, NULL));
+  imap_namespace_clear(&ns);
+  ck_assert(imap_list(conn, FALSE, &listings, &statuses, NULL, NULL));
+  ck_assert(imap_status(conn, "a", &status, NULL, NULL));
+  ck_assert(imap_examine_uids(conn, "a\tb", TRUE, NULL, &uids, NULL, NULL));
+  ck_assert(imap_fetch_send(conn, uids, IMAP_FETCH_LISTING_BARE, NULL, NULL));
+  ck_assert_int_eq(imap_fetch_next(conn, NULL, NULL, &message, NULL, NULL), IMAP_FETCH_DONE);
+  ck_assert(imap_unselect(conn, NULL, NULL));
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 /* A name goes as a literal; the server says OK to a command that it does not have yet. */
 START_TEST(test_ok_too_early) {
   g_auto(Session) s = session_new(_i ? "ESEARCH" : "", "C: @ EXAMINE {3}\nS: @ OK [READ-ONLY] done\n");
@@ -472,6 +514,7 @@ int main(void) {
   tcase_add_test(tc, test_five_bads_end_it);
   tcase_add_test(tc, test_cancel);
   tcase_add_test(tc, test_capabilities);
+  tcase_add_test(tc, test_disable);
   suite_add_tcase(suite, tc);
   return suite_run(suite);
 }

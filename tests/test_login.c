@@ -255,6 +255,86 @@ START_TEST(test_plaintext_is_for_loopback) {
 }
 END_TEST
 
+/* ---- CAPABILITY, ID, ENABLE --------------------------------------------------------------------------------- */
+
+#define GREETING "S: * OK hello\nC: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: @ OK\n"
+#define LOGIN(code) GREETING "C: @ LOGIN \"ann\" \"secret\"\nS: @ OK " code " in\n"
+#define ASK "C: @ CAPABILITY\n"
+#define ID "C: @ ID (\"name\" \"imapfs\")\n"
+#define ENABLE "C: @ ENABLE QRESYNC\n"
+#define TOLD                                                                                                           \
+  "S: @3 OK\nS: * ID (\"name\" \"Cyrus IMAPD\" \"version\" \"v2.4.17\")\nS: @4 OK\nS: * ENABLED QRESYNC\nS: @5 OK\n"
+
+static const struct {
+  const char *script;
+  ImapDelta delta;
+  gboolean quirk;
+} introductions[] = {
+    /* all is known from the login: one round trip */
+    {LOGIN("[CAPABILITY ID ENABLE QRESYNC]") ASK ID ENABLE "S: * CAPABILITY ID ENABLE QRESYNC LIST-EXTENDED\n" TOLD,
+     IMAP_DELTA_QRESYNC, TRUE},
+    /* nothing is known: two */
+    {LOGIN("") ASK "S: * CAPABILITY ID ENABLE QRESYNC LIST-EXTENDED\nS: @3 OK\n" ID ENABLE
+                   "S: * ID NIL\nS: @4 OK\nS: * ENABLED QRESYNC\nS: @5 OK\n",
+     IMAP_DELTA_QRESYNC, FALSE},
+    /* one of them, then the other, in either order */
+    {LOGIN("[CAPABILITY ID]") ASK ID "S: * CAPABILITY ID ENABLE QRESYNC\nS: @3 OK\n" ENABLE
+                                     "S: * ID NIL\nS: @4 OK\nS: * ENABLED QRESYNC\nS: @5 OK\n",
+     IMAP_DELTA_QRESYNC, FALSE},
+    {LOGIN("[CAPABILITY ENABLE QRESYNC]") ASK ENABLE "S: * CAPABILITY ID ENABLE QRESYNC LIST-EXTENDED\nS: @3 OK\n" ID
+                                                     "S: * ENABLED QRESYNC\nS: @4 OK\nS: * ID (\"name\" "
+                                                     "\"Cyrus\" \"version\" \"2.3\")\nS: @5 OK\n",
+     IMAP_DELTA_QRESYNC, TRUE},
+    /* what was said before the login does not last */
+    {LOGIN("[CAPABILITY ENABLE QRESYNC]") ASK ENABLE "S: * CAPABILITY IMAP4rev1\nS: @3 OK\nS: @4 NO what\n",
+     IMAP_DELTA_PLAIN, FALSE},
+    /* neither is worth a login: mail.de says BAD to ID */
+    {LOGIN("[CAPABILITY ID ENABLE QRESYNC]") ASK ID ENABLE "S: * CAPABILITY ID ENABLE QRESYNC LIST-EXTENDED\n"
+                                                           "S: @3 OK\nS: @4 BAD what\nS: @5 NO\n",
+     IMAP_DELTA_CONDSTORE, FALSE},
+    {LOGIN("[CAPABILITY ID]") ASK ID "S: * CAPABILITY ID\nS: @3 OK\nS: * ID (\"name\n"
+                                     "S: * ID name\nS: @4 OK\n",
+     IMAP_DELTA_PLAIN, FALSE},
+};
+
+START_TEST(test_introduction) {
+  g_autofree char *script = g_strconcat(introductions[_i].script, "C: @ NOOP\nS: @ OK\n", NULL);
+  g_autoptr(Fake) fake = fake_new(script);
+  ImapConfig config = fake_config(fake);
+  g_autoptr(GError) error = NULL;
+  ImapPool *pool;
+  ImapConn *conn = try_lease(&config, &pool, &error);
+  ck_assert_msg(conn != NULL, "row %d: %s", _i, error != NULL ? error->message : "");
+  ck_assert_msg(imap_conn_delta(conn) == introductions[_i].delta, "row %d", _i);
+  ck_assert_msg(imap_conn_has(conn, "LIST-EXTENDED") == (conn->quirks == 0 && strstr(script, "LIST-E")), "row %d", _i);
+  ck_assert_msg((conn->quirks != 0) == introductions[_i].quirk, "row %d", _i);
+  ck_assert(imap_noop(conn, NULL, NULL));
+  /* What is distrusted later, as by an ID that came after ENABLE, is not used though it is switched on. */
+  conn->quirks = imap_quirks_of_host("imap.mail.me.com");
+  ck_assert_int_lt(imap_conn_delta(conn), IMAP_DELTA_QRESYNC);
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
+/* iCloud's name and Dovecot's abilities: what the name forbids is not even switched on. */
+START_TEST(test_host_quirk) {
+  ImapConfig config = dovecot_config(dovecot, "ann");
+  g_autoptr(GError) error = NULL;
+  ImapPool *pool;
+  config.host = "p42-imap.mail.me.com";
+  config.tunnel = (char *)dovecot_tunnel(dovecot, "ann");
+  ImapConn *conn = try_lease(&config, &pool, &error);
+  ck_assert_msg(conn != NULL, "%s", error != NULL ? error->message : "");
+  ck_assert_int_eq(conn->enabled, IMAP_DELTA_CONDSTORE);
+  ck_assert_int_eq(imap_conn_delta(conn), IMAP_DELTA_CONDSTORE);
+  ck_assert(!imap_conn_has(conn, "ESEARCH") && imap_conn_has(conn, "CONDSTORE"));
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 /* ---- patience ---------------------------------------------------------------------------------------------- */
 
 #define DRIPS 20
@@ -363,6 +443,7 @@ int main(void) {
   tcase_add_loop_test(fake, test_bad, 0, G_N_ELEMENTS(bad));
   tcase_add_test(fake, test_injection);
   tcase_add_test(fake, test_plaintext_is_for_loopback);
+  tcase_add_loop_test(fake, test_introduction, 0, G_N_ELEMENTS(introductions));
   tcase_add_test(fake, test_drip);
   tcase_add_test(fake, test_slow_user);
   tcase_add_loop_test(fake, test_compress, 0, G_N_ELEMENTS(choices));
@@ -372,6 +453,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tc, start_dovecot, stop_dovecot);
   tcase_add_loop_test(tc, test_good, 0, G_N_ELEMENTS(good));
   tcase_add_loop_test(tc, test_wrong_password, 0, 5);
+  tcase_add_test(tc, test_host_quirk);
   tcase_add_test(tc, test_no_password);
   tcase_add_loop_test(tc, test_long_user, 0, 2);
   tcase_add_loop_test(tc, test_untrusted, 0, 4);
