@@ -25,11 +25,11 @@ static const struct {
   const char *items;
   gboolean identity; /* and what the server calls these octets, wherever they are */
 } item_lists[] = {
-    [IMAP_FETCH_FLAGS] = {"UID FLAGS"},
+    [IMAP_FETCH_FLAGS] = {"UID FLAGS", FALSE},
     [IMAP_FETCH_LISTING] = {LISTING " BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]", TRUE},
     [IMAP_FETCH_LISTING_BARE] = {LISTING, TRUE},
-    [IMAP_FETCH_HEADER] = {"UID BODY.PEEK[HEADER]"},
-    [IMAP_FETCH_BODY] = {"UID BODY.PEEK[]"},
+    [IMAP_FETCH_HEADER] = {"UID BODY.PEEK[HEADER]", FALSE},
+    [IMAP_FETCH_BODY] = {"UID BODY.PEEK[]", FALSE},
 };
 
 static const char *identity(ImapConn *conn) {
