@@ -63,6 +63,8 @@ $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(BUILD)/tests/lib/net.o
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/tests/fault: $(BUILD)/tests/fault.o
+
 tests: $(TESTS)
 
 check: all tests
@@ -91,7 +93,7 @@ install: $(BUILD)/imapfs
 clean:
 	rm -rf build
 
--include $(LIB:.o=.d) $(MOCK:.o=.d) $(HELPERS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
+-include $(LIB:.o=.d) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 .PHONY: all tests check lint bench fuzz install clean
 .SECONDARY:

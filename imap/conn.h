@@ -49,7 +49,9 @@ typedef struct {
   gint64 due;           /* when to ask next: QUIET and IDLING */
   gint64 patience;      /* µs without a byte until an answer counts as missing: the other stages */
   gint64 deadline;      /* when that will be */
-  gboolean told, over;  /* NOTIFY: the answer to NOOP held news; NOTIFICATIONOVERFLOW has come */
+  gboolean told;        /* only the answer to what we asked held news */
+  gboolean over;        /* NOTIFICATIONOVERFLOW has come already */
+  gboolean probe;       /* the next question is due when this one is answered */
   gboolean ending;      /* do not enter IDLE again */
   gint64 test_interval; /* in place of all intervals, for tests; 0: none */
 } ImapWatch;

@@ -197,8 +197,10 @@ static ImapConn *lease(ImapPool *pool, ImapRole role, GCancellable *c, GError **
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
   g_queue_push_tail(pool->waiters, &waiter);
   while (try_lease(pool, &waiter, &conn, &wait, c, error) == LEASE_AGAIN) {
-    if (!wait)
+    if (!wait) {
+      g_cond_broadcast(&pool->changed); /* who looked while the slot was taken may have the better claim */
       continue;
+    }
     wake_watcher(pool, &waiter);
     g_cond_wait(&pool->changed, &pool->mutex);
   }

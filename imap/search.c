@@ -75,7 +75,9 @@ gboolean imap_uids(ImapConn *conn, ImapSeqset **ret, GCancellable *c, GError **e
   /* Some announce ESEARCH and do not understand RETURN, or answer nothing to it. */
   if (imap_conn_has(conn, "ESEARCH")) {
     g_autoptr(GError) refusal = NULL;
-    if (!imap_conn_simple(conn, IMAP_SEARCH_ALL, imap_search_event, &into, c, &refusal) && conn->failed) {
+    gboolean found = imap_conn_simple(conn, IMAP_SEARCH_ALL, imap_search_event, &into, c, &refusal);
+    into.answered = into.answered && found;
+    if (conn->failed) {
       g_propagate_error(error, g_steal_pointer(&refusal));
       return FALSE;
     }

@@ -3,7 +3,7 @@
 
 #include "imap/conn.h"
 
-/* Private to imap/mailbox.c and search.c: the UIDs that a running command names. */
+/* Private to imap/mailbox.c, opening.c and search.c: the UIDs that a running command names. */
 #define IMAP_SEARCH_ALL "UID SEARCH RETURN (ALL) ALL" /* RFC 4731 */
 
 typedef struct {

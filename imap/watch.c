@@ -26,23 +26,25 @@
 
 /* ---- what is sent ------------------------------------------------------------------------------------------ */
 
+static gint64 usual_patience(const ImapConn *conn) {
+  return (gint64)conn->setup.config->timeout * G_USEC_PER_SEC;
+}
+
 static void rest(ImapConn *conn, ImapWatchStage stage) {
   static const gint64 intervals[] = {
       [IMAP_WATCH_NOTIFY] = NOTIFY_NOOP, [IMAP_WATCH_IDLE] = IDLE_AGAIN, [IMAP_WATCH_POLL] = POLL_NOOP};
   ImapWatch *watch = &conn->watch;
   gint64 interval = watch->test_interval != 0 ? watch->test_interval : intervals[watch->mode];
   watch->stage = stage;
-  watch->due = g_get_monotonic_time() + interval;
+  watch->due = g_get_monotonic_time() + (watch->probe ? 0 : interval);
+  watch->patience = MIN(usual_patience(conn), watch->probe ? PROBE_PATIENCE : G_MAXINT64);
+  watch->probe = FALSE;
 }
 
 static void expect(ImapConn *conn, ImapWatchStage stage, gint64 patience) {
   conn->watch.stage = stage;
   conn->watch.patience = patience;
   conn->watch.deadline = g_get_monotonic_time() + patience;
-}
-
-static gint64 usual_patience(const ImapConn *conn) {
-  return (gint64)conn->setup.config->timeout * G_USEC_PER_SEC;
 }
 
 static gboolean command(ImapConn *conn, const char *text, ImapWatchStage stage, gint64 patience, GError **error) {
@@ -66,29 +68,32 @@ static gboolean ask(ImapConn *conn, gint64 patience, GError **error) {
   if (conn->watch.stage == IMAP_WATCH_IDLING) {
     imap_conn_trace(conn, 'C', "DONE");
     imap_conn_write(conn, "DONE\r\n", 6);
+    conn->watch.told = FALSE;
     expect(conn, IMAP_WATCH_LEAVING, patience);
   }
   return TRUE;
-}
-
-static gboolean probe_now(ImapConn *conn, GError **error) {
-  ImapWatch *watch = &conn->watch;
-  gint64 patience = MIN(usual_patience(conn), PROBE_PATIENCE);
-  watch->patience = patience;
-  watch->deadline = MIN(watch->deadline, g_get_monotonic_time() + patience);
-  return ask(conn, patience, error);
 }
 
 static gboolean may_last(const ImapWatch *watch) {
   return watch->stage == IMAP_WATCH_QUIET || watch->stage == IMAP_WATCH_IDLING;
 }
 
-/* What time demands. */
+/* What is under way may have been answered long ago: then that proves nothing, and the next question comes at once. */
+static gboolean probe_now(ImapConn *conn, GError **error) {
+  ImapWatch *watch = &conn->watch;
+  gint64 patience = MIN(usual_patience(conn), PROBE_PATIENCE);
+  watch->patience = patience;
+  watch->deadline = MIN(watch->deadline, g_get_monotonic_time() + patience);
+  watch->probe = !may_last(watch);
+  return ask(conn, patience, error);
+}
+
+/* What time demands. Only when all has been heard that is there already: between two calls much can have passed. */
 static gboolean keep_honest(ImapConn *conn, GError **error) {
   gint64 now = g_get_monotonic_time();
   if (!may_last(&conn->watch) && now >= conn->watch.deadline)
     return imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server was silent when it was asked for news");
-  return !may_last(&conn->watch) || now < conn->watch.due || ask(conn, usual_patience(conn), error);
+  return !may_last(&conn->watch) || now < conn->watch.due || ask(conn, conn->watch.patience, error);
 }
 
 /* ---- what is heard ----------------------------------------------------------------------------------------- */
@@ -126,6 +131,7 @@ static gboolean answered_idle(ImapConn *conn, const ImapEvent *event, GError **e
 
 static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **error) {
   ImapWatch *watch = &conn->watch;
+  gboolean told = watch->told;
   if (watch->stage == IMAP_WATCH_QUIET || imap_conn_tag_number(conn, event->tag) != watch->tag) {
     imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command that was not given");
     return IMAP_NEWS_FAILED;
@@ -133,7 +139,16 @@ static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **er
   gboolean noop = watch->stage == IMAP_WATCH_ASKED;
   if (!(noop ? answered_noop(conn, event, error) : answered_idle(conn, event, error)))
     return IMAP_NEWS_FAILED;
-  return noop && watch->told ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
+  return told ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
+}
+
+/* Is this told although nobody asked? What only an answer brings is kept back until the answer is complete. */
+static gboolean unasked(ImapConn *conn) {
+  ImapWatch *watch = &conn->watch;
+  gboolean asked =
+      watch->stage == IMAP_WATCH_LEAVING || (watch->stage == IMAP_WATCH_ASKED && watch->mode != IMAP_WATCH_POLL);
+  watch->told = watch->told || asked;
+  return !asked;
 }
 
 static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
@@ -143,10 +158,8 @@ static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
     return IMAP_NEWS_NONE;
   if (over)
     return IMAP_NEWS_OVERFLOW;
-  if (conn->watch.stage == IMAP_WATCH_ASKED) {
-    conn->watch.told = TRUE;
+  if (!unasked(conn))
     return IMAP_NEWS_NONE;
-  }
   rest(conn, IMAP_WATCH_QUIET);
   if (names) {
     ret->listing = event->listing;
@@ -173,23 +186,21 @@ static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError
     rest(conn, IMAP_WATCH_IDLING);
   if (watch->mode == IMAP_WATCH_NOTIFY)
     return notified(conn, event, ret);
-  return moves_mailbox(event) ? IMAP_NEWS_MAILBOX : IMAP_NEWS_NONE;
+  return moves_mailbox(event) && unasked(conn) ? IMAP_NEWS_MAILBOX : IMAP_NEWS_NONE;
 }
 
 static ImapNewsType wait_for_news(ImapConn *conn, gint64 until, ImapNews *ret, GCancellable *c, GError **error) {
   for (;;) {
     g_auto(ImapEvent) event = {0};
-    if (!keep_honest(conn, error))
-      return IMAP_NEWS_FAILED;
     gint64 ours = may_last(&conn->watch) ? conn->watch.due : conn->watch.deadline;
     ImapHeard heard = imap_conn_listen(conn, MIN(until, ours), &event, c, error);
-    if (heard == IMAP_HEARD_FAILURE)
-      return IMAP_NEWS_FAILED;
-    if (heard == IMAP_HEARD_WAKE || (heard == IMAP_HEARD_NOTHING && g_get_monotonic_time() >= until))
-      return IMAP_NEWS_NONE;
     ImapNewsType news = heard == IMAP_HEARD_EVENT ? hear(conn, &event, ret, error) : IMAP_NEWS_NONE;
-    if (news != IMAP_NEWS_NONE)
+    if (heard == IMAP_HEARD_FAILURE || (heard == IMAP_HEARD_NOTHING && !keep_honest(conn, error)))
+      return IMAP_NEWS_FAILED;
+    if (heard == IMAP_HEARD_WAKE || news != IMAP_NEWS_NONE)
       return news;
+    if (heard == IMAP_HEARD_NOTHING && g_get_monotonic_time() >= until)
+      return IMAP_NEWS_NONE;
   }
 }
 
@@ -276,10 +287,14 @@ gboolean imap_watch_notify(ImapConn *conn, void (*each)(const ImapStatus *status
 
 gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                          GError **error) {
+  g_auto(ImapChanges) changes = {0};
   g_assert(conn->watch.mode == IMAP_WATCH_NONE);
-  g_clear_pointer(&conn->selected, g_free); /* an opening that is remembered is not fresh */
-  if (!imap_examine(conn, mailbox, examine, ret, c, error))
+  if (!imap_examine_since(conn, mailbox, examine, IMAP_DELTA_CONDSTORE, NULL, FALSE, NULL, NULL, &changes, c, error))
     return FALSE;
+  if (ret != NULL) {
+    *ret = changes.mailbox;
+    changes.mailbox = (ImapMailbox){0};
+  }
   conn->watch.mode = IMAP_WATCH_IDLE;
   conn->watch.ending = FALSE;
   if (imap_conn_has(conn, "IDLE"))

@@ -136,7 +136,8 @@ static char *make_message(guint number, gsize size) {
   return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, guint number, gsize size) {
+void dovecot_deliver_text(Dovecot *dovecot, const char *user, const char *folder, guint number, const char *text,
+                          gsize len) {
   static const char *const parts[] = {"", "cur", "new", "tmp"};
   g_autofree char *sub = folder[0] != '\0' ? g_strconcat(".", folder, NULL) : g_strdup("");
   g_autofree char *home = g_build_filename(dovecot->dir, "mail", user, NULL);
@@ -146,7 +147,11 @@ void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, gui
     g_autofree char *dir = g_build_filename(base, parts[i], NULL);
     make_dir(dir);
   }
-  g_autofree char *text = make_message(number, size);
   g_autofree char *file = g_strdup_printf("%s/cur/%u.M%u.test:2,S", base, 1700000000 + number, number);
-  ck_assert(g_file_set_contents_full(file, text, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
+  ck_assert(g_file_set_contents_full(file, text, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
+}
+
+void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, guint number, gsize size) {
+  g_autofree char *text = make_message(number, size);
+  dovecot_deliver_text(dovecot, user, folder, number, text, strlen(text));
 }

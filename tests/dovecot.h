@@ -21,5 +21,8 @@ const char *dovecot_tunnel(Dovecot *dovecot, const char *user); /* command line;
 
 /* Puts a message of `size` octets into the user's mailbox ("" is INBOX), before or while it runs. */
 void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, guint number, gsize size);
+/* The same with these octets; UIDs ascend with `number`. */
+void dovecot_deliver_text(Dovecot *dovecot, const char *user, const char *folder, guint number, const char *text,
+                          gsize len);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dovecot, dovecot_free)

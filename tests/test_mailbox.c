@@ -7,10 +7,10 @@
 #include "tests/fake.h"
 #include "tests/suite.h"
 
-/* Flags told as changed, "7:seen 9: ". */
+/* Flags told as changed, "7:flagged 9: ". */
 static void tell(const ImapMessage *message, gpointer data) {
   ck_assert((message->has & IMAP_HAS_UID) && (message->has & IMAP_HAS_FLAGS));
-  g_string_append_printf(data, "%u:%s ", message->uid, message->flags & IMAP_FLAG_SEEN ? "seen" : "");
+  g_string_append_printf(data, "%u:%s ", message->uid, message->flags & IMAP_FLAG_FLAGGED ? "flagged" : "");
 }
 
 static char *text_of(const ImapSeqset *set) {
@@ -111,12 +111,12 @@ static const struct {
      {77, 100, 1000},
      KNOWN HEAD "S: * OK [HIGHESTMODSEQ 1010] x\n"
                 "S: * VANISHED (EARLIER) 3:5\nS: * VANISHED (EARLIER) 9\n"
-                "S: * 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (1005))\n"
+                "S: * 2 FETCH (UID 2 FLAGS (\\Flagged) MODSEQ (1005))\n"
                 "S: * 3 FETCH (UID 102 FLAGS () MODSEQ (1010))\n"
                 "S: @ OK [READ-ONLY] done\n" FOUND,
      TRUE,
      1010,
-     "2:seen 102: ",
+     "2:flagged 102: ",
      "3:5,9",
      "1:2,102"},
     /* 1: another UIDVALIDITY: what is told is not a delta */
@@ -196,7 +196,7 @@ static const struct {
      IMAP_DELTA_QRESYNC,
      {77, 100, 1000},
      KNOWN "S: * 9 EXISTS\nS: * 5 EXPUNGE\nS: * VANISHED 7\nS: * VANISHED (EARLIER)\nS: * VANISHED (EARLIER) 1:*\n"
-           "S: * 2 FETCH (FLAGS (\\Seen))\nS: * 2 FETCH (UID 2)\n" ENOUGH FOUND,
+           "S: * 2 FETCH (FLAGS (\\Flagged))\nS: * 2 FETCH (UID 2)\n" ENOUGH FOUND,
      TRUE,
      1010,
      "",
@@ -216,11 +216,11 @@ static const struct {
     {QRESYNC,
      IMAP_DELTA_QRESYNC,
      {77, 100, 1000},
-     KNOWN ENOUGH SEARCH "S: * 4 EXISTS\nS: * OK [HIGHESTMODSEQ 1011] x\nS: * 1 FETCH (UID 1 FLAGS (\\Seen))\n"
+     KNOWN ENOUGH SEARCH "S: * 4 EXISTS\nS: * OK [HIGHESTMODSEQ 1011] x\nS: * 1 FETCH (UID 1 FLAGS (\\Flagged))\n"
                          "S: * ESEARCH (TAG \"x\") UID ALL 1:2,102:103\nS: @ OK\n",
      TRUE,
      1010,
-     "1:seen ",
+     "1:flagged ",
      "",
      "1:2,102:103"},
     /* 13: two counts: the first is surely told */
@@ -333,18 +333,18 @@ START_TEST(test_leaves_first) {
                                   "C: @ UNSELECT\n"
                                   "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\n"
                                   "S: * VANISHED (EARLIER) 1:9\n"
-                                  "S: * 1 FETCH (UID 1 FLAGS (\\Seen))\n"
+                                  "S: * 1 FETCH (UID 1 FLAGS (\\Flagged))\n"
                                   "S: * 8 EXISTS\n"
                                   "S: @5 OK left\n"
                                   "S: * OK [UIDVALIDITY 77] x\n"
                                   "S: * OK [HIGHESTMODSEQ 1010] x\n"
-                                  "S: * 2 FETCH (UID 2 FLAGS (\\Seen))\n"
+                                  "S: * 2 FETCH (UID 2 FLAGS (\\Flagged))\n"
                                   "S: @6 OK\n");
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
   open_since(&s, "a", &changes, changed);
-  ck_assert_str_eq(changed->str, "2:seen ");
+  ck_assert_str_eq(changed->str, "2:flagged ");
   check_set(changes.vanished, "", "vanished", 0);
   check_set(changes.uids, "-", "the set", 0);
   ck_assert_uint_eq(changes.mailbox.exists, 0); /* none said: some servers are silent about an empty mailbox */
@@ -356,12 +356,12 @@ END_TEST
 START_TEST(test_closed) {
   g_autofree char *dialogue = g_strdup_printf("C: @ EXAMINE \"b\"\nS: @ OK\n"
                                               "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\n"
-                                              "S: * 1 FETCH (UID 1 FLAGS (\\Seen))\n"
+                                              "S: * 1 FETCH (UID 1 FLAGS (\\Flagged))\n"
                                               "S: * 9 EXISTS\n"
                                               "S: * OK [HIGHESTMODSEQ 5] x\n%s"
                                               "S: * OK [UIDVALIDITY 77] x\n"
                                               "S: * OK [HIGHESTMODSEQ 1010] x\n"
-                                              "S: * 2 FETCH (UID 2 FLAGS (\\Seen))\n"
+                                              "S: * 2 FETCH (UID 2 FLAGS (\\Flagged))\n"
                                               "S: @ OK\n",
                                               _i ? "S: * OK [CLOSED] left\n" : "");
   g_auto(Session) s = session_new(NO_ESEARCH, NULL, dialogue);
@@ -369,7 +369,7 @@ START_TEST(test_closed) {
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "b", TRUE, NULL, NULL, NULL));
   open_since(&s, "a", &changes, changed);
-  ck_assert_str_eq(changed->str, _i ? "2:seen " : "");
+  ck_assert_str_eq(changed->str, _i ? "2:flagged " : "");
   ck_assert_uint_eq(changes.mailbox.exists, _i ? 0 : 9);
   ck_assert_uint_eq(changes.mailbox.modseq, _i ? 1010 : 5);
   ck_assert(changes.resumed == _i);
@@ -382,12 +382,12 @@ START_TEST(test_literal_name) {
                                   "C: @ EXAMINE \"a\"\nS: @ OK\n"
                                   "C: @ UNSELECT\nS: @ OK\n"
                                   "C: @ EXAMINE {3}\nS: + go on\n"
-                                  "C: ?x (QRESYNC (77 1000 1:99))\n"
+                                  "C: a?x (QRESYNC (77 1000 1:99))\n"
                                   "S: * OK [UIDVALIDITY 77] x\nS: * OK [HIGHESTMODSEQ 1010] x\nS: @ OK\n");
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
-  open_since(&s, "\xc3\xa4x", &changes, changed);
+  open_since(&s, "a\tx", &changes, changed);
   ck_assert(changes.resumed);
 }
 END_TEST
@@ -445,6 +445,138 @@ START_TEST(test_vanished_limit) {
 }
 END_TEST
 
+/* ---- against Dovecot --------------------------------------------------------------------------------------- */
+
+static Dovecot *dovecot; /* one for the whole program */
+
+typedef struct {
+  ImapConfig config;
+  ImapPool *pool;
+  ImapConn *conn;
+} Client;
+
+static Client client_new(const char *user, char **disable) {
+  g_autoptr(GError) error = NULL;
+  Client client = {.config = dovecot_config(dovecot, user)};
+  client.config.disable = disable;
+  client.pool = imap_pool_new(&client.config);
+  client.conn = imap_pool_lease(client.pool, IMAP_ROLE_PROMPT, NULL, &error);
+  ck_assert_msg(client.conn != NULL, "%s", error != NULL ? error->message : "");
+  return client;
+}
+
+static void client_clear(Client *client) {
+  imap_pool_release(client->pool, client->conn);
+  imap_pool_free(client->pool);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Client, client_clear)
+
+static void run(Client *client, const char *command) {
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(imap_conn_simple(client->conn, command, NULL, NULL, NULL, &error), "%s: %s", command,
+                error != NULL ? error->message : "");
+}
+
+static void look(Client *client, ImapDelta delta, const ImapKnown *known, ImapChanges *ret, GString *changed) {
+  g_autoptr(GError) error = NULL;
+  gboolean ok = imap_examine_since(client->conn, "INBOX", TRUE, delta, known, TRUE, tell, changed, ret, NULL, &error);
+  ck_assert_msg(ok, "%s", error != NULL ? error->message : "");
+}
+
+static ImapKnown known_of(const ImapMailbox *mailbox) {
+  return (ImapKnown){mailbox->uidvalidity, mailbox->uidnext, mailbox->modseq};
+}
+
+/* Ten messages seen by `client`; then another one flags 2, removes 3 and 10, and 11 arrives. */
+static ImapKnown change_behind(Client *client, const char *user) {
+  g_auto(ImapChanges) first = {0};
+  for (guint i = 0; i < 10; i++)
+    dovecot_deliver(dovecot, user, "", i, 200);
+  look(client, IMAP_DELTA_QRESYNC, NULL, &first, NULL);
+  ck_assert(!first.resumed);
+  check_set(first.uids, "1:10", "the set", 0);
+  ck_assert_uint_eq(first.mailbox.exists, 10);
+  g_auto(Client) other = client_new(user, NULL);
+  run(&other, "SELECT INBOX");
+  run(&other, "UID STORE 2 +FLAGS (\\Flagged)");
+  run(&other, "UID STORE 3,10 +FLAGS (\\Deleted)");
+  run(&other, "UID EXPUNGE 3,10");
+  dovecot_deliver(dovecot, user, "", 10, 200);
+  return known_of(&first.mailbox);
+}
+
+/* The mailbox stays selected on the connection that looks, as it does in real life. */
+START_TEST(test_dovecot_qresync) {
+  g_auto(Client) client = client_new("ann", NULL);
+  ck_assert_int_eq(imap_conn_delta(client.conn), IMAP_DELTA_QRESYNC);
+  ImapKnown known = change_behind(&client, "ann");
+  g_auto(ImapChanges) changes = {0}, again = {0};
+  g_autoptr(GString) changed = g_string_new(NULL), nothing = g_string_new(NULL);
+  look(&client, IMAP_DELTA_QRESYNC, &known, &changes, changed);
+  ck_assert(changes.resumed);
+  ck_assert_str_eq(changed->str, "2:flagged "); /* it tells of the UIDs that were known */
+  check_set(changes.vanished, "3,10", "vanished", 0);
+  check_set(changes.uids, "1:2,4:9,11", "the set", 0);
+  ck_assert_uint_eq(changes.mailbox.exists, 9);
+  ck_assert_uint_gt(changes.mailbox.modseq, known.modseq);
+  known = known_of(&changes.mailbox);
+  look(&client, IMAP_DELTA_QRESYNC, &known, &again, nothing);
+  ck_assert(again.resumed);
+  ck_assert_str_eq(nothing->str, "");
+  check_set(again.vanished, "", "vanished", 0);
+  ck_assert_uint_eq(again.mailbox.modseq, known.modseq);
+}
+END_TEST
+
+START_TEST(test_dovecot_condstore) {
+  static char *disable[] = {"QRESYNC", NULL};
+  g_auto(Client) client = client_new("bob", disable);
+  ck_assert_int_eq(imap_conn_delta(client.conn), IMAP_DELTA_CONDSTORE);
+  ImapKnown known = change_behind(&client, "bob");
+  g_auto(ImapChanges) changes = {0};
+  g_autoptr(GString) changed = g_string_new(NULL);
+  look(&client, IMAP_DELTA_QRESYNC, &known, &changes, changed);
+  ck_assert(!changes.resumed);
+  ck_assert_str_eq(changed->str, "");
+  check_set(changes.uids, "1:2,4:9,11", "the set", 0);
+  ck_assert(imap_fetch_send_since(client.conn, changes.uids, known.modseq, NULL, NULL));
+  for (;;) {
+    g_auto(ImapMessage) message = {0};
+    ImapFetchResult result = imap_fetch_next(client.conn, NULL, NULL, &message, NULL, NULL);
+    if (result == IMAP_FETCH_DONE)
+      break;
+    ck_assert_int_eq(result, IMAP_FETCH_MESSAGE);
+    tell(&message, changed);
+  }
+  ck_assert_str_eq(changed->str, "2:flagged 11: ");
+}
+END_TEST
+
+/* Without ESEARCH and CONDSTORE: no set and no count, but the opening is fresh all the same. */
+START_TEST(test_dovecot_plain) {
+  static char *disable[] = {"CONDSTORE", "ESEARCH", "UNSELECT", NULL};
+  g_auto(Client) client = client_new("cid", NULL), plain = client_new("cid", disable);
+  ck_assert_int_eq(imap_conn_delta(plain.conn), IMAP_DELTA_PLAIN);
+  ImapKnown known = change_behind(&client, "cid");
+  g_auto(ImapChanges) changes = {0};
+  g_autoptr(ImapSeqset) uids = NULL;
+  look(&plain, IMAP_DELTA_QRESYNC, &known, &changes, NULL);
+  check_set(changes.uids, "-", "the set", 0);
+  ck_assert_uint_eq(changes.mailbox.exists, 9);
+  ck_assert_uint_eq(changes.mailbox.modseq, 0);
+  ck_assert(imap_uids(plain.conn, &uids, NULL, NULL));
+  check_set(uids, "1:2,4:9,11", "the set", 0);
+}
+END_TEST
+
+static void start_dovecot(void) {
+  dovecot = dovecot_new(50);
+}
+
+static void stop_dovecot(void) {
+  g_clear_pointer(&dovecot, dovecot_free);
+}
+
 int main(void) {
   Suite *suite = suite_create("mailbox");
   TCase *tc = tcase_create("fake");
@@ -457,5 +589,13 @@ int main(void) {
   tcase_add_test(tc, test_refused);
   tcase_add_test(tc, test_vanished_limit);
   suite_add_tcase(suite, tc);
+  TCase *real = tcase_create("dovecot");
+  tcase_set_timeout(real, 60);
+  tcase_add_unchecked_fixture(real, start_dovecot, stop_dovecot);
+  tcase_add_test(real, test_dovecot_qresync);
+  tcase_add_test(real, test_dovecot_condstore);
+  tcase_add_test(real, test_dovecot_plain);
+  if (dovecot_installed())
+    suite_add_tcase(suite, real);
   return suite_run(suite);
 }

@@ -502,6 +502,36 @@ START_TEST(test_prompt_goes_first) {
 }
 END_TEST
 
+#define ROUNDS 200
+
+static gpointer lease_and_release(gpointer data) {
+  gpointer *args = data;
+  imap_pool_release(args[0], must_lease(args[0], GPOINTER_TO_INT(args[1])));
+  return NULL;
+}
+
+/* Who finds the connection dead gives up the slot for a moment, and must not leave those who looked then asleep. */
+START_TEST(test_nobody_oversleeps) {
+  g_autoptr(GString) script = g_string_new(FAKE_LOGIN(""));
+  for (int i = 1; i < ROUNDS; i++)
+    g_string_append(script, "stall\nnext\n" FAKE_LOGIN(""));
+  g_autoptr(Fake) fake = fake_new(script->str);
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  gpointer watch[] = {pool, GINT_TO_POINTER(IMAP_ROLE_WATCH)}, bulk[] = {pool, GINT_TO_POINTER(IMAP_ROLE_BULK)};
+  for (int i = 0; i < ROUNDS; i++) {
+    imap_pool_retry(pool);
+    GThread *thread = g_thread_new("watch", lease_and_release, watch);
+    lease_and_release(bulk);
+    g_thread_join(thread);
+  }
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_PROMPT);
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 static gpointer cancel_when_contended(gpointer data) {
   gpointer *args = data;
   wait_for_waiters(args[0], args[1]);
@@ -706,6 +736,7 @@ int main(void) {
   tcase_add_test(tc, test_hurry_repeats_no_refused_login);
   tcase_add_test(tc, test_hurry_tries_a_line_that_was_down);
   tcase_add_test(tc, test_prompt_goes_first);
+  tcase_add_test(tc, test_nobody_oversleeps);
   tcase_add_test(tc, test_cancel_in_line);
   tcase_add_test(tc, test_cancelled_connect_is_no_failure);
   tcase_add_loop_test(tc, test_pause_counts_for_all, 0, G_N_ELEMENTS(pleas));

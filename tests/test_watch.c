@@ -193,6 +193,298 @@ START_TEST(test_idle_tells) {
 }
 END_TEST
 
+/* IDLE is left and entered again, and only by way of "+" and the tagged answer. */
+START_TEST(test_idle_again) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "C: DONE\nS: @ OK\nC: @ IDLE\nS: +\nC: DONE\nS: @ OK\nC: @ IDLE\nS: * 4 EXISTS\nS: +\n"
+                           "C: DONE\nS: @ OK\nC: @ NOOP\nS: @ OK\n");
+  bench.conn->watch.test_interval = SOON;
+  idle(&bench);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX); /* before "+" is soon enough */
+  end(&bench);
+}
+END_TEST
+
+/* What came only because of DONE should have come long ago. */
+START_TEST(test_idle_deaf) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "C: DONE\nS: * 4 EXISTS\nS: @ OK\nC: @ IDLE\nS: +\n");
+  bench.conn->watch.test_interval = SOON;
+  idle(&bench);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_DEAF);
+}
+END_TEST
+
+/* Not a real IDLE, whatever the answer is called; and there is no news in silence. */
+static const char *const no_idles[] = {
+    FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: @ OK\n",
+    FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: @ NO not today\n",
+    FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: @ BAD what\n",
+    IDLING "S: @ OK I ended it\n",
+    FAKE_LOGIN("") EXAMINED,
+};
+
+START_TEST(test_polls_without_idle) {
+  g_autofree char *script =
+      g_strconcat(no_idles[_i], "C: @ NOOP\nS: @ OK\nC: @ NOOP\nS: * 4 EXISTS\nS: @ OK\nC: @ NOOP\nS: @ OK\n", NULL);
+  g_auto(Bench) bench;
+  bench_new(&bench, script);
+  bench.conn->watch.test_interval = SOON;
+  idle(&bench);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
+  bench.conn->watch.test_interval = 0; /* the next NOOP of the script is the one that follows the end */
+  end(&bench);
+}
+END_TEST
+
+START_TEST(test_idle_ends_before_it_began) {
+  g_auto(Bench) bench;
+  bench_new(&bench, FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nwait\nS: +\nC: DONE\nS: @ OK\nC: @ NOOP\nS: @ OK\n");
+  idle(&bench);
+  g_auto(ImapNews) news = {0};
+  ck_assert_int_eq(next_until(&bench, g_get_monotonic_time(), &news), IMAP_NEWS_NONE);
+  fake_go(bench.fake);
+  end(&bench);
+}
+END_TEST
+
+START_TEST(test_idle_refused_while_it_ends) {
+  g_auto(Bench) bench;
+  bench_new(&bench, FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: @ NO\nC: @ NOOP\nS: @ OK\n");
+  idle(&bench);
+  end(&bench);
+}
+END_TEST
+
+/* The mailbox is opened anew, and what the opening says of it is what counts from then on. */
+START_TEST(test_idle_opens_afresh) {
+  g_auto(Bench) bench;
+  bench_new(&bench, FAKE_LOGIN("IDLE UNSELECT") "C: @ EXAMINE \"INBOX\"\nS: * 2 EXISTS\nS: @ OK\n"
+                                                "C: @ UNSELECT\nS: @ OK\n" EXAMINED "C: @ IDLE\nS: +\n");
+  ck_assert(imap_examine(bench.conn, "INBOX", TRUE, NULL, NULL, NULL));
+  idle(&bench);
+}
+END_TEST
+
+/* ---- the line ---------------------------------------------------------------------------------------------- */
+
+START_TEST(test_bye_in_idle) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "S: * BYE Server shutting down\n");
+  idle(&bench);
+  check_failure(&bench, FALSE, IMAP_ERROR_NETWORK);
+}
+END_TEST
+
+START_TEST(test_bye_under_notify) {
+  g_auto(Bench) bench;
+  bench_new(&bench, NOTIFIED "S: * BYE [UNAVAILABLE] see you\n");
+  ck_assert(notify(&bench));
+  check_failure(&bench, FALSE, IMAP_ERROR_UNAVAILABLE);
+}
+END_TEST
+
+START_TEST(test_end_of_stream) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "half\n");
+  idle(&bench);
+  check_failure(&bench, FALSE, IMAP_ERROR_NETWORK);
+}
+END_TEST
+
+/* Silence is no failure until something was asked. */
+static const struct {
+  const char *script;
+  gboolean probe;
+} silences[] = {
+    {NOTIFIED "C: @ NOOP\nstall\n", FALSE}, {NOTIFIED "C: @ NOOP\nstall\n", TRUE},
+    {IDLING "C: DONE\nstall\n", FALSE},     {IDLING "C: DONE\nS: @ OK\nC: @ IDLE\nstall\n", FALSE},
+    {IDLING "C: DONE\nstall\n", TRUE},      {FAKE_LOGIN("") EXAMINED "C: @ NOOP\nstall\n", FALSE},
+};
+
+START_TEST(test_silence) {
+  g_auto(Bench) bench = {.fake = fake_new(silences[_i].script)};
+  ImapConfig config = fake_config(bench.fake);
+  config.timeout = 1;
+  bench_start(&bench, &config);
+  bench.conn->watch.test_interval = silences[_i].probe ? 0 : 1500 * 1000; /* more than the timeout */
+  if (!notify(&bench))
+    idle(&bench);
+  gint64 before = g_get_monotonic_time();
+  check_failure(&bench, silences[_i].probe, IMAP_ERROR_TIMEOUT);
+  ck_assert_int_ge(g_get_monotonic_time() - before, (silences[_i].probe ? 1000 : 2500) * 1000);
+}
+END_TEST
+
+/* An answer that came while nobody listened is in time. */
+START_TEST(test_late_listener) {
+  g_auto(Bench)
+      bench = {.fake = fake_new(FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: * 4 EXISTS\nS: +\nS: * 5 EXISTS\n")};
+  ImapConfig config = fake_config(bench.fake);
+  bench_start(&bench, &config);
+  idle(&bench);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
+  bench.conn->watch.deadline = 1; /* as if it had been long ago */
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
+}
+END_TEST
+
+START_TEST(test_answer_to_nothing) {
+  g_auto(Bench) bench;
+  bench_new(&bench, NOTIFIED "S: @ OK once more\n");
+  ck_assert(notify(&bench));
+  check_failure(&bench, FALSE, IMAP_ERROR_PROTOCOL);
+}
+END_TEST
+
+static gpointer wake_soon(gpointer conn) {
+  g_usleep(50000); /* meant to meet the wait */
+  imap_conn_wake(conn);
+  return NULL;
+}
+
+/* And nothing is lost by it. */
+START_TEST(test_wake) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "wait\nS: * 4 EXISTS\n");
+  idle(&bench);
+  GThread *thread = g_thread_new("wake", wake_soon, bench.conn);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_NONE);
+  g_thread_join(thread);
+  fake_go(bench.fake);
+  ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
+}
+END_TEST
+
+START_TEST(test_probe) {
+  g_auto(Bench) bench;
+  bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\nS: * STATUS Work (MESSAGES 2)\n");
+  g_auto(ImapNews) news = {0};
+  ck_assert(notify(&bench));
+  ck_assert_int_eq(imap_watch_next(bench.conn, TRUE, G_MAXINT64, &news, NULL, NULL), IMAP_NEWS_STATUS);
+}
+END_TEST
+
+static gpointer drop_soon(gpointer pool) {
+  g_usleep(50000); /* meant to meet the wait */
+  imap_pool_drop(pool);
+  return NULL;
+}
+
+START_TEST(test_drop) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "stall\n");
+  idle(&bench);
+  GThread *thread = g_thread_new("drop", drop_soon, bench.pool);
+  check_failure(&bench, FALSE, IMAP_ERROR_NETWORK);
+  g_thread_join(thread);
+}
+END_TEST
+
+START_TEST(test_cancel) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "stall\n");
+  idle(&bench);
+  g_autoptr(GCancellable) c = g_cancellable_new();
+  g_autoptr(GError) error = NULL;
+  g_auto(ImapNews) news = {0};
+  g_cancellable_cancel(c);
+  ck_assert_int_eq(imap_watch_next(bench.conn, FALSE, G_MAXINT64, &news, c, &error), IMAP_NEWS_FAILED);
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
+}
+END_TEST
+
+/* ---- against Dovecot --------------------------------------------------------------------------------------- */
+
+typedef struct {
+  Dovecot *dovecot;
+  Bench bench;
+  ImapPool *other_pool;
+  ImapConn *other; /* another client */
+} Real;
+
+static void real_new(Real *real, char **disable) {
+  *real = (Real){.dovecot = dovecot_new(10)};
+  ImapConfig config = dovecot_config(real->dovecot, "ann");
+  g_autoptr(GError) error = NULL;
+  real->other_pool = imap_pool_new(&config);
+  real->other = imap_pool_lease(real->other_pool, IMAP_ROLE_PROMPT, NULL, &error);
+  ck_assert_msg(real->other != NULL, "%s", error != NULL ? error->message : "");
+  ck_assert(imap_conn_simple(real->other, "CREATE Work", NULL, NULL, NULL, NULL));
+  config.disable = disable;
+  bench_start(&real->bench, &config);
+}
+
+static void real_clear(Real *real) {
+  imap_pool_release(real->other_pool, real->other);
+  imap_pool_free(real->other_pool);
+  imap_conn_fail(real->bench.conn);
+  imap_pool_release(real->bench.pool, real->bench.conn);
+  imap_pool_free(real->bench.pool);
+  g_string_free(real->bench.census, TRUE);
+  dovecot_free(real->dovecot);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Real, real_clear)
+
+static void append_by_other(Real *real, const char *mailbox) {
+  static const char message[] = "From: a@b\r\nSubject: x\r\n\r\nhi\r\n";
+  g_autoptr(GError) error = NULL;
+  ImapEncoder *encoder = imap_conn_command(real->other);
+  imap_encoder_raw(encoder, "APPEND ");
+  imap_encoder_string(encoder, mailbox, strlen(mailbox));
+  imap_encoder_raw(encoder, " ");
+  imap_encoder_string(encoder, message, sizeof message - 1);
+  ck_assert_msg(imap_conn_run(real->other, encoder, NULL, NULL, NULL, NULL, &error), "%s",
+                error != NULL ? error->message : "");
+}
+
+/* Well before any NOOP: it was pushed. */
+static ImapNewsType pushed(Real *real, ImapNews *ret) {
+  return next_until(&real->bench, g_get_monotonic_time() + 10 * G_USEC_PER_SEC, ret);
+}
+
+START_TEST(test_dovecot_notify) {
+  if (!dovecot_installed())
+    return;
+  g_auto(Real) real;
+  real_new(&real, NULL);
+  ck_assert(notify(&real.bench));
+  ck_assert(strstr(real.bench.census->str, "Work ") != NULL);
+  append_by_other(&real, "Work");
+  g_auto(ImapNews) arrived = {0};
+  ck_assert_int_eq(pushed(&real, &arrived), IMAP_NEWS_STATUS);
+  ck_assert_str_eq(arrived.status.name, "Work");
+  ck_assert_uint_eq(arrived.status.messages, 1);
+  ck_assert(arrived.status.has_modseq);
+  ck_assert(imap_conn_simple(real.other, "RENAME Work Play", NULL, NULL, NULL, NULL));
+  g_auto(ImapNews) renamed = {0};
+  while (pushed(&real, &renamed) == IMAP_NEWS_STATUS) /* perhaps once more of what has arrived */
+    imap_news_clear(&renamed);
+  ck_assert_pstr_eq(renamed.listing.name, "Play");
+  ck_assert_pstr_eq(renamed.listing.oldname, "Work");
+  end(&real.bench);
+}
+END_TEST
+
+START_TEST(test_dovecot_idle) {
+  static char *disable[] = {(char *)"NOTIFY", NULL};
+  if (!dovecot_installed())
+    return;
+  g_auto(Real) real;
+  g_autoptr(GError) error = NULL;
+  g_auto(ImapMailbox) opening = {0};
+  g_auto(ImapNews) news = {0};
+  real_new(&real, disable);
+  ck_assert(!notify(&real.bench));
+  ck_assert_msg(imap_watch_idle(real.bench.conn, "Work", TRUE, &opening, NULL, &error), "%s",
+                error != NULL ? error->message : "");
+  ck_assert_uint_eq(opening.exists, 0);
+  append_by_other(&real, "Work");
+  ck_assert_int_eq(pushed(&real, &news), IMAP_NEWS_MAILBOX);
+  end(&real.bench);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("watch");
   TCase *tc = tcase_create("all");
@@ -205,7 +497,24 @@ int main(void) {
   tcase_add_test(tc, test_notify_overflows_at_once);
   tcase_add_test(tc, test_notify_deaf);
   tcase_add_test(tc, test_idle_tells);
-  (void)check_failure;
+  tcase_add_test(tc, test_idle_again);
+  tcase_add_test(tc, test_idle_deaf);
+  tcase_add_loop_test(tc, test_polls_without_idle, 0, G_N_ELEMENTS(no_idles));
+  tcase_add_test(tc, test_idle_ends_before_it_began);
+  tcase_add_test(tc, test_idle_refused_while_it_ends);
+  tcase_add_test(tc, test_idle_opens_afresh);
+  tcase_add_test(tc, test_bye_in_idle);
+  tcase_add_test(tc, test_bye_under_notify);
+  tcase_add_test(tc, test_end_of_stream);
+  tcase_add_loop_test(tc, test_silence, 0, G_N_ELEMENTS(silences));
+  tcase_add_test(tc, test_late_listener);
+  tcase_add_test(tc, test_answer_to_nothing);
+  tcase_add_test(tc, test_wake);
+  tcase_add_test(tc, test_probe);
+  tcase_add_test(tc, test_drop);
+  tcase_add_test(tc, test_cancel);
+  tcase_add_test(tc, test_dovecot_notify);
+  tcase_add_test(tc, test_dovecot_idle);
   suite_add_tcase(suite, tc);
   return suite_run(suite);
 }
