@@ -25,7 +25,7 @@
 
 #define WORKERS 8 /* most of a job is waiting */
 #define TRIES 5   /* looks after the fault is off, until all is well */
-#define DEFAULT_STEP 307
+#define DEFAULT_STEP 397
 
 typedef enum { FIRST, SECOND } Session;
 
