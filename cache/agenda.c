@@ -216,7 +216,7 @@ void agenda_begin_again(Agenda *agenda) {
 /* ---- for the syncing thread --------------------------------------------------------------------------- */
 
 static gint64 sweep_every(const Agenda *agenda) {
-  if (agenda->push != AGENDA_PUSH_NONE)
+  if (agenda->push == AGENDA_PUSH_FOLDER || agenda->push == AGENDA_PUSH_ALL)
     return SWEEP + agenda->asks * POLL_FOLDER;
   return MAX((gint64)agenda->setup.refresh * SECOND, POLL) + agenda->asks * POLL_FOLDER;
 }

@@ -58,6 +58,7 @@ gint64 agenda_watch_until(Agenda *agenda);      /* monotonic µs: when to ask th
 gboolean agenda_watch_is_late(Agenda *agenda);  /* it has to be called: the answer will change before that */
 void agenda_pushed_all(Agenda *agenda);         /* from now on the server tells of all folders */
 void agenda_pushed(Agenda *agenda, gint64 row); /* of this one */
+void agenda_asked(Agenda *agenda, gint64 row);  /* of none; this one is asked about now and then */
 typedef enum {
   AGENDA_WATCH_LOST,      /* connect again, soon at first, later where it never holds */
   AGENDA_WATCH_NO_FOLDER, /* nothing to sit on before somebody opens one */
@@ -82,7 +83,7 @@ typedef enum { AGENDA_NEWS, AGENDA_REFRESH, AGENDA_FIRST, AGENDA_TREE, AGENDA_QU
 GArray *agenda_take(Agenda *agenda, AgendaQueue queue);
 
 /* ---- for people ---- */
-typedef enum { AGENDA_PUSH_NONE, AGENDA_PUSH_FOLDER, AGENDA_PUSH_ALL } AgendaPush;
+typedef enum { AGENDA_PUSH_NONE, AGENDA_PUSH_ASKED, AGENDA_PUSH_FOLDER, AGENDA_PUSH_ALL } AgendaPush;
 typedef struct {
   gboolean online;
   gint64 since; /* s since 1970: of that */

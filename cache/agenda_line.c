@@ -3,6 +3,7 @@
  * The line and what the server tells over it by itself.
  *
  *   NONE    nobody tells: folders are fresh for `refresh`, sweeps come often
+ *   ASKED   the same; one folder is asked about over the connection that would tell
  *   FOLDER  one folder is told of
  *   ALL     all are
  *
@@ -71,6 +72,10 @@ void agenda_pushed(Agenda *agenda, gint64 row) {
   set_push(agenda, AGENDA_PUSH_FOLDER, row);
 }
 
+void agenda_asked(Agenda *agenda, gint64 row) {
+  set_push(agenda, AGENDA_PUSH_ASKED, row);
+}
+
 /* ---- the watching thread --------------------------------------------------------------------------------------- */
 
 /* Called where a reader opens a listed folder. */
@@ -117,7 +122,8 @@ gint64 agenda_watch_until(Agenda *agenda) {
 gboolean agenda_watch_is_late(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   gint64 at = change_over_at(agenda);
-  gboolean late = agenda->push == AGENDA_PUSH_FOLDER && at < agenda->watch_asks;
+  gboolean sits = agenda->push == AGENDA_PUSH_FOLDER || agenda->push == AGENDA_PUSH_ASKED;
+  gboolean late = sits && at < agenda->watch_asks;
   if (late)
     agenda->watch_asks = at; /* said once */
   return late;

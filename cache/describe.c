@@ -20,7 +20,7 @@ static void describe_line(GString *text, const AgendaState *state, const char *p
 
 static void describe_push(GString *text, const AgendaState *state) {
   g_autofree char *since = time_text(state->push_since);
-  if (state->push == AGENDA_PUSH_NONE)
+  if (state->push == AGENDA_PUSH_NONE || state->push == AGENDA_PUSH_ASKED)
     g_string_append(text, "push: none, folders are looked at now and then\n");
   else if (state->push == AGENDA_PUSH_ALL)
     g_string_append_printf(text, "push: all folders (NOTIFY), since %s\n", since);

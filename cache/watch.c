@@ -186,6 +186,8 @@ static Hear hear(Watch *watch, ImapConn *conn, GError **error) {
     g_auto(ImapNews) news = {0};
     gboolean probe = g_atomic_int_compare_and_exchange(&watch->probe, TRUE, FALSE);
     gint64 until = agenda_watch_until(agenda_of(watch));
+    if (watch->sits_on != 0 && !imap_watch_tells(conn))
+      agenda_asked(agenda_of(watch), watch->sits_on);
     ImapNewsType type = imap_watch_next(conn, probe, until, &news, account->cancellable, error);
     Hear heard = take_news(watch, type, &news);
     if (heard != HEAR_ON)

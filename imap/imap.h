@@ -218,6 +218,8 @@ gboolean imap_watch_notify(ImapConn *conn, void (*each)(const ImapStatus *status
  * before it is found by comparing. */
 gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, ImapMailbox *ret, GCancellable *c,
                          GError **error);
+/* The server tells by itself. FALSE: it is only asked now and then. */
+gboolean imap_watch_tells(ImapConn *conn);
 /* Blocks for news until then (monotonic µs). Does by itself what keeps push honest: a NOOP now and then under NOTIFY,
  * IDLE issued again every few minutes, a deadline for the answer to each. `probe`: do so now. */
 ImapNewsType imap_watch_next(ImapConn *conn, gboolean probe, gint64 until, ImapNews *ret, GCancellable *c,

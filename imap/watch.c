@@ -303,6 +303,10 @@ gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, 
   return TRUE;
 }
 
+gboolean imap_watch_tells(ImapConn *conn) {
+  return conn->watch.mode == IMAP_WATCH_NOTIFY || conn->watch.mode == IMAP_WATCH_IDLE;
+}
+
 /* ---- the end ----------------------------------------------------------------------------------------------- */
 
 /* Until nothing is under way. What is told meanwhile is for nobody: who ends a watch looks by himself. */

@@ -357,6 +357,15 @@ START_TEST(push_of_one_folder_covers_no_other) {
 }
 END_TEST
 
+START_TEST(a_folder_that_is_only_asked_about_is_not_covered) {
+  agenda_asked(agenda, 3);
+  verified(3);
+  pass(16);
+  ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
+  ck_assert_int_eq(agenda_watch_row(agenda), 3);
+}
+END_TEST
+
 START_TEST(the_end_of_push_ends_what_it_covered) {
   agenda_pushed_all(agenda);
   verified(3);
@@ -563,6 +572,7 @@ int main(void) {
   tcase_add_test(tests, what_was_verified_before_push_began_is_not_covered);
   tcase_add_test(tests, push_is_believed_and_looked_after);
   tcase_add_test(tests, push_of_one_folder_covers_no_other);
+  tcase_add_test(tests, a_folder_that_is_only_asked_about_is_not_covered);
   tcase_add_test(tests, the_end_of_push_ends_what_it_covered);
   tcase_add_test(tests, the_first_folder_that_is_opened_is_watched);
   tcase_add_test(tests, a_walk_over_folders_does_not_make_it_hop);

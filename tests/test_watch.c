@@ -232,6 +232,7 @@ START_TEST(test_polls_without_idle) {
   bench.conn->watch.test_interval = SOON;
   idle(&bench);
   ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
+  ck_assert(!imap_watch_tells(bench.conn));
   bench.conn->watch.test_interval = 0; /* the next NOOP of the script is the one that follows the end */
   end(&bench);
 }
