@@ -344,12 +344,15 @@ ImapHeard imap_conn_listen(ImapConn *conn, gint64 until, ImapEvent *ret, GCancel
   return imap_conn_digest(conn, &frame, ret, error) ? IMAP_HEARD_EVENT : IMAP_HEARD_FAILURE;
 }
 
+/* By hand: g_ascii_string_to_unsigned() fails once where GLib makes its C locale in another thread at that moment (the
+ * wait for it leaves errno set). */
 guint imap_conn_tag_number(const ImapConn *conn, const char *tag) {
   guint64 number = 0;
-  if (!g_str_has_prefix(tag, conn->prefix) ||
-      !g_ascii_string_to_unsigned(tag + strlen(conn->prefix), 10, 1, G_MAXUINT, &number, NULL))
+  if (!g_str_has_prefix(tag, conn->prefix))
     return 0;
-  return (guint)number;
+  for (tag += strlen(conn->prefix); g_ascii_isdigit(*tag) && number <= G_MAXUINT; tag++)
+    number = number * 10 + (guint64)(*tag - '0');
+  return *tag == '\0' && number <= G_MAXUINT ? (guint)number : 0;
 }
 
 /* ---- while nobody listens ------------------------------------------------------------ */
