@@ -156,8 +156,8 @@ static gboolean match_one(Account *account, ImapConn *conn, GPtrArray *missing, 
     const IndexMailbox *old = missing->pdata[i];
     if (old->listed != INDEX_LISTED || !is_same(&look, old))
       continue;
-    g_info("folder %" G_GINT64_FORMAT " was renamed", old->row);
-    g_hash_table_insert(ret, g_strdup(raw), g_memdup2(&old->row, sizeof old->row));
+    if (strcmp(old->raw, raw) != 0)
+      g_hash_table_insert(ret, g_strdup(raw), g_memdup2(&old->row, sizeof old->row));
     g_ptr_array_remove_index(missing, i);
     break;
   }

@@ -130,7 +130,7 @@ static ResyncResult refresh(SyncTask *self, ImapConn **conn, gint64 row, const I
   Account *account = self->line->account;
   Agenda *agenda = self->line->agenda;
   gint64 started = g_get_monotonic_time();
-  gboolean flags = !imap_conn_has(*conn, "CONDSTORE") && agenda_flags_due(agenda, row);
+  gboolean flags = agenda_flags_due(agenda, row);
   ResyncResult result = resync_run(account, *conn, row, status, flags, FALSE, error);
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "cache/removals.h"
-#include "cache/rename.h"
 #include "cache/tree_private.h"
 
 static void moved_free(gpointer data) {
@@ -136,27 +135,6 @@ static gint by_name(gconstpointer a, gconstpointer b) {
   return strcmp(left->name, right->name);
 }
 
-/* Before anything is written: which of the missing stand among the new under another name. */
-static gboolean find_renamed(Tree *tree, ImapConn *conn, GError **error) {
-  g_autoptr(GHashTable) listed = g_hash_table_new(g_str_hash, g_str_equal);
-  g_autoptr(GPtrArray) missing = g_ptr_array_new(), fresh = g_ptr_array_new();
-  for (guint i = 0; i < tree->listings->len; i++) {
-    ImapListing *listing = tree->listings->pdata[i];
-    g_hash_table_add(listed, listing->name);
-    if (!g_hash_table_contains(tree->by_raw, listing->name))
-      g_ptr_array_add(fresh, listing);
-  }
-  for (guint i = 0; i < tree->rows->len; i++) {
-    IndexMailbox *mailbox = tree->rows->pdata[i];
-    if (mailbox->raw && mailbox->listed == INDEX_LISTED && !g_hash_table_contains(listed, mailbox->raw))
-      g_ptr_array_add(missing, mailbox);
-  }
-  if (missing->len == 0 || fresh->len == 0 || tree->account->config->subscribed)
-    return TRUE;
-  tree->renamed = rename_find(tree->account, conn, missing, fresh, error);
-  return tree->renamed != NULL;
-}
-
 /* The STATUS of the selected mailbox may be a cached answer (RFC 9051 section 6.3.11), in LIST-STATUS, too: Dovecot
  * goes on telling of a mailbox that was deleted and made anew. */
 static gboolean leave_selected(Account *account, ImapConn *conn, GError **error) {
@@ -171,7 +149,7 @@ gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboo
       !imap_list(conn, account->config->subscribed, &tree.listings, &status, account->cancellable, error))
     return FALSE;
   g_ptr_array_sort(tree.listings, by_name);
-  if (!tree_load(&tree, account, error) || !find_renamed(&tree, conn, error))
+  if (!tree_load(&tree, account, error) || !tree_find_renamed(&tree, conn, status, error))
     return FALSE;
   if (!index_write(account->index, INDEX_SYNC, tree_apply_listings, &tree, error))
     return FALSE;

@@ -133,17 +133,66 @@ static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, cha
   return index_put_mailbox(txn, known, error);
 }
 
-/* A rename keeps the row: only the server's name, the shown name and the parent change. */
+/* ---- renames: only the server's name, the shown name and the parent change --------------------------- */
+
+/* Nothing is found under its old names any more. */
+static void detach(Tree *tree, const IndexMailbox *mailbox) {
+  g_autofree char *key = tree_name_key(mailbox->parent, mailbox->name);
+  g_hash_table_remove(tree->by_raw, mailbox->raw);
+  g_hash_table_remove(tree->names, key);
+}
+
+/* Another mailbox was found under its name, and it was found nowhere. */
+static gboolean end_replaced(Tree *tree, IndexTxn *txn, const char *raw, GError **error) {
+  IndexMailbox *mailbox = g_hash_table_lookup(tree->by_raw, raw);
+  if (!mailbox)
+    return TRUE;
+  detach(tree, mailbox);
+  g_ptr_array_add(tree->ended, mailbox);
+  tree_touch(tree, mailbox->parent);
+  return index_end_mailbox(txn, mailbox->row, error);
+}
+
+/* All leave their places before any takes its new one, which may have been another's ("%~" is in no other name). */
+static gboolean detach_renamed(Tree *tree, IndexTxn *txn, GError **error) {
+  GHashTableIter iter;
+  gpointer raw, row;
+  g_hash_table_iter_init(&iter, tree->renamed);
+  while (g_hash_table_iter_next(&iter, NULL, &row)) {
+    IndexMailbox *mailbox = g_hash_table_lookup(tree->by_row, row);
+    detach(tree, mailbox);
+    leave(tree, mailbox);
+    g_free(mailbox->name);
+    mailbox->name = g_strdup_printf("%%~%" G_GINT64_FORMAT, mailbox->row);
+    if (!index_put_mailbox(txn, mailbox, error))
+      return FALSE;
+  }
+  g_hash_table_iter_init(&iter, tree->renamed);
+  while (g_hash_table_iter_next(&iter, &raw, NULL))
+    if (!end_replaced(tree, txn, raw, error))
+      return FALSE;
+  return TRUE;
+}
+
 static IndexMailbox *take_renamed(Tree *tree, const char *raw) {
   gint64 *row = tree->renamed ? g_hash_table_lookup(tree->renamed, raw) : NULL;
-  IndexMailbox *old = row ? g_hash_table_lookup(tree->by_row, row) : NULL;
-  if (!old || !old->raw || g_hash_table_contains(tree->present, old->raw))
-    return NULL;
-  g_hash_table_remove(tree->by_raw, old->raw);
-  g_autofree char *key = tree_name_key(old->parent, old->name);
+  return row ? g_hash_table_lookup(tree->by_row, row) : NULL;
+}
+
+/* The mailbox that was its parent is another's now. */
+static gboolean follow_parent(Tree *tree, IndexTxn *txn, IndexMailbox *known, const IndexMailbox *parent,
+                              const char *part, gsize len, GError **error) {
+  if (known->parent == parent->row)
+    return TRUE;
+  g_autofree char *key = tree_name_key(known->parent, known->name);
   g_hash_table_remove(tree->names, key);
-  leave(tree, old);
-  return old;
+  leave(tree, known);
+  g_free(known->name);
+  known->name = free_name(tree, parent->row, part, len);
+  known->parent = parent->row;
+  tree_know(tree, known);
+  tree_touch(tree, known->parent);
+  return index_put_mailbox(txn, known, error);
 }
 
 static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter, guint attrs,
@@ -158,6 +207,8 @@ static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize le
   /* Its own line would have come before those of its children. */
   if (known && attrs == G_MAXUINT && unseen && !tree->account->config->subscribed)
     attrs = IMAP_ATTR_NOSELECT;
+  if (known && !follow_parent(tree, txn, known, parent, raw + part, len - part, error))
+    return NULL;
   if (known)
     return update_known(tree, txn, known, delimiter, attrs, error) ? known : NULL;
   IndexMailbox *mailbox = take_renamed(tree, name);
@@ -175,6 +226,8 @@ static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize le
   mailbox->raw = g_steal_pointer(&name);
   if (fresh)
     return put_new(tree, txn, mailbox, error);
+  if (is_hidden(tree, mailbox))
+    mailbox->attrs |= INDEX_HIDDEN;
   tree_know(tree, mailbox);
   tree_touch(tree, mailbox->parent);
   return index_put_mailbox(txn, mailbox, error) ? mailbox : NULL;
@@ -236,8 +289,8 @@ static gboolean apply_touched(Tree *tree, IndexTxn *txn, GError **error) {
 
 gboolean tree_apply_listings(IndexTxn *txn, gpointer data, GError **error) {
   Tree *tree = data;
-  return ensure_root(tree, txn, error) && apply_listings(tree, txn, error) && apply_missing(tree, txn, error) &&
-         apply_touched(tree, txn, error);
+  return ensure_root(tree, txn, error) && detach_renamed(tree, txn, error) && apply_listings(tree, txn, error) &&
+         apply_missing(tree, txn, error) && apply_touched(tree, txn, error);
 }
 
 gboolean tree_apply_hiding(IndexTxn *txn, gpointer data, GError **error) {

@@ -13,7 +13,7 @@ typedef struct {
   GHashTable *present; /* set of raw names LIST gave, and their parents */
   GPtrArray *listings; /* ImapListing*, by name */
   GHashTable *hints;   /* raw -> raw before: renames the server told of, borrowed; or NULL */
-  GHashTable *renamed; /* raw -> row of mailboxes known to be old ones, or NULL */
+  GHashTable *renamed; /* raw -> row of mailboxes known to be old ones; or NULL */
   gboolean end_missing;
   gboolean missing;    /* out: some were missing and kept */
   GPtrArray *ended;    /* out: borrowed IndexMailbox* */
@@ -35,6 +35,9 @@ void tree_know(Tree *tree, IndexMailbox *mailbox);    /* it is in rows, and has 
 char *tree_name_key(gint64 parent, const char *name); /* of Tree.names; a new string */
 void tree_touch(Tree *tree, gint64 row);
 void tree_note(Tree *tree, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name);
+
+/* tree_rename.c: fills Tree.renamed. Blocks. FALSE: the connection is lost. */
+gboolean tree_find_renamed(Tree *tree, ImapConn *conn, GHashTable *status, GError **error);
 
 /* tree_apply.c: jobs of the index, on a Tree. */
 gboolean tree_apply_listings(IndexTxn *txn, gpointer tree, GError **error);

@@ -168,21 +168,6 @@ static TestAccount *with_old_folder(const char *script) {
   return test;
 }
 
-START_TEST(a_rename_keeps_the_row) {
-  g_autoptr(TestAccount) test = with_old_folder(LIST("S: * LIST () \"/\" Old\n") //
-                                                LIST("S: * LIST () \"/\" New\n") //
-                                                LOOK("New", MESSAGE("1", "101") MESSAGE("2", "102")));
-  gint64 row = test_account_folder(test, "Old");
-  g_free(test_account_events(test));
-  update(test, FALSE, FALSE);
-  ck_assert(!exists(test, "Old"));
-  ck_assert_int_eq(test_account_folder(test, "New"), row);
-  g_autofree char *events = test_account_events(test), *moved = g_strdup_printf("MOVED %d Old\n", (int)row);
-  ck_assert_msg(strstr(events, moved) != NULL && strstr(events, "REMOVED") == NULL, "%s", events);
-  ck_assert(index_find_message(test->account.index, row, "2.eml", &(IndexMessage){0}, NULL));
-}
-END_TEST
-
 static void ck_deleted_parent(const char *list) {
   g_autofree char *script = g_strconcat(LIST("S: * LIST () \"/\" Old\nS: * LIST () \"/\" Old/sub\n"), list, list, NULL);
   g_autoptr(TestAccount) test = with_old_folder(script);
@@ -201,17 +186,6 @@ static void ck_deleted_parent(const char *list) {
 START_TEST(a_deleted_parent_holds_no_messages) {
   ck_deleted_parent(LIST("S: * LIST (\\Noselect) \"/\" Old\nS: * LIST () \"/\" Old/sub\n"));
   ck_deleted_parent(LIST("S: * LIST () \"/\" Old/sub\n"));
-}
-END_TEST
-
-START_TEST(another_folder_is_no_rename) {
-  g_autoptr(TestAccount) test = with_old_folder(LIST("S: * LIST () \"/\" Old\n") //
-                                                LIST("S: * LIST () \"/\" New\n") //
-                                                LOOK("New", MESSAGE("1", "101") MESSAGE("2", "999")));
-  gint64 row = test_account_folder(test, "Old");
-  update(test, FALSE, TRUE);
-  ck_assert_int_eq(test_account_folder(test, "Old"), row);
-  ck_assert_int_ne(test_account_folder(test, "New"), row);
 }
 END_TEST
 
@@ -243,9 +217,7 @@ int main(void) {
   tcase_add_test(tests, a_folder_missing_once_is_not_gone);
   tcase_add_test(tests, hidden_folders_keep_their_rows);
   tcase_add_test(tests, one_path_for_two_mailboxes);
-  tcase_add_test(tests, a_rename_keeps_the_row);
   tcase_add_test(tests, a_deleted_parent_holds_no_messages);
-  tcase_add_test(tests, another_folder_is_no_rename);
   tcase_add_test(tests, status_of_the_selected_mailbox);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
