@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <check.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -41,6 +42,76 @@ START_TEST(test_connect) {
   ck_assert_msg(stream != NULL, "%s", error != NULL ? error->message : "");
   ck_assert(imap_stream_is_loopback(stream));
   close(fd);
+}
+END_TEST
+
+/* Knows one name, with the addresses that the test gives it. */
+#define TEST_TYPE_RESOLVER (test_resolver_get_type())
+G_DECLARE_FINAL_TYPE(TestResolver, test_resolver, TEST, RESOLVER, GResolver)
+struct _TestResolver {
+  GResolver parent;
+  const char *addresses[2];
+};
+G_DEFINE_FINAL_TYPE(TestResolver, test_resolver, G_TYPE_RESOLVER)
+
+static void free_addresses(gpointer list) {
+  g_list_free_full(list, g_object_unref);
+}
+
+static void test_resolver_lookup(GResolver *resolver, G_GNUC_UNUSED const char *name, GCancellable *c,
+                                 GAsyncReadyCallback callback, gpointer data) {
+  TestResolver *self = TEST_RESOLVER(resolver);
+  g_autoptr(GTask) task = g_task_new(resolver, c, callback, data);
+  GList *list = NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS(self->addresses); i++)
+    list = g_list_append(list, g_inet_address_new_from_string(self->addresses[i]));
+  g_task_return_pointer(task, list, free_addresses);
+}
+
+static GList *test_resolver_finish(G_GNUC_UNUSED GResolver *resolver, GAsyncResult *result, GError **error) {
+  return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+static void test_resolver_class_init(TestResolverClass *class) {
+  G_RESOLVER_CLASS(class)->lookup_by_name_async = test_resolver_lookup;
+  G_RESOLVER_CLASS(class)->lookup_by_name_finish = test_resolver_finish;
+}
+
+static void test_resolver_init(G_GNUC_UNUSED TestResolver *self) {
+}
+
+/* A port of 127.0.0.2 that answers nothing: its queue is full. */
+static void make_black_hole(guint16 port, int ret_fds[3]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  ck_assert_int_eq(inet_pton(AF_INET, "127.0.0.2", &address.sin_addr), 1);
+  ret_fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_eq(bind(ret_fds[0], (struct sockaddr *)&address, sizeof address), 0);
+  ck_assert_int_eq(listen(ret_fds[0], 0), 0);
+  for (int i = 1; i < 3; i++) {
+    ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    G_GNUC_UNUSED int n = connect(ret_fds[i], (struct sockaddr *)&address, sizeof address);
+  }
+}
+
+/* The first address leads nowhere, and says so or does not. */
+START_TEST(test_second_address) {
+  static const char *const first[] = {"::1", "127.0.0.2"};
+  guint16 port;
+  int fd = listen_on(AF_INET, &port), hole[3];
+  make_black_hole(port, hole);
+  g_autoptr(TestResolver) resolver = g_object_new(TEST_TYPE_RESOLVER, NULL);
+  resolver->addresses[0] = first[_i];
+  resolver->addresses[1] = "127.0.0.1";
+  g_resolver_set_default(G_RESOLVER(resolver));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ImapStream) stream = imap_stream_connect("imap.example.com", port, 5, NULL, &error);
+  ck_assert_msg(stream != NULL, "%s", error != NULL ? error->message : "");
+  int client = accept(fd, NULL, NULL);
+  ck_assert_int_ge(client, 0);
+  close(client);
+  close(fd);
+  for (int i = 0; i < 3; i++)
+    close(hole[i]);
 }
 END_TEST
 
@@ -135,6 +206,7 @@ int main(void) {
   TCase *tc = tcase_create("all");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_connect, 0, 3);
+  tcase_add_loop_test(tc, test_second_address, 0, 2);
   tcase_add_test(tc, test_nobody_listens);
   tcase_add_test(tc, test_unknown_host);
   tcase_add_test(tc, test_cancel_connect);
