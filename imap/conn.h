@@ -11,7 +11,7 @@
 
 /*
  * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are
- * built on. Owned by one thread; only imap_conn_wake() and imap_conn_drop() may come from elsewhere.
+ * built on (conn.c: commands, conn_io.c: events, conn_wait.c: octets). Owned by one thread; only imap_conn_wake() and imap_conn_drop() may come from elsewhere.
  */
 #define IMAP_CONN_READ (128 * 1024) /* one read: fits a second-level cache together with its copy in the framer */
 

@@ -48,7 +48,6 @@ START_TEST(test_idle_death) {
   g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "S: * BYE Autologout\nnext\n" FAKE_LOGIN("") "C: @ NOOP\nS: @ OK\n");
   ImapConfig config = fake_config(fake);
   ImapPool *pool = imap_pool_new(&config);
-  g_autoptr(GError) error = NULL;
   imap_pool_release(pool, must_lease(pool, IMAP_ROLE_PROMPT));
   ImapConn *conn = NULL;
   for (gboolean done = FALSE; !done;) { /* until the BYE has been there to be seen */
