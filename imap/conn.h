@@ -10,8 +10,9 @@
 #include "imap/stream.h"
 
 /*
- * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are
- * built on (conn.c: commands, conn_io.c: events, conn_wait.c: octets). Owned by one thread; only imap_conn_wake() and imap_conn_drop() may come from elsewhere.
+ * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are built on (conn.c:
+ * commands, conn_io.c: events, conn_wait.c: octets). Owned by one thread; only imap_conn_wake() and imap_conn_drop()
+ * may come from elsewhere.
  */
 #define IMAP_CONN_READ (128 * 1024) /* one read: fits a second-level cache together with its copy in the framer */
 
@@ -50,6 +51,7 @@ typedef struct {
   gint64 patience;      /* µs without a byte until an answer counts as missing: the other stages */
   gint64 deadline;      /* when that will be */
   gboolean told;        /* only the answer to what we asked held news */
+  guint late;           /* DONEs in a row that did, with no news in between */
   gboolean over;        /* NOTIFICATIONOVERFLOW has come already */
   gboolean probe;       /* the next question is due when this one is answered */
   gboolean ending;      /* do not enter IDLE again */

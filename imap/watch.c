@@ -15,7 +15,9 @@
  *
  * Dovecot's NOTIFY can fall silent for good (its list index has been rotated), while NOOP still brings what was missed.
  * So news within the answer to a NOOP are taken for a proof of deafness. Each piece of news puts the NOOP off, since
- * who speaks is not mute: else a busy mailbox would often have news on their way while NOOP is answered.
+ * who speaks is not mute: else a busy mailbox would often have news on their way while NOOP is answered. IDLE, too,
+ * falls silent (Exchange, after hours), but some servers merely look once a minute (Courier): there it takes two DONEs
+ * that bring news, with none in between that came by themselves.
  */
 #include "imap/conn.h"
 
@@ -131,7 +133,7 @@ static gboolean answered_idle(ImapConn *conn, const ImapEvent *event, GError **e
 
 static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **error) {
   ImapWatch *watch = &conn->watch;
-  gboolean told = watch->told;
+  gboolean deaf = watch->told && (watch->mode == IMAP_WATCH_NOTIFY || watch->late >= 2);
   if (watch->stage == IMAP_WATCH_QUIET || imap_conn_tag_number(conn, event->tag) != watch->tag) {
     imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command that was not given");
     return IMAP_NEWS_FAILED;
@@ -139,16 +141,7 @@ static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **er
   gboolean noop = watch->stage == IMAP_WATCH_ASKED;
   if (!(noop ? answered_noop(conn, event, error) : answered_idle(conn, event, error)))
     return IMAP_NEWS_FAILED;
-  return told ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
-}
-
-/* Is this told although nobody asked? What only an answer brings is kept back until the answer is complete. */
-static gboolean unasked(ImapConn *conn) {
-  ImapWatch *watch = &conn->watch;
-  gboolean asked =
-      watch->stage == IMAP_WATCH_LEAVING || (watch->stage == IMAP_WATCH_ASKED && watch->mode != IMAP_WATCH_POLL);
-  watch->told = watch->told || asked;
-  return !asked;
+  return deaf ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
 }
 
 static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
@@ -158,8 +151,10 @@ static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
     return IMAP_NEWS_NONE;
   if (over)
     return IMAP_NEWS_OVERFLOW;
-  if (!unasked(conn))
+  if (conn->watch.stage == IMAP_WATCH_ASKED) {
+    conn->watch.told = TRUE; /* kept back: who hears that push is dead looks at everything */
     return IMAP_NEWS_NONE;
+  }
   rest(conn, IMAP_WATCH_QUIET);
   if (names) {
     ret->listing = event->listing;
@@ -177,6 +172,13 @@ static gboolean moves_mailbox(const ImapEvent *event) {
          event->type == IMAP_EVENT_FETCH;
 }
 
+static ImapNewsType moved(ImapWatch *watch) {
+  gboolean late = watch->stage == IMAP_WATCH_LEAVING;
+  watch->late = late ? watch->late + !watch->told : 0;
+  watch->told = late;
+  return IMAP_NEWS_MAILBOX;
+}
+
 static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError **error) {
   ImapWatch *watch = &conn->watch;
   watch->deadline = g_get_monotonic_time() + watch->patience;
@@ -186,7 +188,7 @@ static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError
     rest(conn, IMAP_WATCH_IDLING);
   if (watch->mode == IMAP_WATCH_NOTIFY)
     return notified(conn, event, ret);
-  return moves_mailbox(event) && unasked(conn) ? IMAP_NEWS_MAILBOX : IMAP_NEWS_NONE;
+  return moves_mailbox(event) ? moved(watch) : IMAP_NEWS_NONE;
 }
 
 static ImapNewsType wait_for_news(ImapConn *conn, gint64 until, ImapNews *ret, GCancellable *c, GError **error) {
@@ -222,6 +224,10 @@ void imap_news_clear(ImapNews *news) {
   g_free(news->listing.name);
   g_free(news->listing.oldname);
   *news = (ImapNews){0};
+}
+
+static void begin(ImapConn *conn, ImapWatchMode mode) {
+  conn->watch = (ImapWatch){.mode = mode, .test_interval = conn->watch.test_interval};
 }
 
 /* ---- NOTIFY ------------------------------------------------------------------------------------------------ */
@@ -276,7 +282,7 @@ gboolean imap_watch_notify(ImapConn *conn, void (*each)(const ImapStatus *status
   if (!imap_unselect(conn, c, error) || !notify_some(conn, &census, ret_accepted, c, error))
     return FALSE;
   if (*ret_accepted) {
-    conn->watch.mode = IMAP_WATCH_NOTIFY;
+    begin(conn, IMAP_WATCH_NOTIFY);
     conn->watch.over = census.over;
     rest(conn, IMAP_WATCH_QUIET);
   }
@@ -295,8 +301,7 @@ gboolean imap_watch_idle(ImapConn *conn, const char *mailbox, gboolean examine, 
     *ret = changes.mailbox;
     changes.mailbox = (ImapMailbox){0};
   }
-  conn->watch.mode = IMAP_WATCH_IDLE;
-  conn->watch.ending = FALSE;
+  begin(conn, IMAP_WATCH_IDLE);
   if (imap_conn_has(conn, "IDLE"))
     return command(conn, "IDLE", IMAP_WATCH_ENTERING, usual_patience(conn), error);
   poll_from_now_on(conn);

@@ -205,13 +205,28 @@ START_TEST(test_idle_again) {
 }
 END_TEST
 
-/* What came only because of DONE should have come long ago. */
+/* What comes only because of DONE should have come long ago: twice is no accident. */
 START_TEST(test_idle_deaf) {
   g_auto(Bench) bench;
-  bench_new(&bench, IDLING "C: DONE\nS: * 4 EXISTS\nS: @ OK\nC: @ IDLE\nS: +\n");
+  bench_new(&bench, IDLING "C: DONE\nS: * 4 EXISTS\nS: @ OK\nC: @ IDLE\nS: +\nC: DONE\nS: @ OK\nC: @ IDLE\nS: +\n"
+                           "C: DONE\nS: * 5 EXISTS\nS: * 6 EXISTS\nS: @ OK\nC: @ IDLE\nS: +\n");
   bench.conn->watch.test_interval = SOON;
   idle(&bench);
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
   ck_assert_int_eq(next(&bench), IMAP_NEWS_DEAF);
+}
+END_TEST
+
+/* A server that looks once a minute. */
+START_TEST(test_idle_slow) {
+  g_auto(Bench) bench;
+  bench_new(&bench, IDLING "C: DONE\nS: * 4 EXISTS\nS: @ OK\nC: @ IDLE\nR: +\\r\\n* 5 EXISTS\\r\\n\n"
+                           "C: DONE\nS: * 6 EXISTS\nS: @ OK\nC: @ IDLE\nR: +\\r\\n* 7 EXISTS\\r\\n\n");
+  bench.conn->watch.test_interval = SOON;
+  idle(&bench);
+  for (int i = 0; i < 4; i++)
+    ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
 }
 END_TEST
 
@@ -229,8 +244,12 @@ START_TEST(test_polls_without_idle) {
       g_strconcat(no_idles[_i], "C: @ NOOP\nS: @ OK\nC: @ NOOP\nS: * 4 EXISTS\nS: @ OK\nC: @ NOOP\nS: @ OK\n", NULL);
   g_auto(Bench) bench;
   bench_new(&bench, script);
-  bench.conn->watch.test_interval = SOON;
   idle(&bench);
+  g_auto(ImapNews) news = {0};
+  while (bench.conn->watch.mode != IMAP_WATCH_POLL)
+    ck_assert_int_eq(next_until(&bench, g_get_monotonic_time() + SOON, &news), IMAP_NEWS_NONE);
+  bench.conn->watch.due = 1; /* long ago */
+  bench.conn->watch.test_interval = SOON;
   ck_assert_int_eq(next(&bench), IMAP_NEWS_MAILBOX);
   ck_assert(!imap_watch_tells(bench.conn));
   bench.conn->watch.test_interval = 0; /* the next NOOP of the script is the one that follows the end */
@@ -320,7 +339,7 @@ END_TEST
 /* An answer that came while nobody listened is in time. */
 START_TEST(test_late_listener) {
   g_auto(Bench)
-      bench = {.fake = fake_new(FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nS: * 4 EXISTS\nS: +\nS: * 5 EXISTS\n")};
+      bench = {.fake = fake_new(FAKE_LOGIN("IDLE") EXAMINED "C: @ IDLE\nR: * 4 EXISTS\\r\\n+\\r\\n* 5 EXISTS\\r\\n\n")};
   ImapConfig config = fake_config(bench.fake);
   bench_start(&bench, &config);
   idle(&bench);
@@ -414,6 +433,7 @@ static void real_new(Real *real, char **disable) {
   ck_assert(imap_conn_simple(real->other, "CREATE Work", NULL, NULL, NULL, NULL));
   config.disable = disable;
   bench_start(&real->bench, &config);
+  real->bench.conn->watch.test_interval = 40 * G_USEC_PER_SEC; /* a busy machine has time enough */
 }
 
 static void real_clear(Real *real) {
@@ -439,9 +459,9 @@ static void append_by_other(Real *real, const char *mailbox) {
                 error != NULL ? error->message : "");
 }
 
-/* Well before any NOOP: it was pushed. */
+/* Not by a NOOP, which would be DEAF. */
 static ImapNewsType pushed(Real *real, ImapNews *ret) {
-  return next_until(&real->bench, g_get_monotonic_time() + 10 * G_USEC_PER_SEC, ret);
+  return next_until(&real->bench, G_MAXINT64, ret);
 }
 
 START_TEST(test_dovecot_notify) {
@@ -500,6 +520,7 @@ int main(void) {
   tcase_add_test(tc, test_idle_tells);
   tcase_add_test(tc, test_idle_again);
   tcase_add_test(tc, test_idle_deaf);
+  tcase_add_test(tc, test_idle_slow);
   tcase_add_loop_test(tc, test_polls_without_idle, 0, G_N_ELEMENTS(no_idles));
   tcase_add_test(tc, test_idle_ends_before_it_began);
   tcase_add_test(tc, test_idle_refused_while_it_ends);
