@@ -84,7 +84,7 @@ typedef struct {
 } Target;
 
 static void body_begin(ImapConn *conn, const Target *target, guint64 size) {
-  gboolean wanted = target->sink != NULL && target->sink->begin(target->data, size);
+  gboolean wanted = target->sink != NULL && target->sink->begin != NULL && target->sink->begin(target->data, size);
   conn->body = wanted ? IMAP_BODY_WANTED : IMAP_BODY_DRAINED;
 }
 

@@ -167,7 +167,7 @@ typedef enum {
   IMAP_FETCH_BODY,         /* UID BODY.PEEK[] */
 } ImapFetchItems;
 
-/* Where the octets of BODY[] go. begin FALSE: the body is not wanted, it is drained (write is not
+/* Where the octets of BODY[] go. begin FALSE, or NULL: the body is not wanted, it is drained (write is not
  * called). end(FALSE): the literal or its response broke off; end(TRUE): both are complete. write
  * FALSE: local failure; the rest is drained, end(FALSE) follows. Called by imap_fetch_next(). */
 typedef struct {

@@ -184,6 +184,20 @@ START_TEST(test_refused_body_is_drained) {
 }
 END_TEST
 
+/* Who asks for flags may be sent bodies all the same. */
+START_TEST(test_nobody_wants_bodies) {
+  static const ImapSink none = {0};
+  g_auto(Session) s = session_new(TWO_BODIES, 5);
+  ask(&s, IMAP_FETCH_BODY);
+  for (guint i = 0; i < 2; i++) {
+    g_auto(ImapMessage) message = {0};
+    ck_assert_int_eq(imap_fetch_next(s.conn, i ? &none : NULL, NULL, &message, NULL, NULL), IMAP_FETCH_MESSAGE);
+    ck_assert_uint_eq(message.has & IMAP_HAS_BODY, 0);
+  }
+  expect(&s, IMAP_FETCH_DONE, 0, OK);
+}
+END_TEST
+
 START_TEST(test_failed_write_is_drained) {
   g_auto(Session) s = session_new(TWO_BODIES, 5);
   g_auto(ImapMessage) message = {0};
@@ -401,6 +415,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_body_split_at_every_octet, 0, G_N_ELEMENTS(bodies));
   tcase_add_loop_test(tc, test_break, 0, G_N_ELEMENTS(breaks));
   tcase_add_test(tc, test_refused_body_is_drained);
+  tcase_add_test(tc, test_nobody_wants_bodies);
   tcase_add_test(tc, test_failed_write_is_drained);
   tcase_add_test(tc, test_body_without_uid);
   tcase_add_loop_test(tc, test_identity, 0, G_N_ELEMENTS(identities));
