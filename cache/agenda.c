@@ -198,6 +198,7 @@ void agenda_refresh(Agenda *agenda, gint64 row) {
 
 void agenda_relist(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->n_listed -= MIN(agenda->n_listed, 1); /* it was */
   enqueue_first(agenda, folder_of(agenda, row));
 }
 
@@ -285,10 +286,11 @@ void agenda_put_off(Agenda *agenda, gint64 row) {
   enqueue(agenda, AGENDA_FIRST, folder_of(agenda, row));
 }
 
-void agenda_end_first(Agenda *agenda, gint64 row) {
+void agenda_end_first(Agenda *agenda, gint64 row, gboolean well) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   Folder *folder = folder_of(agenda, row);
   folder->first = FALSE;
+  agenda->n_listed += well ? 1 : 0;
   if (folder->doubted != 0)
     enqueue(agenda, AGENDA_NEWS, folder);
 }

@@ -48,7 +48,7 @@ gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret); /* blocks; FALSE: cl
 /* ---- for the listing thread ---- */
 gint64 agenda_next_first(Agenda *agenda);        /* blocks; 0: closed. Not queued again until one of these: */
 void agenda_put_off(Agenda *agenda, gint64 row); /* its turn comes again after the others */
-void agenda_end_first(Agenda *agenda, gint64 row);
+void agenda_end_first(Agenda *agenda, gint64 row, gboolean well);
 gboolean agenda_others_first(Agenda *agenda); /* others wait for their first listing */
 
 /* ---- for the watching thread ---- */

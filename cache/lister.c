@@ -37,7 +37,7 @@ static void tell(Line *line, gint64 row, const GError *error) {
 static void end_first(Line *line, gint64 row, gint64 started, const GError *error) {
   if (!error)
     agenda_verified(line->agenda, row, started, TRUE);
-  agenda_end_first(line->agenda, row);
+  agenda_end_first(line->agenda, row, error == NULL);
   tell(line, row, error);
 }
 

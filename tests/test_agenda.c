@@ -155,7 +155,7 @@ START_TEST(an_unlisted_folder_is_listed_once) {
   agenda_put_off(agenda, 4);
   ck_assert(agenda_others_first(agenda));
   ck_assert_int_eq(agenda_next_first(agenda), 4);
-  agenda_end_first(agenda, 4);
+  agenda_end_first(agenda, 4, TRUE);
   ck_assert_int_eq(want(4, INDEX_PARTIAL, 0), SYNC_LISTING);
   ck_assert_int_eq(agenda_next_first(agenda), 4);
 }
@@ -176,7 +176,7 @@ START_TEST(news_during_a_first_listing_follow_it) {
   ck_assert_int_eq(agenda_next_first(agenda), 4);
   agenda_doubt(agenda, 4, NULL);
   ck_assert_uint_eq(taken(AGENDA_NEWS), 0);
-  agenda_end_first(agenda, 4);
+  agenda_end_first(agenda, 4, TRUE);
   ck_assert_int_eq(task().row, 4);
 }
 END_TEST
@@ -511,6 +511,8 @@ END_TEST
 START_TEST(the_state_can_be_told) {
   g_auto(AgendaState) state = {0};
   agenda_counted(agenda, 9, 4, 0);
+  agenda_relist(agenda, 2);
+  agenda_end_first(agenda, 2, TRUE);
   agenda_pushed(agenda, 7);
   agenda_doubt(agenda, 3, NULL);
   agenda_online(agenda, FALSE, "no route");
