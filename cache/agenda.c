@@ -291,6 +291,8 @@ void agenda_end_first(Agenda *agenda, gint64 row, gboolean well) {
   Folder *folder = folder_of(agenda, row);
   folder->first = FALSE;
   agenda->n_listed += well ? 1 : 0;
+  if (well)
+    agenda_note_use(agenda, row, agenda_now(agenda)); /* whoever opened it has had to wait for this */
   if (folder->doubted != 0)
     enqueue(agenda, AGENDA_NEWS, folder);
 }

@@ -56,6 +56,8 @@ gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder) {
 
 static void set_push(Agenda *agenda, AgendaPush push, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  if (agenda->push == push && agenda->push_row == row)
+    return;
   agenda->push = push;
   agenda->push_row = row;
   agenda->push_since = agenda_now(agenda);

@@ -19,13 +19,17 @@ static void describe_line(GString *text, const AgendaState *state, const char *p
 }
 
 static void describe_push(GString *text, const AgendaState *state) {
+  static const char *const kinds[] = {[AGENDA_PUSH_NONE] = "none",
+                                      [AGENDA_PUSH_ASKED] = "none, one folder is asked about",
+                                      [AGENDA_PUSH_FOLDER] = "one folder (IDLE)",
+                                      [AGENDA_PUSH_ALL] = "all folders (NOTIFY)"};
   g_autofree char *since = time_text(state->push_since);
-  if (state->push == AGENDA_PUSH_NONE || state->push == AGENDA_PUSH_ASKED)
-    g_string_append(text, "push: none, folders are looked at now and then\n");
-  else if (state->push == AGENDA_PUSH_ALL)
-    g_string_append_printf(text, "push: all folders (NOTIFY), since %s\n", since);
-  else
-    g_string_append_printf(text, "push: folder %" G_GINT64_FORMAT " (IDLE), since %s\n", state->push_row, since);
+  g_string_append_printf(text, "push: %s", kinds[state->push]);
+  if (state->push_row != 0)
+    g_string_append_printf(text, ", number %" G_GINT64_FORMAT, state->push_row);
+  if (state->push != AGENDA_PUSH_NONE)
+    g_string_append_printf(text, ", since %s", since);
+  g_string_append_c(text, '\n');
 }
 
 static void describe_folders(GString *text, const AgendaState *state) {

@@ -384,6 +384,15 @@ START_TEST(the_first_folder_that_is_opened_is_watched) {
 }
 END_TEST
 
+START_TEST(the_first_folder_that_is_listed_is_watched) {
+  want(3, INDEX_UNLISTED, 0);
+  ck_assert_int_eq(agenda_next_first(agenda), 3);
+  ck_assert_int_eq(agenda_watch_row(agenda), 0);
+  agenda_end_first(agenda, 3, TRUE);
+  ck_assert_int_eq(agenda_watch_row(agenda), 3);
+}
+END_TEST
+
 START_TEST(a_walk_over_folders_does_not_make_it_hop) {
   agenda_pushed(agenda, 3);
   ck_assert_int_eq(agenda_watch_until(agenda), G_MAXINT64);
@@ -577,6 +586,7 @@ int main(void) {
   tcase_add_test(tests, a_folder_that_is_only_asked_about_is_not_covered);
   tcase_add_test(tests, the_end_of_push_ends_what_it_covered);
   tcase_add_test(tests, the_first_folder_that_is_opened_is_watched);
+  tcase_add_test(tests, the_first_folder_that_is_listed_is_watched);
   tcase_add_test(tests, a_walk_over_folders_does_not_make_it_hop);
   tcase_add_test(tests, it_is_told_when_to_ask_again);
   tcase_add_test(tests, notify_sits_on_no_folder);

@@ -207,17 +207,124 @@ static void changed(Cache *cache, gint64 folder) {
   g_auto(CacheEvent) event = await(cache, CACHE_EVENT_CHANGED, folder);
 }
 
+static void await_count(Cache *cache, gint64 folder, gsize n) {
+  CacheEntry entries[100];
+  while (list(cache, folder, entries, 100) != n)
+    changed(cache, folder);
+}
+
+static gint64 open_inbox(Cache *cache) {
+  gint64 inbox = lookup(cache, cache_root(cache), "INBOX");
+  open_folder(cache, inbox);
+  await_count(cache, inbox, N);
+  return inbox;
+}
+
 START_TEST(new_mail_appears_at_the_end) {
   CacheEntry entries[100];
   Cache *cache = start();
-  gint64 inbox = lookup(cache, cache_root(cache), "INBOX");
-  open_folder(cache, inbox);
+  gint64 inbox = open_inbox(cache);
   append("INBOX", "fresh");
-  do
-    changed(cache, inbox);
-  while (list(cache, inbox, entries, 100) != N + 1);
+  await_count(cache, inbox, N + 1);
+  ck_assert_uint_eq(list(cache, inbox, entries, 100), N + 1);
   ck_assert_msg(strstr(entries[N].name, "fresh") != NULL, "%s", entries[N].name);
   check_body(cache, &entries[N]);
+  cache_free(cache);
+}
+END_TEST
+
+START_TEST(what_others_delete_disappears) {
+  Cache *cache = start();
+  gint64 inbox = open_inbox(cache);
+  other_client("a SELECT INBOX\\r\\nb STORE 1:3 +FLAGS.SILENT (\\\\Deleted)\\r\\nc EXPUNGE");
+  await_count(cache, inbox, N - 3);
+  cache_free(cache);
+}
+END_TEST
+
+/* Where the server tells of one folder only, and where it has to be asked for each. */
+START_TEST(news_come_by_each_kind_of_push) {
+  static char *const less[][3] = {{"NOTIFY", NULL}, {"NOTIFY", "LIST-STATUS", NULL}};
+  config.disable = (char **)less[_i];
+  Cache *cache = start();
+  gint64 inbox = open_inbox(cache);
+  append("INBOX", "fresh");
+  await_count(cache, inbox, N + 1);
+  cache_free(cache);
+  config.disable = NULL;
+}
+END_TEST
+
+/* A poll of one folder, and none at all. */
+START_TEST(without_push_readers_see_what_is_new) {
+  static char *const less[] = {"NOTIFY", "IDLE", NULL};
+  config.disable = _i == 0 ? (char **)less : NULL;
+  config.connections = _i == 0 ? 3 : 1;
+  Cache *cache = start();
+  gint64 inbox = open_inbox(cache);
+  append("INBOX", "fresh");
+  open_folder(cache, inbox);
+  await_count(cache, inbox, N + 1);
+  cache_free(cache);
+  config.disable = NULL;
+}
+END_TEST
+
+START_TEST(news_come_after_all_has_been_made_anew) {
+  Cache *cache = start();
+  gint64 inbox = open_inbox(cache);
+  cache_retry(cache);
+  append("INBOX", "fresh");
+  await_count(cache, inbox, N + 1);
+  cache_retry(cache);
+  append("INBOX", "fresher");
+  await_count(cache, inbox, N + 2);
+  cache_free(cache);
+}
+END_TEST
+
+static gboolean shows(Cache *cache, gint64 folder, const char *name, gint64 *ret_row) {
+  CacheEntry entry;
+  gboolean found = cache_lookup(cache, folder, name, &entry, NULL) == CACHE_READY;
+  if (found && ret_row)
+    *ret_row = entry.row;
+  return found;
+}
+
+START_TEST(folders_come_move_and_go) {
+  Cache *cache = start();
+  gint64 root = cache_root(cache), row = 0, moved = 0;
+  other_client("a CREATE Plans");
+  while (!shows(cache, root, "Plans", &row))
+    changed(cache, root);
+  append("Plans", "one");
+  open_folder(cache, row);
+  await_count(cache, row, 1);
+  /* Dovecot itself notices a rename when somebody asks it for folders, as mail readers do. */
+  other_client("a RENAME Plans Deeds\\r\\nb LIST \"\" *");
+  while (!shows(cache, root, "Deeds", &moved))
+    changed(cache, root);
+  ck_assert_int_eq(moved, row);
+  ck_assert(!shows(cache, root, "Plans", NULL));
+  other_client("a DELETE Deeds");
+  while (shows(cache, root, "Deeds", NULL))
+    changed(cache, root);
+  cache_free(cache);
+}
+END_TEST
+
+START_TEST(the_state_can_be_told) {
+  Cache *cache = start();
+  gint64 inbox = open_inbox(cache);
+  CacheEntry entries[100];
+  list(cache, inbox, entries, 100);
+  check_body(cache, &entries[0]);
+  g_autofree char *text = cache_describe(cache);
+  ck_assert_msg(g_str_has_prefix(text, "online since 20"), "%s", text);
+  ck_assert_msg(strstr(text, "\npush: ") && strstr(text, "\nfolders: 3, listed 1; all looked at 0 s ago\n") &&
+                    strstr(text, "\nto do: ") && strstr(text, "\nreaders waiting for messages: 0\n") &&
+                    strstr(text, "\ncached: ") && !strstr(text, "cached: 0 "),
+                "%s", text);
   cache_free(cache);
 }
 END_TEST
@@ -362,6 +469,12 @@ int main(void) {
   tcase_add_test(tests, lists_and_reads_everything);
   tcase_add_test(tests, a_remount_changes_nothing);
   tcase_add_test(tests, new_mail_appears_at_the_end);
+  tcase_add_test(tests, what_others_delete_disappears);
+  tcase_add_loop_test(tests, news_come_by_each_kind_of_push, 0, 2);
+  tcase_add_loop_test(tests, without_push_readers_see_what_is_new, 0, 2);
+  tcase_add_test(tests, news_come_after_all_has_been_made_anew);
+  tcase_add_test(tests, folders_come_move_and_go);
+  tcase_add_test(tests, the_state_can_be_told);
   tcase_add_test(tests, a_new_subfolder_appears);
   tcase_add_test(tests, offline_serves_what_was_seen);
   tcase_add_test(tests, a_message_without_uid_is_busy);

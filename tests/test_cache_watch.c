@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* The watching thread over a scripted server: what it hears becomes work on the agenda. */
+#include "cache/watch.h"
+
+#include <check.h>
+
+#include "tests/account.h"
+#include "tests/suite.h"
+
+#define NOTIFY "C: @ NOTIFY SET STATUS (*\n"
+#define STATUS(name, messages, next) "S: * STATUS " name " (MESSAGES " messages " UIDNEXT " next " UIDVALIDITY 7)\n"
+
+typedef struct {
+  TestAccount *test;
+  Fake *fake;
+  ImapPool *first; /* of the TestAccount */
+  Agenda *agenda;
+  Line line;
+  Watch *watch;
+  gint64 inbox, unlisted;
+  GMutex mutex; /* guards names */
+  GString *names;
+} Bench;
+
+static gint64 never(gpointer data) {
+  (void)data;
+  return 0;
+}
+
+static void note_names(const ImapListing *listing, gpointer data) {
+  Bench *bench = data;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&bench->mutex);
+  g_string_append_printf(bench->names, "%s<%s ", listing->name, listing->oldname ? listing->oldname : "");
+}
+
+/* INBOX with 3 messages below 4, listed; Other, which is not. */
+static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
+  Bench *bench = data;
+  IndexMailbox inbox = {.raw = (char *)"Inbox", .name = (char *)"INBOX", .uidvalidity = 7, .uidnext = 4, .exists = 3};
+  IndexMailbox other = {.raw = (char *)"Other", .name = (char *)"Other"};
+  inbox.listed = INDEX_LISTED;
+  gboolean ok = index_put_mailbox(txn, &inbox, error) && index_set_state(txn, &inbox, error) &&
+                index_put_mailbox(txn, &other, error);
+  bench->inbox = inbox.row;
+  bench->unlisted = other.row;
+  return ok;
+}
+
+static void bench_start(Bench *bench, const char *script) {
+  AgendaSetup setup = {.refresh = 15, .next_try = never};
+  bench->test = test_account_new("", "");
+  bench->fake = fake_new(script);
+  ImapConfig config = fake_config(bench->fake);
+  config.connections = 2;
+  bench->first = bench->test->account.pool;
+  imap_conn_fail(bench->test->conn);
+  imap_pool_release(bench->first, g_steal_pointer(&bench->test->conn));
+  bench->test->account.pool = imap_pool_new(&config);
+  ck_assert(index_write(bench->test->account.index, INDEX_SYNC, fill, bench, NULL));
+  bench->agenda = agenda_new(&setup);
+  bench->line = (Line){.account = &bench->test->account, .agenda = bench->agenda};
+  bench->names = g_string_new(NULL);
+  bench->watch = watch_new(&bench->line, note_names, bench);
+  agenda_online(bench->agenda, TRUE, NULL);
+  agenda_swept(bench->agenda, TRUE);
+  watch_run(bench->watch);
+}
+
+static void bench_clear(Bench *bench) {
+  g_cancellable_cancel(bench->test->account.cancellable);
+  agenda_close(bench->agenda);
+  watch_join(bench->watch);
+  watch_free(bench->watch);
+  agenda_free(bench->agenda);
+  imap_pool_free(bench->test->account.pool);
+  fake_free(bench->fake);
+  bench->test->account.pool = bench->first;
+  test_account_free(bench->test);
+  g_string_free(bench->names, TRUE);
+  g_mutex_clear(&bench->mutex);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bench, bench_clear)
+
+static AgendaTask task(Bench *bench) {
+  AgendaTask ret;
+  ck_assert(agenda_next_task(bench->agenda, &ret));
+  return ret;
+}
+
+static void ck_news(Bench *bench, gint64 row, guint32 messages) {
+  AgendaTask news = task(bench);
+  ck_assert_int_eq(news.row, row);
+  ck_assert(!news.sweep && news.said);
+  ck_assert_uint_eq(news.status.messages, messages);
+}
+
+static void await_push(Bench *bench, AgendaPush push) {
+  for (;;) {
+    g_auto(AgendaState) state = {0};
+    agenda_look(bench->agenda, &state);
+    if (state.push == push)
+      return;
+    g_usleep(1000);
+  }
+}
+
+START_TEST(what_differs_is_news_and_what_does_not_is_verified) {
+  g_auto(Bench) bench = {0};
+  gint64 began = g_get_monotonic_time();
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY STATUS("INBOX", "3", "4")
+                          STATUS("Other", "9", "10") "S: @ OK\n" STATUS("INBOX", "3", "4") STATUS("INBOX", "4", "5"));
+  ck_news(&bench, bench.inbox, 4);
+  ck_assert(agenda_verified_since(bench.agenda, bench.inbox, began));
+  ck_assert(!agenda_verified_since(bench.agenda, bench.unlisted, 1));
+}
+END_TEST
+
+START_TEST(what_changed_before_is_news_at_once) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY STATUS("INBOX", "2", "4") "S: @ OK\n");
+  ck_news(&bench, bench.inbox, 2);
+}
+END_TEST
+
+START_TEST(flags_alone_are_news_without_numbers) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * STATUS INBOX (UIDVALIDITY 7 HIGHESTMODSEQ 99)\n");
+  AgendaTask news = task(&bench);
+  ck_assert_int_eq(news.row, bench.inbox);
+  ck_assert(!news.said);
+}
+END_TEST
+
+START_TEST(names_are_told_and_mean_a_sweep) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * LIST () \"/\" New (\"OLDNAME\" (Other))\n");
+  ck_assert(task(&bench).sweep);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&bench.mutex);
+  ck_assert_str_eq(bench.names->str, "New<Other ");
+}
+END_TEST
+
+START_TEST(an_unknown_name_means_a_sweep) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY STATUS("Strange", "1", "2") "S: @ OK\n");
+  ck_assert(task(&bench).sweep);
+}
+END_TEST
+
+START_TEST(an_overflow_means_a_sweep_and_a_new_connection) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench,
+              FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * OK [NOTIFICATIONOVERFLOW] too much\n"
+                                          "next\n" FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\n"
+                                                                               "wait\n" STATUS("INBOX", "4", "5"));
+  ck_assert(task(&bench).sweep);
+  agenda_swept(bench.agenda, TRUE);
+  fake_go(bench.fake);
+  ck_news(&bench, bench.inbox, 4);
+}
+END_TEST
+
+START_TEST(a_lost_line_means_a_sweep_and_a_new_connection) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nhalf\nnext\n" FAKE_LOGIN("NOTIFY")
+                          NOTIFY STATUS("INBOX", "4", "5") "S: @ OK\n");
+  AgendaTask next = task(&bench);
+  ck_assert(next.sweep);
+  agenda_swept(bench.agenda, TRUE);
+  ck_news(&bench, bench.inbox, 4);
+}
+END_TEST
+
+START_TEST(without_notify_it_sits_on_inbox) {
+  g_auto(Bench) bench = {0};
+  gint64 began = g_get_monotonic_time();
+  bench_start(&bench, FAKE_LOGIN("IDLE") "C: @ EXAMINE \"Inbox\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\n"
+                                         "S: * OK [UIDNEXT 4] x\nS: @ OK\nC: @ IDLE\nS: + go\nwait\nS: * 4 EXISTS\n");
+  await_push(&bench, AGENDA_PUSH_FOLDER);
+  while (!agenda_verified_since(bench.agenda, bench.inbox, began))
+    g_usleep(1000);
+  fake_go(bench.fake);
+  AgendaTask news = task(&bench);
+  ck_assert_int_eq(news.row, bench.inbox);
+  ck_assert(!news.sweep && !news.said);
+}
+END_TEST
+
+START_TEST(an_opening_that_differs_is_news) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("IDLE") "C: @ EXAMINE \"Inbox\"\nS: * 5 EXISTS\nS: * OK [UIDVALIDITY 7] x\n"
+                                         "S: * OK [UIDNEXT 6] x\nS: @ OK\nC: @ IDLE\nS: + go\n");
+  ck_news(&bench, bench.inbox, 5);
+}
+END_TEST
+
+START_TEST(a_probe_that_stays_unanswered_loses_the_line) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nC: @ NOOP\nstall\nnext\n" FAKE_LOGIN("NOTIFY")
+                          NOTIFY STATUS("INBOX", "4", "5") "S: @ OK\n");
+  await_push(&bench, AGENDA_PUSH_ALL);
+  watch_probe(bench.watch);
+  ck_assert(task(&bench).sweep);
+  agenda_swept(bench.agenda, TRUE);
+  ck_news(&bench, bench.inbox, 4);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/watch");
+  TCase *tests = tcase_create("watch");
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, what_differs_is_news_and_what_does_not_is_verified);
+  tcase_add_test(tests, what_changed_before_is_news_at_once);
+  tcase_add_test(tests, flags_alone_are_news_without_numbers);
+  tcase_add_test(tests, names_are_told_and_mean_a_sweep);
+  tcase_add_test(tests, an_unknown_name_means_a_sweep);
+  tcase_add_test(tests, an_overflow_means_a_sweep_and_a_new_connection);
+  tcase_add_test(tests, a_lost_line_means_a_sweep_and_a_new_connection);
+  tcase_add_test(tests, without_notify_it_sits_on_inbox);
+  tcase_add_test(tests, an_opening_that_differs_is_news);
+  tcase_add_test(tests, a_probe_that_stays_unanswered_loses_the_line);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}
