@@ -9,14 +9,11 @@
 #include "cache/tree.h"
 #include "tests/tempdir.h"
 
-TestAccount *test_account_new(const char *capabilities, const char *script) {
+static TestAccount *account_new(void) {
   TestAccount *test = g_new0(TestAccount, 1);
-  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
-  g_autofree char *whole = g_strconcat(login, script, NULL);
-  g_autofree char *bodies = NULL;
   GError *error = NULL;
   test->dir = tempdir_new();
-  bodies = g_build_filename(test->dir, "cache", NULL);
+  g_autofree char *bodies = g_build_filename(test->dir, "cache", NULL);
   g_mkdir(bodies, 0700);
   int fd = open(test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   test->config.cache_size = 1 << 30;
@@ -28,11 +25,29 @@ TestAccount *test_account_new(const char *capabilities, const char *script) {
   ck_assert_msg(test->account.index != NULL, "%s", error ? error->message : "");
   test->account.bodies = body_store_open(bodies, test->account.index, 1 << 30, 0, FALSE, &error);
   ck_assert_msg(test->account.bodies != NULL, "%s", error ? error->message : "");
+  return test;
+}
+
+static void account_connect(TestAccount *test, const ImapConfig *imap) {
+  ImapConfig config = *imap;
+  config.connections = 1;
+  test->account.pool = imap_pool_new(&config);
+  test_account_lease(test);
+}
+
+TestAccount *test_account_new(const char *capabilities, const char *script) {
+  TestAccount *test = account_new();
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
+  g_autofree char *whole = g_strconcat(login, script, NULL);
   test->fake = fake_new(whole);
   ImapConfig imap = fake_config(test->fake);
-  imap.connections = 1;
-  test->account.pool = imap_pool_new(&imap);
-  test_account_lease(test);
+  account_connect(test, &imap);
+  return test;
+}
+
+TestAccount *test_account_on(const ImapConfig *imap) {
+  TestAccount *test = account_new();
+  account_connect(test, imap);
   return test;
 }
 
@@ -50,7 +65,8 @@ void test_account_free(TestAccount *test) {
     imap_pool_release(test->account.pool, test->conn);
   }
   imap_pool_free(test->account.pool);
-  fake_free(test->fake);
+  if (test->fake)
+    fake_free(test->fake);
   body_store_close(test->account.bodies);
   index_close(test->account.index);
   cache_events_free(test->account.events);

@@ -16,7 +16,8 @@ typedef struct {
 
 /* The script begins after the login; `capabilities` as in FAKE_LOGIN. */
 TestAccount *test_account_new(const char *capabilities, const char *script);
-void test_account_lease(TestAccount *test); /* a connection again, after one was given up */
+TestAccount *test_account_on(const ImapConfig *imap); /* over another server; one connection */
+void test_account_lease(TestAccount *test);           /* a connection again, after one was given up */
 void test_account_free(TestAccount *test);
 
 /* "FOLDER 3 INBOX" of each event that is there, in order, a line each. */
