@@ -58,8 +58,9 @@ void imap_pool_free(ImapPool *pool);               /* LOGOUT within IMAP_TIMEOUT
 
 /* Blocks until the connection of this role is free, logged in if need be. While the line is known
  * to be down it fails at once with the last error, until the back-off (1 s to 5 min, jitter) has
- * passed; after three refused logins it fails with AUTH until imap_pool_retry(). PROMPT goes before
- * WATCH before BULK where roles share a connection. */
+ * passed; after three refused logins it fails with AUTH until imap_pool_retry(). While the server wants to be left
+ * alone it fails with UNAVAILABLE, also where a connection stands. PROMPT goes before WATCH before BULK where roles
+ * share a connection. */
 ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *cancellable, GError **error);
 void imap_pool_release(ImapPool *pool, ImapConn *conn); /* a failed connection is closed; never NULL */
 
@@ -68,7 +69,9 @@ gboolean imap_pool_contended_by(ImapPool *pool, ImapConn *conn, ImapRole role); 
 /* WATCH has a connection that no other role is to use. Else it must not stay on one: it would shut out the others. Who
  * comes to wait for a connection that WATCH has wakes it (imap_conn_wake()). */
 gboolean imap_pool_watches_alone(ImapPool *pool);
-void imap_pool_retry(ImapPool *pool); /* forget back-off and refused logins: the user or a resume asks */
+/* Forget back-off, refused logins and the pause: the user says so. A server that has to repeat itself means it longer.
+ */
+void imap_pool_retry(ImapPool *pool);
 /* The machine slept: every connection is dead, and leased ones fail with NETWORK at once instead of in `timeout`. Also
  * forgets back-off, but neither refused logins nor what the server asked for. Any thread; closes nothing itself. */
 void imap_pool_drop(ImapPool *pool);
@@ -200,7 +203,7 @@ typedef enum {
   IMAP_NEWS_MAILBOX,  /* IDLE: something moved in the mailbox that is watched */
   IMAP_NEWS_NAMES,    /* NOTIFY: `listing`: a mailbox came, went (NOSELECT for \NonExistent) or was renamed (oldname) */
   IMAP_NEWS_OVERFLOW, /* NOTIFY: the server gave up counting, and tells no more: end it and look at everything */
-  IMAP_NEWS_DEAF,     /* a NOOP brought what push should have told: look at everything on a new connection */
+  IMAP_NEWS_DEAF,     /* only asking brought what push should have told: look at everything on a new connection */
   IMAP_NEWS_FAILED,   /* GError; the connection is lost */
 } ImapNewsType;
 

@@ -99,7 +99,7 @@ void imap_pool_throttled(const char *text, gint64 delay, gpointer data) {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
     if (!imap_trouble_pause(&pool->trouble, text, delay, &until))
       return;
-    plea = imap_trouble_describe(&pool->trouble);
+    plea = g_strdup(pool->trouble.plea);
     g_cond_broadcast(&pool->changed); /* who stands in line need not wait any longer */
   }
   g_message("%s is %s", pool->config.host, plea);
