@@ -98,6 +98,10 @@ static gboolean begin(First *first, ImapMailbox *opened, GError **error) {
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
+static gboolean write_came(IndexTxn *txn, gpointer data, GError **error) {
+  return index_touch_mailbox(txn, ((First *)data)->mailbox.row, g_get_real_time() * 1000, error);
+}
+
 static gboolean fetch(First *first, const ImapSeqset *uids, gboolean insist, GError **error) {
   ListingJob job = {.account = first->account,
                     .conn = first->conn,
@@ -111,6 +115,10 @@ static gboolean fetch(First *first, const ImapSeqset *uids, gboolean insist, GEr
   gboolean ok = listing_fetch(&job, uids, listing_items(first->account), error);
   first->lasting |= imap_seqset_count(uids) > LISTING_RANGE;
   first->paused = job.ret_paused;
+  /* What is listed for the first time has not come: it was only unknown. */
+  gboolean came = job.ret_changed && first->mailbox.listed_at != 0;
+  if (came && !index_write(first->account->index, INDEX_SYNC, write_came, first, ok ? error : NULL))
+    return FALSE;
   return ok;
 }
 
@@ -166,15 +174,13 @@ static gboolean catch_up(First *first, const ImapSeqset *have, GError **error) {
 static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
   First *first = data;
   IndexMailbox *mailbox = &first->mailbox;
-  gint64 now = g_get_real_time();
-  gboolean first_time = mailbox->listed_at == 0; /* then nothing has come or gone: it was only unknown */
   mailbox->listed = INDEX_LISTED;
-  mailbox->listed_at = first_time ? now / G_USEC_PER_SEC : mailbox->listed_at;
+  if (mailbox->listed_at == 0)
+    mailbox->listed_at = g_get_real_time() / G_USEC_PER_SEC;
   mailbox->uidnext = first->opened->uidnext;
   g_free(mailbox->mailboxid);
   mailbox->mailboxid = g_strdup(first->opened->mailboxid);
-  return index_set_state(txn, mailbox, error) &&
-         (first_time || index_touch_mailbox(txn, mailbox->row, now * 1000, error));
+  return index_set_state(txn, mailbox, error);
 }
 
 static gboolean finish(First *first, GError **error) {

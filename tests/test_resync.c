@@ -311,6 +311,28 @@ START_TEST(renumbered_mail_keeps_rows_and_names) {
 }
 END_TEST
 
+static gint64 box_mtime(TestAccount *test) {
+  g_auto(IndexMailbox) mailbox = {0};
+  ck_assert(index_get_mailbox(test->account.index, box, &mailbox, NULL));
+  return mailbox.mtime;
+}
+
+/* Nothing has come and nothing has gone. */
+START_TEST(other_uids_are_no_other_membership) {
+  g_autoptr(TestAccount) test =
+      listed("UNSELECT", PSTART,
+             STATUS("3", "4", "8") OPEN("3", "8", "4") LEAVE STATUS("3", "4", "8") OPEN("3", "8", "4") //
+             LEAVE OPEN("3", "8", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") ROW("3", "c")
+                 OK UIDS("1 2 3"));
+  gint64 mtime = box_mtime(test);
+  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_RELIST);
+  box_list(test);
+  ck_uids(test, "1:3");
+  ck_assert_int_eq(box_mtime(test), mtime);
+}
+END_TEST
+
 /* Deleted and created again within a second: the UIDVALIDITY is the same, the messages are not. By the time it is
  * listed again the numbers have caught up. */
 START_TEST(a_falling_uidnext_may_mean_another_mailbox) {
@@ -381,6 +403,7 @@ int main(void) {
   tcase_add_test(tests, numbers_that_do_not_ask_for_the_list);
   tcase_add_test(tests, qresync_without_esearch_is_checked_by_numbers);
   tcase_add_test(tests, renumbered_mail_keeps_rows_and_names);
+  tcase_add_test(tests, other_uids_are_no_other_membership);
   tcase_add_test(tests, a_falling_uidnext_may_mean_another_mailbox);
   tcase_add_test(tests, a_falling_modseq_may_mean_the_same_mailbox);
   tcase_add_test(tests, what_is_never_described_is_listed_at_last);
