@@ -24,6 +24,7 @@ struct _Watch {
   GThread *thread;
   GHashTable *rows;    /* raw name -> row, as of some moment */
   GHashTable *unknown; /* set of raw names without a row, of this connection */
+  GHashTable *begun;   /* row -> UIDVALIDITY for which it was begun again */
   gint64 sits_on;      /* row of the folder that IDLE watches; 0: NOTIFY */
   gint probe;          /* atomic */
   GMutex mutex;        /* guards conn against watch_call() */
@@ -37,6 +38,7 @@ Watch *watch_new(Line *line, WatchNames names, gpointer data) {
   watch->data = data;
   watch->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   watch->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  watch->begun = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   g_mutex_init(&watch->mutex);
   return watch;
 }
@@ -46,6 +48,7 @@ void watch_free(Watch *watch) {
     return;
   g_hash_table_unref(watch->rows);
   g_hash_table_unref(watch->unknown);
+  g_hash_table_unref(watch->begun);
   g_mutex_clear(&watch->mutex);
   g_free(watch);
 }
@@ -147,6 +150,19 @@ static void on_status(Watch *watch, const ImapStatus *status) {
     heard_of(watch, status->name);
 }
 
+/* Dovecot tells no more of an INBOX that got another UIDVALIDITY, to who has asked before. Once for each of them: until
+ * the folder has been listed anew, news go on to differ from the row. */
+static gboolean must_begin_again(Watch *watch, const ImapStatus *status) {
+  g_auto(IndexMailbox) mailbox = {0};
+  if (!status->name || !status->has_uidvalidity || !find(watch, status->name, &mailbox) || mailbox.uidvalidity == 0 ||
+      mailbox.uidvalidity == status->uidvalidity)
+    return FALSE;
+  gpointer other = GUINT_TO_POINTER(status->uidvalidity);
+  gboolean new = g_hash_table_lookup(watch->begun, &mailbox.row) != other;
+  g_hash_table_replace(watch->begun, g_memdup2(&mailbox.row, sizeof mailbox.row), other);
+  return new;
+}
+
 static void on_names(Watch *watch, const ImapListing *listing) {
   watch->names(listing, watch->data);
   agenda_look_again(agenda_of(watch));
@@ -158,7 +174,10 @@ static Hear take_news(Watch *watch, ImapNewsType type, const ImapNews *news) {
   switch (type) {
   case IMAP_NEWS_STATUS:
     on_status(watch, &news->status);
-    return HEAR_ON;
+    if (!must_begin_again(watch, &news->status))
+      return HEAR_ON;
+    g_info("watch: a folder was renumbered, from now on the server may tell less");
+    return HEAR_LOST;
   case IMAP_NEWS_MAILBOX:
     agenda_doubt(agenda_of(watch), watch->sits_on, NULL);
     return HEAR_ON;
@@ -214,6 +233,24 @@ static void keep_status(const ImapStatus *status, gpointer data) {
   g_ptr_array_add(data, copy);
 }
 
+/* A folder that went between the last LIST and NOTIFY is told of by neither. */
+static gboolean lacks_one(Watch *watch, const GPtrArray *told) {
+  g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+  g_autoptr(GPtrArray) rows = index_mailboxes(account_of(watch)->index, NULL);
+  for (guint i = 0; i < told->len; i++) {
+    const char *name = ((const ImapStatus *)told->pdata[i])->name;
+    if (name)
+      g_hash_table_add(names, (gpointer)key_of(name));
+  }
+  for (guint i = 0; rows && i < rows->len; i++) {
+    const IndexMailbox *mailbox = rows->pdata[i];
+    gboolean selectable = mailbox->raw && !(mailbox->attrs & IMAP_ATTR_NOSELECT);
+    if (selectable && !g_hash_table_contains(names, key_of(mailbox->raw)))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, GError **error) {
   AgendaWatchEnd end;
   gboolean stay;
@@ -221,6 +258,8 @@ static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, 
   /* What is compared from here on cannot change unheard. */
   agenda_pushed_all(agenda_of(watch));
   learn_rows(watch);
+  if (lacks_one(watch, first))
+    agenda_look_again(agenda_of(watch));
   for (guint i = 0; i < first->len; i++)
     on_status(watch, first->pdata[i]);
   g_ptr_array_set_size(first, 0);
