@@ -7,8 +7,9 @@
  *
  * All commands in flight are for the selected mailbox; a want for another mailbox waits until they are done. A UID that
  * was left out once is a suspect: when nothing is in flight, NOOP (a session may not have heard of new mail yet) and
- * the UID set decide whether it is gone, or is asked for once more; left out again, it is an error of the server. A
- * lost connection returns what was in flight for one more try; silence fails the readers, who have waited long enough.
+ * the UID set decide whether it is gone, or is asked for once more; left out again, it is an error of the server. A set
+ * that is suddenly empty proves nothing before the mailbox was opened afresh. A lost connection returns what was in
+ * flight for one more try; silence fails the readers, who have waited long enough.
  *
  * Where the sync waits for its connection the lane lets what is in flight end, gives it back, and stands in line again.
  */
@@ -35,7 +36,7 @@ struct _Lane {
   gint64 mailbox;       /* row of what is selected for the wants in flight; 0: none */
   GHashTable *asked;    /* UID -> Want: in flight */
   GQueue commands;      /* GArray of guint32, oldest first */
-  GHashTable *suspects; /* UID -> row: left out by the server, to be looked at when nothing is in flight */
+  GHashTable *suspects; /* UID -> Want: left out by the server, to be looked at when nothing is in flight */
   Incoming *incoming;
   gboolean going; /* something has been asked for on this lease */
 };
@@ -97,11 +98,10 @@ static gboolean was_given_up(Lane *lane, const Want *want) {
   return want->large && wants_waiters(lane->shared->wants, want->row) == 0;
 }
 
-/* The connection is lost, and with it all that was in flight. */
-static void lose(Lane *lane, const GError *error) {
+static void lose_all(Lane *lane, GHashTable *wants, const GError *error) {
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, lane->asked);
+  g_hash_table_iter_init(&iter, wants);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const Want *want = value;
     if (was_given_up(lane, want))
@@ -111,9 +111,12 @@ static void lose(Lane *lane, const GError *error) {
     else
       fail_row(lane, want->row, error);
   }
-  g_hash_table_iter_init(&iter, lane->suspects);
-  while (g_hash_table_iter_next(&iter, NULL, &value))
-    fail_row(lane, *(gint64 *)value, error);
+}
+
+/* The connection is lost, and with it all that was in flight. */
+static void lose(Lane *lane, const GError *error) {
+  lose_all(lane, lane->asked, error);
+  lose_all(lane, lane->suspects, error);
   g_hash_table_remove_all(lane->asked);
   g_hash_table_remove_all(lane->suspects);
   g_queue_clear_full(&lane->commands, (GDestroyNotify)g_array_unref);
@@ -262,16 +265,15 @@ static void arrived(Lane *lane, const ImapMessage *message) {
 }
 
 static void left_out(Lane *lane, guint32 uid, const GError *refused) {
-  Want *want = g_hash_table_lookup(lane->asked, GUINT_TO_POINTER(uid));
-  if (!want)
+  gpointer want;
+  if (!g_hash_table_steal_extended(lane->asked, GUINT_TO_POINTER(uid), NULL, &want))
     return;
-  if (want->tries + 1 < TRIES)
-    g_hash_table_insert(lane->suspects, GUINT_TO_POINTER(uid), g_memdup2(&want->row, sizeof want->row));
-  else if (refused)
-    fail_row(lane, want->row, refused);
-  else
-    fail_code(lane, want->row, IMAP_ERROR_PROTOCOL, "the server has the message but does not send it");
-  g_hash_table_remove(lane->asked, GUINT_TO_POINTER(uid));
+  if (refused && ((Want *)want)->tries + 1 >= TRIES) {
+    fail_row(lane, ((Want *)want)->row, refused);
+    g_free(want);
+  } else {
+    g_hash_table_insert(lane->suspects, GUINT_TO_POINTER(uid), want);
+  }
 }
 
 static void command_done(Lane *lane, const GError *refused) {
@@ -282,25 +284,33 @@ static void command_done(Lane *lane, const GError *refused) {
     idle(lane);
 }
 
+/* `blind`: a session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */
+static void judge(Lane *lane, const Want *want, gboolean there, gboolean blind) {
+  if ((there || blind) && want->tries + 1 < TRIES) {
+    wants_return(lane->shared->wants, want->row);
+    return;
+  }
+  if (there) {
+    fail_code(lane, want->row, IMAP_ERROR_PROTOCOL, "the server has the message but does not send it");
+    return;
+  }
+  sync_doubt(lane->shared->sync, lane->mailbox);
+  fail_code(lane, want->row, IMAP_ERROR_GONE, "the message was deleted on the server");
+}
+
 static gboolean look_at_suspects(Lane *lane, GError **error) {
   g_autoptr(ImapSeqset) there = NULL;
   GCancellable *cancellable = account_of(lane)->cancellable;
   if (!imap_noop(lane->conn, cancellable, error) || !imap_uids(lane->conn, &there, cancellable, error))
     return FALSE;
-  /* A session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */
   gboolean blind = imap_seqset_empty(there);
-  GHashTableIter iter;
-  gpointer uid, row;
-  g_hash_table_iter_init(&iter, lane->suspects);
-  while (g_hash_table_iter_next(&iter, &uid, &row)) {
-    if (imap_seqset_contains(there, GPOINTER_TO_UINT(uid))) {
-      wants_return(lane->shared->wants, *(gint64 *)row);
-      continue;
-    }
+  if (blind)
     sync_doubt(lane->shared->sync, lane->mailbox);
-    fail_code(lane, *(gint64 *)row, blind ? IMAP_ERROR_UNAVAILABLE : IMAP_ERROR_GONE,
-              blind ? "the folder is suddenly empty, which may not be true" : "the message was deleted on the server");
-  }
+  GHashTableIter iter;
+  gpointer uid, want;
+  g_hash_table_iter_init(&iter, lane->suspects);
+  while (g_hash_table_iter_next(&iter, &uid, &want))
+    judge(lane, want, imap_seqset_contains(there, GPOINTER_TO_UINT(uid)), blind);
   g_hash_table_remove_all(lane->suspects);
   return !blind || imap_unselect(lane->conn, cancellable, error);
 }
