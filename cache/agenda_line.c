@@ -101,6 +101,7 @@ gboolean agenda_await_watch(Agenda *agenda) {
   }
   agenda->watch_idle = FALSE;
   agenda->watch_began = 0;
+  agenda->tried = agenda->used;
   return !agenda->closed;
 }
 
@@ -113,6 +114,7 @@ static gint64 change_over_at(const Agenda *agenda) {
 
 gint64 agenda_watch_row(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->tried = agenda->used;
   return agenda_now(agenda) >= change_over_at(agenda) ? agenda->used : agenda->push_row;
 }
 
@@ -144,7 +146,7 @@ void agenda_watch_ended(Agenda *agenda, AgendaWatchEnd end) {
   agenda->push_row = 0;
   agenda->watch_asks = G_MAXINT64;
   agenda->watch_idle = end == AGENDA_WATCH_NO_FOLDER;
-  if (agenda->watch_idle)
+  if (agenda->watch_idle && agenda->used == agenda->tried)
     agenda->used = 0; /* if there was one it is none that can be watched */
   if (end == AGENDA_WATCH_LOST)
     wait_before_next(agenda, now);

@@ -43,6 +43,7 @@ struct _Agenda {
   gint64 push_since; /* monotonic */
   gint64 push_began; /* s since 1970 */
 
+  gint64 tried;            /* what `used` was when the watching thread looked */
   gint64 used, used_since; /* the listed folder that readers opened last, and since when it is that one */
   gint64 watch_asks;       /* monotonic: when the watching thread will ask again by itself */
   gint64 watch_next;       /* monotonic: not before this */

@@ -393,6 +393,15 @@ START_TEST(the_first_folder_that_is_listed_is_watched) {
 }
 END_TEST
 
+START_TEST(a_folder_is_not_forgotten_that_is_opened_while_none_is_found) {
+  ck_assert(agenda_await_watch(agenda));
+  want_listed(4);
+  agenda_watch_ended(agenda, AGENDA_WATCH_NO_FOLDER);
+  ck_assert(agenda_await_watch(agenda));
+  ck_assert_int_eq(agenda_watch_row(agenda), 4);
+}
+END_TEST
+
 START_TEST(a_walk_over_folders_does_not_make_it_hop) {
   agenda_pushed(agenda, 3);
   ck_assert_int_eq(agenda_watch_until(agenda), G_MAXINT64);
@@ -587,6 +596,7 @@ int main(void) {
   tcase_add_test(tests, the_end_of_push_ends_what_it_covered);
   tcase_add_test(tests, the_first_folder_that_is_opened_is_watched);
   tcase_add_test(tests, the_first_folder_that_is_listed_is_watched);
+  tcase_add_test(tests, a_folder_is_not_forgotten_that_is_opened_while_none_is_found);
   tcase_add_test(tests, a_walk_over_folders_does_not_make_it_hop);
   tcase_add_test(tests, it_is_told_when_to_ask_again);
   tcase_add_test(tests, notify_sits_on_no_folder);
