@@ -198,7 +198,7 @@ ImapFetchResult imap_fetch_next(ImapConn *conn, const ImapSink *sink, gpointer s
 /* ---- push ------------------------------------------------------------------------------------ */
 /* Push is a bell: news say where to look and never what is true. A connection that watches does nothing else. */
 typedef enum {
-  IMAP_NEWS_NONE,     /* `until` has passed, or imap_conn_wake() */
+  IMAP_NEWS_NONE,     /* `until` has passed, imap_conn_wake(), or imap_watch_tells() is no longer true */
   IMAP_NEWS_STATUS,   /* NOTIFY: `status` of one mailbox */
   IMAP_NEWS_MAILBOX,  /* IDLE: something moved in the mailbox that is watched */
   IMAP_NEWS_NAMES,    /* NOTIFY: `listing`: a mailbox came, went (NOSELECT for \NonExistent) or was renamed (oldname) */

@@ -194,12 +194,13 @@ static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError
 static ImapNewsType wait_for_news(ImapConn *conn, gint64 until, ImapNews *ret, GCancellable *c, GError **error) {
   for (;;) {
     g_auto(ImapEvent) event = {0};
+    gboolean told = imap_watch_tells(conn);
     gint64 ours = may_last(&conn->watch) ? conn->watch.due : conn->watch.deadline;
     ImapHeard heard = imap_conn_listen(conn, MIN(until, ours), &event, c, error);
     ImapNewsType news = heard == IMAP_HEARD_EVENT ? hear(conn, &event, ret, error) : IMAP_NEWS_NONE;
     if (heard == IMAP_HEARD_FAILURE || (heard == IMAP_HEARD_NOTHING && !keep_honest(conn, error)))
       return IMAP_NEWS_FAILED;
-    if (heard == IMAP_HEARD_WAKE || news != IMAP_NEWS_NONE)
+    if (heard == IMAP_HEARD_WAKE || news != IMAP_NEWS_NONE || told != imap_watch_tells(conn))
       return news;
     if (heard == IMAP_HEARD_NOTHING && g_get_monotonic_time() >= until)
       return IMAP_NEWS_NONE;
