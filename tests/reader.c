@@ -189,10 +189,12 @@ gboolean reader_open(Reader *reader, const char *folder, gint64 until, GError **
   return ok;
 }
 
-/* 2020-01-01_Ann_INBOX-3.17.eml is letter 3 of INBOX; 2020-01-01.17.eml says only that it is 17. */
+/* 2020-01-01_Ann_INBOX-3.17.eml is letter 3 of INBOX; 2020-01-01.17.eml and 17.eml say only that it is 17. */
 static char *letter_of(const CacheEntry *entry, char **ret_origin) {
   g_autofree char *name = g_strndup(entry->name, strlen(entry->name) - strlen(".eml"));
   char *uid = strrchr(name, '.'), *origin = strrchr(name, '_');
+  if (!uid)
+    return g_steal_pointer(&name);
   *uid++ = '\0';
   char *number = origin ? strrchr(origin, '-') : NULL;
   if (!number)

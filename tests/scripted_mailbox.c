@@ -166,7 +166,7 @@ static void fetch_one(Session *session, guint index, const BoxMessage *message, 
   g_autofree char *text = letter_text(origin, message->number, message->copy);
   if (strstr(items, "FLAGS"))
     g_string_append_printf(out, " FLAGS (%s)", message->flags);
-  if (session->condstore || strstr(items, "MODSEQ") || strstr(items, "CHANGEDSINCE"))
+  if (strstr(items, "MODSEQ") || strstr(items, "CHANGEDSINCE"))
     g_string_append_printf(out, " MODSEQ (%" G_GUINT64_FORMAT ")", message->modseq);
   if (strstr(items, "INTERNALDATE"))
     g_string_append_printf(out, " INTERNALDATE \"%s\"", message->date);
