@@ -23,12 +23,6 @@ static gint64 load_number(Account *account, const char *key) {
   return value ? g_ascii_strtoll(value, NULL, 10) : 0;
 }
 
-static void tell_pause(gint64 until) {
-  g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(until);
-  g_autofree char *text = when ? g_date_time_format(when, "%F %T") : g_strdup("later");
-  g_message("the server wants to be left alone until %s", text);
-}
-
 void account_load_facts(Account *account) {
   gint64 until = load_number(account, META_PAUSED);
   g_atomic_int_set(&account->select_only, (gint)load_number(account, META_SELECT));
@@ -37,7 +31,9 @@ void account_load_facts(Account *account) {
     g_atomic_int_set(&account->wrong_deltas[i], (gint)load_number(account, meta_deltas[i]));
   if (until <= g_get_real_time() / G_USEC_PER_SEC)
     return;
-  tell_pause(until);
+  g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(until);
+  g_autofree char *text = when ? g_date_time_format(when, "%F %T") : g_strdup("later");
+  g_message("left alone until %s, as the server asked last time", text);
   imap_pool_set_pause(account->pool, until);
 }
 
@@ -75,8 +71,6 @@ void account_wrong_size(Account *account) {
 
 void account_paused(gint64 until, gpointer data) {
   remember(data, META_PAUSED, until);
-  if (until != 0)
-    tell_pause(until);
 }
 
 gboolean account_shows_claim(Account *account, guint64 claim) {

@@ -88,6 +88,7 @@ static void on_network(NetworkNews news, gpointer data) {
   } else {
     g_info("the network has changed");
     imap_pool_hurry(sync->account->pool);
+    imap_pool_mistrust(sync->account->pool);
     watch_probe(sync->watch);
   }
   agenda_begin_again(sync->agenda);

@@ -82,6 +82,8 @@ char *imap_pool_describe(ImapPool *pool);
 /* Somebody waits: where the line was down it is tried again now. What the server itself said (a refused login, "too
  * many connections", "later") stands. */
 void imap_pool_hurry(ImapPool *pool);
+/* The network is another than before: connections that lie idle may be dead, and who leases one next connects anew. */
+void imap_pool_mistrust(ImapPool *pool);
 gint64 imap_pool_heard(ImapPool *pool);    /* g_get_monotonic_time() of the last byte on any connection; 0: none yet */
 gint64 imap_pool_next_try(ImapPool *pool); /* monotonic µs before which lease fails at once; 0: it would try */
 void imap_pool_set_rate(ImapPool *pool,

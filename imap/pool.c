@@ -161,6 +161,11 @@ void imap_pool_hurry(ImapPool *pool) {
     mistrust_idle(pool);
 }
 
+void imap_pool_mistrust(ImapPool *pool) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  mistrust_idle(pool);
+}
+
 gint64 imap_pool_heard(ImapPool *pool) {
   return atomic_load(&pool->heard);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/lane.h"
+#include "cache/lane_private.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -246,6 +246,57 @@ START_TEST(what_cannot_be_written_is_not_asked_for_again) {
 }
 END_TEST
 
+START_TEST(a_body_that_nobody_claims_is_nobodys_trouble) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") "S: * 1 FETCH (BODY[] {5}\nR: hello\nS: )\nS: * 2 FETCH (UID 2 FLAGS ())\n" BODY(
+                          "1", "1") "wait\n" BODY("2", "2") OK);
+  g_autofree char *tmp = g_build_filename(bench.test->dir, "cache", "bodies", "tmp", NULL);
+  ck_assert_int_eq(g_rmdir(tmp), 0);
+  ck_assert(g_file_set_contents(tmp, "", 0, NULL));
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_LOCAL);
+  ck_assert_int_eq(g_unlink(tmp), 0);
+  ck_assert_int_eq(g_mkdir(tmp, 0700), 0);
+  fake_go(bench.test->fake);
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+}
+END_TEST
+
+static gpointer look_shortly(gpointer data) {
+  Account *account = data;
+  ImapConn *conn = imap_pool_lease(account->pool, IMAP_ROLE_SYNC, NULL, NULL);
+  gboolean ok = conn && imap_noop(conn, NULL, NULL);
+  if (conn)
+    imap_pool_release(account->pool, conn);
+  return GINT_TO_POINTER(ok);
+}
+
+static gboolean sync_waits(Bench *bench) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&bench->lane->mutex);
+  return bench->lane->conn && imap_pool_contended_by(bench->test->account.pool, bench->lane->conn, IMAP_ROLE_SYNC);
+}
+
+/* The one that asked later is served between two commands, though more is wanted by then. */
+START_TEST(a_short_look_goes_between) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") "wait\n" BODY("1", "1") OK "C: @ NOOP\nS: @ OK\n" ASK("2") BODY("2", "2") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  while (wants_outstanding(bench.shared.wants) == 0)
+    g_thread_yield();
+  GThread *look = g_thread_new("look", look_shortly, &bench.test->account);
+  while (!sync_waits(&bench))
+    g_thread_yield();
+  wait_for(&bench, 2);
+  fake_go(bench.test->fake);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+  ck_assert(GPOINTER_TO_INT(g_thread_join(look)));
+}
+END_TEST
+
 START_TEST(a_large_body_that_was_given_up_is_not_brought_after_all) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {9000000}\nwait\n"
@@ -310,6 +361,8 @@ int main(void) {
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
   tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
   tcase_add_test(tests, what_cannot_be_written_is_not_asked_for_again);
+  tcase_add_test(tests, a_body_that_nobody_claims_is_nobodys_trouble);
+  tcase_add_test(tests, a_short_look_goes_between);
   tcase_add_test(tests, a_large_body_that_was_given_up_is_not_brought_after_all);
   tcase_add_test(tests, a_wrong_size_is_exact_in_the_index_before_it_is_told);
   tcase_add_test(tests, silence_fails_the_readers);

@@ -375,6 +375,21 @@ START_TEST(test_drop_forgets_idle_ones) {
 }
 END_TEST
 
+START_TEST(test_mistrust_replaces_idle_ones) {
+  g_autoptr(Fake) fake = fake_new(FAKE_LOGIN("") "stall\nnext\n" FAKE_LOGIN("") "C: @ NOOP\nS: @ OK\n");
+  ImapConfig config = fake_config(fake);
+  ImapPool *pool = imap_pool_new(&config);
+  imap_pool_release(pool, must_lease(pool, IMAP_ROLE_PROMPT));
+  imap_pool_mistrust(pool);
+  ImapConn *conn = must_lease(pool, IMAP_ROLE_PROMPT);
+  imap_pool_mistrust(pool); /* one in use finds out by itself */
+  ck_assert(imap_noop(conn, NULL, NULL));
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 START_TEST(test_drop_forgets_back_off) {
   g_autoptr(Fake) fake = fake_new("half\nnext\n" FAKE_LOGIN(""));
   ImapConfig config = fake_config(fake);
@@ -747,6 +762,7 @@ int main(void) {
   tcase_add_test(tc, test_drop_ends_a_fetch);
   tcase_add_test(tc, test_drop_repeats_a_connect);
   tcase_add_test(tc, test_drop_forgets_idle_ones);
+  tcase_add_test(tc, test_mistrust_replaces_idle_ones);
   tcase_add_test(tc, test_drop_forgets_back_off);
   tcase_add_test(tc, test_drop_repeats_no_refused_login);
   tcase_add_test(tc, test_watch_is_woken);

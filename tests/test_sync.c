@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sync.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "cache/tree.h"
+#include "tests/account.h"
+#include "tests/suite.h"
+
+#define REFUSED                                                                                                        \
+  "S: * OK [CAPABILITY IMAP4rev1] hello\nC: @ LOGIN \"ann\" \"secret\"\nS: @ NO [AUTHENTICATIONFAILED] no\n"
+#define LIST "C: @ LIST \"\" \"*\"\nS: * LIST () \"/\" INBOX\nS: @ OK\n"
+
+typedef struct {
+  TestAccount *test;
+  ImapPool *first; /* of the TestAccount */
+  Fake *fake;
+  Sync *sync;
+} Bench;
+
+static void bench_start(Bench *bench, const char *script) {
+  bench->test = test_account_new("", "");
+  bench->first = bench->test->account.pool;
+  imap_conn_fail(bench->test->conn);
+  imap_pool_release(bench->first, g_steal_pointer(&bench->test->conn));
+  bench->fake = fake_new(script);
+  ImapConfig config = fake_config(bench->fake);
+  bench->test->account.pool = imap_pool_new(&config);
+  bench->test->config.refresh = 15;
+  bench->sync = sync_new(&bench->test->account);
+  sync_run(bench->sync);
+}
+
+static void bench_clear(Bench *bench) {
+  g_cancellable_cancel(bench->test->account.cancellable);
+  sync_stop(bench->sync);
+  sync_free(bench->sync);
+  imap_pool_free(bench->test->account.pool);
+  fake_free(bench->fake);
+  bench->test->account.pool = bench->first;
+  test_account_free(bench->test);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bench, bench_clear)
+
+START_TEST(the_first_conversation_is_a_login_and_the_folders) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("") "wait\n" LIST);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LOGGED_IN, G_MAXINT64, NULL), SYNC_REACHED);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, g_get_monotonic_time() + 1000, NULL), SYNC_LATE);
+  fake_go(bench.fake);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+  ck_assert(test_account_folder(bench.test, "INBOX") != 0);
+}
+END_TEST
+
+START_TEST(who_mounts_need_not_wait_for_it) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, "wait\n" FAKE_LOGIN("") LIST);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LOGGED_IN, g_get_monotonic_time() + 1000, NULL), SYNC_LATE);
+  fake_go(bench.fake);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+}
+END_TEST
+
+START_TEST(its_failure_is_told) {
+  g_autoptr(GError) error = NULL;
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, REFUSED);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, &error), SYNC_FAILED);
+  ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_AUTH), "%s", error->message);
+}
+END_TEST
+
+typedef struct {
+  gint refused, given_up; /* atomic */
+} Warnings;
+
+/* From the syncing thread. */
+static void count_warning(const char *domain, GLogLevelFlags level, const char *message, gpointer data) {
+  Warnings *warnings = data;
+  (void)domain;
+  (void)level;
+  if (strstr(message, "kill -HUP"))
+    g_atomic_int_inc(&warnings->given_up);
+  else
+    g_atomic_int_inc(&warnings->refused);
+}
+
+static void await_count(gint *count, gint n) {
+  while (g_atomic_int_get(count) < n)
+    g_usleep(1000);
+}
+
+static gboolean is_online(Bench *bench) {
+  g_auto(AgendaState) state = {0};
+  sync_look(bench->sync, &state);
+  return state.online;
+}
+
+/* Four would lock the account at some providers. */
+START_TEST(three_refused_logins_are_enough) {
+  g_auto(Bench) bench = {0};
+  Warnings warnings = {0};
+  g_log_set_always_fatal(G_LOG_FATAL_MASK);
+  g_log_set_handler("cache", G_LOG_LEVEL_WARNING, count_warning, &warnings);
+  bench_start(&bench, REFUSED "next\n" REFUSED "next\n" REFUSED "next\n" FAKE_LOGIN("") LIST);
+  sync_mounted(bench.sync);
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_FAILED);
+  await_count(&warnings.given_up, 1);
+  for (guint i = 0; i < 5; i++)
+    sync_kick(bench.sync); /* readers do not change that */
+  ck_assert(!is_online(&bench));
+  sync_retry(bench.sync);
+  while (!is_online(&bench))
+    g_usleep(1000);
+  while (!tree_known(&bench.test->account))
+    g_usleep(1000);
+  ck_assert_int_eq(g_atomic_int_get(&warnings.given_up), 1);
+}
+END_TEST
+
+START_TEST(a_reader_is_told_when_the_line_is_lost) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("") LIST "C: @ LIST *\nhalf\n");
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+  IndexMailbox directory = {.row = 99, .attrs = IMAP_ATTR_NOSELECT};
+  ck_assert_int_eq(sync_want(bench.sync, &directory), SYNC_REFRESHING);
+  for (;;) {
+    g_auto(CacheEvent) event = {.fd = -1};
+    ck_assert(cache_events_pop(bench.test->account.events, &event));
+    if (event.type != CACHE_EVENT_FOLDER)
+      continue;
+    ck_assert_int_eq(event.row, 99);
+    ck_assert(g_error_matches(event.error, CACHE_ERROR, CACHE_ERROR_OFFLINE));
+    return;
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cache/sync");
+  TCase *tests = tcase_create("sync");
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, the_first_conversation_is_a_login_and_the_folders);
+  tcase_add_test(tests, who_mounts_need_not_wait_for_it);
+  tcase_add_test(tests, its_failure_is_told);
+  tcase_add_test(tests, three_refused_logins_are_enough);
+  tcase_add_test(tests, a_reader_is_told_when_the_line_is_lost);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}
