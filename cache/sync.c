@@ -132,8 +132,9 @@ static void first_contact(Sync *sync) {
   ImapConn *conn = line_lease(&sync->line, IMAP_ROLE_SYNC, &error);
   if (conn)
     reach(sync, SYNC_LOGGED_IN, NULL);
-  gboolean learnt = conn && sync_task_run(&sync->task, &conn, &sweep, &error);
-  if (!learnt)
+  gboolean reached = conn != NULL;
+  gboolean learnt = reached && sync_task_run(&sync->task, &conn, &sweep, &error);
+  if (reached && !learnt)
     agenda_swept(sync->agenda, FALSE);
   reach(sync, SYNC_LEARNT, learnt ? NULL : error);
   line_release(&sync->line, conn);
