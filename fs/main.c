@@ -64,6 +64,8 @@ int main(int argc, char **argv) {
   int status = EXIT_USAGE;
 
   g_set_printerr_handler(print_as_is);
+  /* GLib makes its C locale at the first number, and that number may pass for wrong: let it be one that nobody reads. */
+  g_ascii_strtoull("0", NULL, 10);
   if (options_parse(&options, argc, argv, &error)) {
     if (options.action != OPTIONS_MOUNT)
       return tell(&options);
