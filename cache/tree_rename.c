@@ -230,10 +230,12 @@ static gboolean may_be_elsewhere(const Search *search, const IndexMailbox *mailb
 /* The name shows another mailbox than it did, and that could be one of those. */
 static gboolean may_show(const Search *search, const char *raw, const GPtrArray *sought) {
   const IndexMailbox *holder = g_hash_table_lookup(search->tree->by_raw, raw);
-  if (!holder || !g_hash_table_contains(search->displaced, &holder->row))
+  /* Nothing was ever seen in one that is not listed. */
+  gboolean known = holder && holder->listed != INDEX_UNLISTED;
+  if (!holder || (known && !g_hash_table_contains(search->displaced, &holder->row)))
     return FALSE;
   for (guint i = 0; i < sought->len; i++)
-    if (!search->status || has_uidvalidity(search, raw, ((IndexMailbox *)sought->pdata[i])->uidvalidity))
+    if ((known && !search->status) || has_uidvalidity(search, raw, ((IndexMailbox *)sought->pdata[i])->uidvalidity))
       return TRUE;
   return FALSE;
 }
