@@ -76,6 +76,19 @@ static void read_extended(const ImapValue *value, ImapListing *listing) {
   }
 }
 
+/* One name that nobody can hold must not take all others along: it goes unheard. */
+static gboolean pass_over(ImapEvent *event, GError *failure, GError **error) {
+  if (!g_error_matches(failure, IMAP_ERROR, IMAP_ERROR_LIMIT)) {
+    g_propagate_error(error, failure);
+    return FALSE;
+  }
+  g_info("a mailbox is not shown: %s", failure->message);
+  g_error_free(failure);
+  imap_event_clear(event);
+  *event = (ImapEvent){.type = IMAP_EVENT_OTHER};
+  return TRUE;
+}
+
 gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error) {
   const ImapValue *first = imap_iter_next(args);
   ImapIter attrs;
@@ -84,9 +97,10 @@ gboolean imap_read_list(ImapIter *args, ImapEvent *event, GError **error) {
   event->listing.attrs = read_attrs(&attrs);
   if (!read_delimiter(imap_iter_next(args), &event->listing.delimiter, error))
     return FALSE;
-  event->listing.name = read_name(imap_iter_next(args), error);
+  GError *failure = NULL;
+  event->listing.name = read_name(imap_iter_next(args), &failure);
   if (!event->listing.name)
-    return FALSE;
+    return pass_over(event, failure, error);
   read_extended(imap_iter_next(args), &event->listing);
   return TRUE;
 }
@@ -123,9 +137,10 @@ static void read_status_item(const ImapValue *name, const ImapValue *value, Imap
 }
 
 gboolean imap_read_mailbox_status(ImapIter *args, ImapEvent *event, GError **error) {
-  event->status.name = read_name(imap_iter_next(args), error);
+  GError *failure = NULL;
+  event->status.name = read_name(imap_iter_next(args), &failure);
   if (!event->status.name)
-    return FALSE;
+    return pass_over(event, failure, error);
   const ImapValue *items = imap_iter_next(args);
   ImapIter list;
   if (!items || !imap_value_list(items, &list))

@@ -474,10 +474,12 @@ START_TEST(name_limit) {
   for (int beyond = 0; beyond < 2; beyond++) {
     g_autofree char *name = g_strnfill(IMAP_LIMIT_MAILBOX_NAME + (gsize)beyond, 'x');
     g_autofree char *wire = g_strdup_printf("* LIST () \"/\" %s", name);
-    g_auto(ImapEvent) event = {0};
-    g_autoptr(GError) error = NULL;
-    ck_assert(imap_response_read(wire, strlen(wire), -1, &event, &error) == !beyond);
-    ck_assert(!beyond || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT));
+    g_autofree char *status = g_strdup_printf("* STATUS %s (MESSAGES 1)", name);
+    g_auto(ImapEvent) listed = {0}, counted = {0};
+    ck_assert(imap_response_read(wire, strlen(wire), -1, &listed, NULL));
+    ck_assert_int_eq(listed.type, beyond ? IMAP_EVENT_OTHER : IMAP_EVENT_LIST);
+    ck_assert(imap_response_read(status, strlen(status), -1, &counted, NULL));
+    ck_assert_int_eq(counted.type, beyond ? IMAP_EVENT_OTHER : IMAP_EVENT_MAILBOX_STATUS);
   }
 }
 END_TEST
