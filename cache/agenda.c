@@ -72,7 +72,7 @@ void agenda_wait(Agenda *agenda, gint64 until) {
   g_cond_wait_until(&agenda->cond, &agenda->mutex, CLAMP(until, now, now + 3600 * SECOND));
 }
 
-static Folder *folder_of(Agenda *agenda, gint64 row) {
+Folder *agenda_folder(Agenda *agenda, gint64 row) {
   Folder *folder = g_hash_table_lookup(agenda->folders, &row);
   if (!folder) {
     folder = g_new0(Folder, 1);
@@ -148,7 +148,7 @@ static gboolean within_refresh(const Agenda *agenda, gint64 when, gint64 now) {
 SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
   gboolean directory = (mailbox->attrs & IMAP_ATTR_NOSELECT) != 0;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = folder_of(agenda, mailbox->row);
+  Folder *folder = agenda_folder(agenda, mailbox->row);
   gint64 now = agenda_now(agenda);
   if (!directory && mailbox->listed != INDEX_LISTED) {
     enqueue_first(agenda, folder);
@@ -159,7 +159,7 @@ SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
   AgendaQueue queue = directory ? AGENDA_TREE : AGENDA_REFRESH;
   if (folder->doubted == 0 && within_refresh(agenda, folder->verified, now))
     return SYNC_FRESH;
-  if (folder->doubted == 0 && agenda_is_pushed(agenda, folder)) {
+  if (folder->doubted == 0 && agenda_is_pushed(agenda, folder, directory)) {
     if (!directory && now - folder->verified >= TRUST)
       enqueue_refresh(agenda, queue, folder);
     return SYNC_FRESH;
@@ -182,7 +182,7 @@ gboolean agenda_kick(Agenda *agenda) {
 
 void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = folder_of(agenda, row);
+  Folder *folder = agenda_folder(agenda, row);
   folder->doubted = agenda_now(agenda);
   folder->said = status != NULL;
   if (status)
@@ -193,13 +193,13 @@ void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
 
 void agenda_refresh(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  enqueue_refresh(agenda, AGENDA_REFRESH, folder_of(agenda, row));
+  enqueue_refresh(agenda, AGENDA_REFRESH, agenda_folder(agenda, row));
 }
 
 void agenda_relist(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   agenda->n_listed -= MIN(agenda->n_listed, 1); /* it was */
-  enqueue_first(agenda, folder_of(agenda, row));
+  enqueue_first(agenda, agenda_folder(agenda, row));
 }
 
 void agenda_look_again(Agenda *agenda) {
@@ -283,12 +283,12 @@ gint64 agenda_next_first(Agenda *agenda) {
 
 void agenda_put_off(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  enqueue(agenda, AGENDA_FIRST, folder_of(agenda, row));
+  enqueue(agenda, AGENDA_FIRST, agenda_folder(agenda, row));
 }
 
 void agenda_end_first(Agenda *agenda, gint64 row, gboolean well) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = folder_of(agenda, row);
+  Folder *folder = agenda_folder(agenda, row);
   folder->first = FALSE;
   agenda->n_listed += well ? 1 : 0;
   if (well)
@@ -323,7 +323,7 @@ void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks) {
 /* What was said against it meanwhile still stands. */
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = folder_of(agenda, row);
+  Folder *folder = agenda_folder(agenda, row);
   folder->verified = MAX(folder->verified, started);
   if (folder->doubted <= started)
     folder->doubted = 0;
@@ -333,11 +333,11 @@ void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags)
 
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  return folder_of(agenda, row)->verified >= when;
+  return agenda_folder(agenda, row)->verified >= when;
 }
 
 gboolean agenda_flags_due(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  gint64 last = folder_of(agenda, row)->flags;
+  gint64 last = agenda_folder(agenda, row)->flags;
   return last == 0 || agenda_now(agenda) - last > FLAGS_EVERY;
 }

@@ -56,7 +56,8 @@ gboolean agenda_await_watch(Agenda *agenda);    /* blocks until it makes sense t
 gint64 agenda_watch_row(Agenda *agenda);        /* the folder to sit on, where only one can be watched; 0: any */
 gint64 agenda_watch_until(Agenda *agenda);      /* monotonic µs: when to ask that again, unless called */
 gboolean agenda_watch_is_late(Agenda *agenda);  /* it has to be called: the answer will change before that */
-void agenda_pushed_all(Agenda *agenda);         /* from now on the server tells of all folders */
+void agenda_pushed_all(Agenda *agenda);         /* from now on the server tells of folders: */
+void agenda_told(Agenda *agenda, gint64 row);   /* of this one, for it has */
 void agenda_pushed(Agenda *agenda, gint64 row); /* of this one */
 void agenda_asked(Agenda *agenda, gint64 row);  /* of none; this one is asked about now and then */
 typedef enum {

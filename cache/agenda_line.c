@@ -5,7 +5,7 @@
  *   NONE    nobody tells: folders are fresh for `refresh`, sweeps come often
  *   ASKED   the same; one folder is asked about over the connection that would tell
  *   FOLDER  one folder is told of
- *   ALL     all are
+ *   ALL     all are that it has told of, which leaves out the folders of others
  *
  * What was verified since the server tells of it is covered until it tells news; what was verified before is not, for
  * something may have happened in between.
@@ -48,10 +48,19 @@ gboolean agenda_online(Agenda *agenda, gboolean online, const char *why) {
 
 /* ---- push --------------------------------------------------------------------------------------------------- */
 
-gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder) {
-  gboolean told =
-      agenda->push == AGENDA_PUSH_ALL || (agenda->push == AGENDA_PUSH_FOLDER && agenda->push_row == folder->row);
-  return told && folder->verified != 0 && folder->verified >= agenda->push_since;
+static gboolean is_told_of(const Agenda *agenda, const Folder *folder, gboolean directory) {
+  if (agenda->push == AGENDA_PUSH_ALL)
+    return directory || folder->told >= agenda->push_since;
+  return agenda->push == AGENDA_PUSH_FOLDER && agenda->push_row == folder->row;
+}
+
+gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory) {
+  return is_told_of(agenda, folder, directory) && folder->verified != 0 && folder->verified >= agenda->push_since;
+}
+
+void agenda_told(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda_folder(agenda, row)->told = agenda_now(agenda);
 }
 
 static void set_push(Agenda *agenda, AgendaPush push, gint64 row) {

@@ -11,6 +11,7 @@ typedef struct {
   gint64 verified; /* monotonic; 0: never in this mount */
   gint64 flags;    /* monotonic; last comparison of flags */
   gint64 doubted;  /* monotonic; 0: no */
+  gint64 told;     /* monotonic: when the server last told of it; a directory is told of by its children */
   gint64 queued;   /* monotonic: since when it stands in `line` */
   GQueue *line;    /* the queue it stands in; NULL: none */
   gboolean first;  /* in the queue for first listings, or taken out of it and not yet done */
@@ -54,6 +55,7 @@ struct _Agenda {
 
 gint64 agenda_now(const Agenda *agenda);
 /* With the mutex held. */
-gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder);
+Folder *agenda_folder(Agenda *agenda, gint64 row);
+gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory);
 void agenda_note_use(Agenda *agenda, gint64 row, gint64 now);
 void agenda_wait(Agenda *agenda, gint64 until); /* for a change, an hour at most */

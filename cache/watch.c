@@ -144,10 +144,12 @@ static void on_status(Watch *watch, const ImapStatus *status) {
   g_auto(IndexMailbox) mailbox = {0};
   if (!status->name)
     return;
-  if (find(watch, status->name, &mailbox))
-    compare(watch, &mailbox, status);
-  else
+  if (!find(watch, status->name, &mailbox)) {
     heard_of(watch, status->name);
+    return;
+  }
+  agenda_told(agenda_of(watch), mailbox.row);
+  compare(watch, &mailbox, status);
 }
 
 /* Dovecot tells no more of an INBOX that got another UIDVALIDITY, to who has asked before. Once for each of them: until

@@ -49,6 +49,11 @@ static SyncAnswer want_listed(gint64 row) {
   return want(row, INDEX_LISTED, 0);
 }
 
+static void told_and_verified(gint64 row) {
+  agenda_told(agenda, row);
+  agenda_verified(agenda, row, clock_now, FALSE);
+}
+
 static void verified(gint64 row) {
   agenda_verified(agenda, row, clock_now, FALSE);
 }
@@ -319,7 +324,7 @@ END_TEST
 
 START_TEST(what_was_verified_since_push_began_is_fresh_until_news) {
   agenda_pushed_all(agenda);
-  verified(3);
+  told_and_verified(3);
   pass(59);
   ck_assert_int_eq(want_listed(3), SYNC_FRESH);
   ck_assert_uint_eq(taken(AGENDA_REFRESH), 0);
@@ -336,9 +341,28 @@ START_TEST(what_was_verified_before_push_began_is_not_covered) {
 }
 END_TEST
 
+/* Folders of others are not told of; which they are shows when the server tells how things stand. */
+START_TEST(what_the_server_has_not_told_of_is_not_covered) {
+  agenda_pushed_all(agenda);
+  told_and_verified(3);
+  verified(4);
+  pass(16);
+  ck_assert_int_eq(want_listed(3), SYNC_FRESH);
+  ck_assert_int_eq(want_listed(4), SYNC_REFRESHING);
+}
+END_TEST
+
+START_TEST(directories_are_covered_by_names) {
+  agenda_pushed_all(agenda);
+  verified(5);
+  pass(16);
+  ck_assert_int_eq(want(5, INDEX_UNLISTED, IMAP_ATTR_NOSELECT), SYNC_FRESH);
+}
+END_TEST
+
 START_TEST(push_is_believed_and_looked_after) {
   agenda_pushed_all(agenda);
-  verified(3);
+  told_and_verified(3);
   pass(60);
   ck_assert_int_eq(want_listed(3), SYNC_FRESH);
   AgendaTask behind = task();
@@ -368,7 +392,7 @@ END_TEST
 
 START_TEST(the_end_of_push_ends_what_it_covered) {
   agenda_pushed_all(agenda);
-  verified(3);
+  told_and_verified(3);
   pass(16);
   agenda_watch_ended(agenda, AGENDA_WATCH_LOST);
   ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
@@ -590,6 +614,8 @@ int main(void) {
   tcase_add_test(tests, news_go_before_a_sweep_but_not_for_ever);
   tcase_add_test(tests, what_was_verified_since_push_began_is_fresh_until_news);
   tcase_add_test(tests, what_was_verified_before_push_began_is_not_covered);
+  tcase_add_test(tests, what_the_server_has_not_told_of_is_not_covered);
+  tcase_add_test(tests, directories_are_covered_by_names);
   tcase_add_test(tests, push_is_believed_and_looked_after);
   tcase_add_test(tests, push_of_one_folder_covers_no_other);
   tcase_add_test(tests, a_folder_that_is_only_asked_about_is_not_covered);

@@ -7,8 +7,10 @@
 #include "tests/account.h"
 #include "tests/suite.h"
 
-#define NOTIFY "C: @ NOTIFY SET STATUS (*\n"
 #define STATUS(name, messages, next) "S: * STATUS " name " (MESSAGES " messages " UIDNEXT " next " UIDVALIDITY 7)\n"
+
+#define NOTIFY "C: @ NOTIFY SET STATUS (*\n" STATUS("Other", "9", "10")
+#define AS_KNOWN STATUS("INBOX", "3", "4")
 
 typedef struct {
   TestAccount *test;
@@ -124,7 +126,8 @@ END_TEST
 
 START_TEST(flags_alone_are_news_without_numbers) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * STATUS INBOX (UIDVALIDITY 7 HIGHESTMODSEQ 99)\n");
+  bench_start(&bench,
+              FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nS: * STATUS INBOX (UIDVALIDITY 7 HIGHESTMODSEQ 99)\n");
   AgendaTask news = task(&bench);
   ck_assert_int_eq(news.row, bench.inbox);
   ck_assert(!news.said);
@@ -133,7 +136,7 @@ END_TEST
 
 START_TEST(names_are_told_and_mean_a_sweep) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * LIST () \"/\" New (\"OLDNAME\" (Other))\n");
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nS: * LIST () \"/\" New (\"OLDNAME\" (Other))\n");
   ck_assert(task(&bench).sweep);
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&bench.mutex);
   ck_assert_str_eq(bench.names->str, "New<Other ");
@@ -142,17 +145,17 @@ END_TEST
 
 START_TEST(an_unknown_name_means_a_sweep) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY STATUS("Strange", "1", "2") "S: @ OK\n");
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN STATUS("Strange", "1", "2") "S: @ OK\n");
   ck_assert(task(&bench).sweep);
 }
 END_TEST
 
 START_TEST(an_overflow_means_a_sweep_and_a_new_connection) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench,
-              FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nS: * OK [NOTIFICATIONOVERFLOW] too much\n"
-                                          "next\n" FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\n"
-                                                                               "wait\n" STATUS("INBOX", "4", "5"));
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nS: * OK [NOTIFICATIONOVERFLOW] too much\n"
+                                                           "next\n" FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN
+              "S: @ OK\n"
+              "wait\n" STATUS("INBOX", "4", "5"));
   ck_assert(task(&bench).sweep);
   agenda_swept(bench.agenda, TRUE);
   fake_go(bench.fake);
@@ -162,7 +165,7 @@ END_TEST
 
 START_TEST(a_lost_line_means_a_sweep_and_a_new_connection) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nhalf\nnext\n" FAKE_LOGIN("NOTIFY")
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nhalf\nnext\n" FAKE_LOGIN("NOTIFY")
                           NOTIFY STATUS("INBOX", "4", "5") "S: @ OK\n");
   AgendaTask next = task(&bench);
   ck_assert(next.sweep);
@@ -196,7 +199,7 @@ END_TEST
 
 START_TEST(a_probe_that_stays_unanswered_loses_the_line) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY "S: @ OK\nC: @ NOOP\nstall\nnext\n" FAKE_LOGIN("NOTIFY")
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nC: @ NOOP\nstall\nnext\n" FAKE_LOGIN("NOTIFY")
                           NOTIFY STATUS("INBOX", "4", "5") "S: @ OK\n");
   await_push(&bench, AGENDA_PUSH_ALL);
   watch_probe(bench.watch);
