@@ -128,8 +128,13 @@ static gboolean gives_way(Lane *lane) {
   return lane->going && imap_pool_contended_by(lane_account(lane)->pool, lane->conn, IMAP_ROLE_SYNC);
 }
 
+static gboolean may_ask(Lane *lane) {
+  lane->doubtful = lane->doubtful && lane->commands.length > 0;
+  return !lane->doubtful && g_hash_table_size(lane->suspects) == 0 && !gives_way(lane);
+}
+
 static gboolean ask(Lane *lane, GError **error) {
-  for (guint64 bytes; g_hash_table_size(lane->suspects) == 0 && !gives_way(lane) && (bytes = room(lane)) > 0;) {
+  for (guint64 bytes; may_ask(lane) && (bytes = room(lane)) > 0;) {
     g_autoptr(GArray) wants = g_array_new(FALSE, FALSE, sizeof(Want));
     gint64 mailbox = lane->commands.length > 0 ? lane->mailbox : 0;
     if (!wants_take(lane->shared->wants, kinds_now(lane), mailbox, bytes, COMMAND_UIDS, wants))
@@ -139,6 +144,7 @@ static gboolean ask(Lane *lane, GError **error) {
         return FALSE;
       continue;
     }
+    lane->doubtful = g_array_index(wants, Want, 0).doubtful;
     if (!send_wants(lane, wants, error))
       return FALSE;
   }

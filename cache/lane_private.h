@@ -18,7 +18,8 @@ struct _Lane {
   GQueue commands;      /* GArray of guint32, oldest first */
   GHashTable *suspects; /* UID -> Want: left out by the server, to be looked at when nothing is in flight */
   Incoming *incoming;
-  gboolean going; /* something has been asked for on this lease */
+  gboolean going;    /* something has been asked for on this lease */
+  gboolean doubtful; /* what is in flight was asked for in vain before: nothing goes with it */
 };
 
 Account *lane_account(const Lane *lane);

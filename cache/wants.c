@@ -10,20 +10,26 @@
  * stays until the lane finishes or returns it: giving up means draining into the cache. `outstanding` is the sum of the
  * sizes in state asked.
  *
+ * One message that a server cannot send may cost all that were asked for with it (a NO, or BYE). So those asked for in
+ * vain are asked for again a few at a time, and those among them that fail again, one by one.
+ *
  * A lane keeps to one mailbox while it can, because to change means to let the line run dry; but readers that keep on
  * coming there may overtake the first in line only so often.
  */
 #include "cache/wants.h"
 
 #define OVERTAKES 32
+#define DOUBTFUL 20 /* of them are asked for at a time */
 
 typedef struct {
   Want want;
   guint waiters;
   gint64 made;     /* monotonic µs */
   guint overtaken; /* by how many that came later, while it was first in line */
+  guint vain;      /* commands that were for others too and left it out */
   gboolean asked;
-  GQueue *line; /* the one it stands in, or NULL */
+  gboolean alone; /* by a command of its own */
+  GQueue *line;   /* the one it stands in, or NULL */
   GList link;
 } Entry;
 
@@ -59,12 +65,26 @@ static void leave_line(Entry *entry) {
   entry->line = NULL;
 }
 
-static void join(Wants *wants, Entry *entry, gboolean first) {
-  entry->line = entry->waiters > 0 ? &wants->waiting : &wants->ahead;
-  if (first)
-    g_queue_push_head_link(entry->line, &entry->link);
-  else
-    g_queue_push_tail_link(entry->line, &entry->link);
+static GQueue *line_of(Wants *wants, const Entry *entry) {
+  return entry->waiters > 0 ? &wants->waiting : &wants->ahead;
+}
+
+static void join(Wants *wants, Entry *entry) {
+  entry->line = line_of(wants, entry);
+  g_queue_push_tail_link(entry->line, &entry->link);
+  g_cond_broadcast(&wants->cond);
+}
+
+/* At the head, where those that come back stand in order of their UIDs. */
+static void join_again(Wants *wants, Entry *entry) {
+  GList *at = line_of(wants, entry)->head;
+  for (; at; at = at->next) {
+    const Want *other = &((Entry *)at->data)->want;
+    if (!other->doubtful || other->uid > entry->want.uid)
+      break;
+  }
+  entry->line = line_of(wants, entry);
+  g_queue_insert_before_link(entry->line, at, &entry->link);
   g_cond_broadcast(&wants->cond);
 }
 
@@ -97,7 +117,7 @@ gboolean wants_wait(Wants *wants, const Want *want) {
   if (entry->asked || entry->line == &wants->waiting)
     return FALSE;
   leave_line(entry);
-  join(wants, entry, FALSE);
+  join(wants, entry);
   return TRUE;
 }
 
@@ -105,7 +125,7 @@ void wants_ahead(Wants *wants, const Want *want) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   if (find(wants, want->row) || wants->ahead.length >= WANTS_AHEAD_MAX)
     return;
-  join(wants, make(wants, want), FALSE);
+  join(wants, make(wants, want));
 }
 
 void wants_leave(Wants *wants, gint64 row, gint64 since) {
@@ -170,23 +190,38 @@ static void ask(Wants *wants, Entry *entry, WantsKinds kinds, GArray *ret) {
   g_array_append_val(ret, entry->want);
 }
 
+/* How many like this may be asked for at once. */
+static guint company(const Entry *entry, guint n) {
+  if (entry->want.tries > 0 || entry->want.large)
+    return 1;
+  return entry->want.doubtful ? MIN(n, DOUBTFUL) : n;
+}
+
+static gboolean goes_with(const Entry *first, const Entry *entry) {
+  return !first || (company(entry, 2) > 1 && entry->want.doubtful == first->want.doubtful);
+}
+
 guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n, GArray *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  gboolean in_flight = mailbox != 0;
+  Entry *head = NULL;
   guint taken = 0;
   guint64 sum = 0;
   while (taken < n) {
     Entry *entry = first(wants, kinds, mailbox);
-    if (!entry || (taken > 0 && sum + entry->want.size > bytes))
+    if (!entry || (entry->want.doubtful && in_flight) || !goes_with(head, entry) ||
+        (head && sum + entry->want.size > bytes))
       break;
-    if (entry->want.large && taken > 0)
-      break;
+    n = company(entry, n);
     mailbox = entry->want.mailbox;
     sum += entry->want.size;
     taken++;
     ask(wants, entry, kinds, ret);
-    if (entry->want.large)
-      break;
+    entry->alone = FALSE;
+    head = head ? head : entry;
   }
+  if (taken == 1)
+    head->alone = TRUE;
   return taken;
 }
 
@@ -230,9 +265,11 @@ void wants_return(Wants *wants, gint64 row) {
   if (!entry || !entry->asked)
     return;
   entry->asked = FALSE;
-  entry->want.tries++;
+  entry->want.doubtful = TRUE;
+  if (entry->alone || ++entry->vain > 1)
+    entry->want.tries++;
   wants->outstanding -= entry->want.size;
-  join(wants, entry, TRUE);
+  join_again(wants, entry);
 }
 
 GArray *wants_give_up(Wants *wants, WantsKinds kinds) {

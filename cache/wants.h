@@ -12,9 +12,10 @@ typedef struct _Wants Wants;
 typedef struct {
   gint64 row, mailbox;
   guint32 uid;
-  guint64 size;   /* expected octets */
-  gboolean large; /* takes long on this line: asked for alone. Said once, so that all lanes agree whose it is */
-  guint tries;    /* how often it was asked for in vain */
+  guint64 size;      /* expected octets */
+  gboolean large;    /* takes long on this line: asked for alone. Said once, so that all lanes agree whose it is */
+  guint tries;       /* how often it was asked for in vain, where that may be its own fault */
+  gboolean doubtful; /* asked for in vain, at least in company: nothing else should be in flight with it */
 } Want;
 
 /* Who wants it, and whether it is large. */
@@ -41,7 +42,8 @@ void wants_leave(Wants *wants, gint64 row, gint64 since);
 void wants_drop_ahead(Wants *wants, gint64 mailbox);
 
 /* Takes up to `n` wants of one mailbox (`mailbox`, or where that is 0 of the first in line), whose sizes add up to at
- * most `bytes` (the first always fits). Waiting ones first. Appends to `ret` (Want); returns how many. */
+ * most `bytes` (the first always fits). Waiting ones first. Appends to `ret` (Want); returns how many. Doubtful ones
+ * are taken among themselves, a few or one at a time, and where `mailbox` is 0: nothing is in flight. */
 guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n, GArray *ret);
 /* Blocks until wants_take() would find something, or wants_close(). FALSE: closed. */
 gboolean wants_await(Wants *wants, WantsKinds kinds);
@@ -50,7 +52,8 @@ guint wants_waiters(Wants *wants, gint64 row);
 guint wants_readers(Wants *wants); /* that wait, for whatever */
 /* It is here, or never will be: forgotten. Returns how many waited. */
 guint wants_finish(Wants *wants, gint64 row);
-/* Asked for in vain: back to the head of its line, with one more try. */
+/* Asked for in vain: back to the head of its line, doubtful. It is a try only where it was asked for alone, or for the
+ * second time: the server may have stumbled over another. */
 void wants_return(Wants *wants, gint64 row);
 /* Takes out all that wait and are not yet asked for (and match kinds), in a new array of gint64: to be failed. */
 GArray *wants_give_up(Wants *wants, WantsKinds kinds);

@@ -159,10 +159,12 @@ END_TEST
 
 START_TEST(a_folder_that_is_empty_when_opened_afresh_is) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") OK LOOK("") LEAVE);
+  bench_start(&bench, OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("2") BODY("2", "2") OK);
   wait_for(&bench, 1);
   lane_run(bench.lane);
   ck_failure(&bench, 1, CACHE_ERROR_GONE);
+  wait_for(&bench, 2); /* it has left that folder by then */
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
 }
 END_TEST
 
@@ -177,8 +179,10 @@ END_TEST
 
 START_TEST(nil_and_nothing_are_asked_for_again_and_never_kept) {
   g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1:2") "S: * 1 FETCH (UID 1 BODY[] NIL)\nS: * 2 FETCH (UID 2 BODY[] {0}\nS: )\n" OK LOOK(
-                          "1 2 3") ASK("1:2") BODY("1", "1") "S: * 2 FETCH (UID 2 BODY[] \"\")\n" OK LOOK("1 2 3"));
+  bench_start(&bench,
+              OPEN ASK("1:2") "S: * 1 FETCH (UID 1 BODY[] NIL)\nS: * 2 FETCH (UID 2 BODY[] {0}\nS: )\n" OK LOOK("1 2 3")
+                  ASK("1:2") BODY("1", "1") "S: * 2 FETCH (UID 2 BODY[] \"\")\n" OK LOOK("1 2 3") ASK("2")
+                      OK LOOK("1 2 3"));
   wait_for(&bench, 1);
   wait_for(&bench, 2);
   lane_run(bench.lane);
@@ -226,6 +230,37 @@ START_TEST(a_refusal_is_tried_once_more_and_told) {
   wait_for(&bench, 1);
   lane_run(bench.lane);
   ck_failure(&bench, 1, CACHE_ERROR_BUSY);
+}
+END_TEST
+
+#define NO "S: @ NO Some messages could not be FETCHed\n"
+
+/* What was whole is kept; the others are tried in company, then one by one. */
+START_TEST(a_poisonous_message_harms_no_other) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:3") BODY("1", "1") NO LOOK("1 2 3") ASK("2:3") NO LOOK("1 2 3") ASK("2") NO ASK("3")
+                          BODY("3", "3") OK);
+  for (guint32 uid = 1; uid <= 3; uid++)
+    wait_for(&bench, uid);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_failure(&bench, 2, CACHE_ERROR_REFUSED);
+  ck_body(&bench, 3, "Subject: 3\r\n\r\nhello");
+}
+END_TEST
+
+#define BYE "S: * BYE Internal error\nnext\n" FAKE_LOGIN("UNSELECT") OPEN
+
+/* Dovecot hangs up over a message whose size it remembers wrongly. */
+START_TEST(one_over_which_the_server_hangs_up_harms_no_other) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:3") BODY("1", "1") BYE ASK("2:3") BYE ASK("2") BYE ASK("3") BODY("3", "3") OK);
+  for (guint32 uid = 1; uid <= 3; uid++)
+    wait_for(&bench, uid);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_failure(&bench, 2, CACHE_ERROR_OFFLINE);
+  ck_body(&bench, 3, "Subject: 3\r\n\r\nhello");
 }
 END_TEST
 
@@ -360,6 +395,8 @@ int main(void) {
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
   tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
+  tcase_add_test(tests, a_poisonous_message_harms_no_other);
+  tcase_add_test(tests, one_over_which_the_server_hangs_up_harms_no_other);
   tcase_add_test(tests, what_cannot_be_written_is_not_asked_for_again);
   tcase_add_test(tests, a_body_that_nobody_claims_is_nobodys_trouble);
   tcase_add_test(tests, a_short_look_goes_between);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <string.h>
 
 #include "cache/wants.h"
 #include "tests/suite.h"
@@ -165,6 +166,29 @@ START_TEST(returned_ones_come_first_with_a_try_more) {
 }
 END_TEST
 
+static void give_back(gint64 from, gint64 to) {
+  for (gint64 row = to; row >= from; row--)
+    wants_return(wants, row);
+}
+
+/* One of them may be why the server refused them all. */
+START_TEST(what_failed_together_is_tried_apart) {
+  for (gint64 row = 1; row <= 30; row++)
+    wait_for(row, 7, 10);
+  ck_assert_uint_eq(strlen(take(ALL, 0, 1000, 29)), 9 * 2 + 20 * 3 - 1);
+  give_back(1, 29);
+  ck_assert_str_eq(take(ALL, 7, 1000, 40), "");
+  ck_assert_str_eq(take(ALL, 0, 1000, 40), "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
+  give_back(3, 20);
+  ck_assert_str_eq(take(ALL, 0, 1000, 40), "3");
+  ck_assert_str_eq(take(ALL, 0, 1000, 40), "4");
+  for (gint64 row = 5; row <= 20; row++)
+    wants_finish(wants, row);
+  ck_assert_str_eq(take(ALL, 0, 1000, 40), "21 22 23 24 25 26 27 28 29");
+  ck_assert_str_eq(take(ALL, 0, 1000, 40), "30");
+}
+END_TEST
+
 START_TEST(giving_up_takes_readers_that_nobody_serves) {
   wait_for(1, 7, 10);
   wait_for(2, 7, 10);
@@ -214,6 +238,7 @@ int main(void) {
   tcase_add_test(tests, a_late_leaver_is_not_a_newer_reader);
   tcase_add_test(tests, two_readers_share_one_fetch);
   tcase_add_test(tests, returned_ones_come_first_with_a_try_more);
+  tcase_add_test(tests, what_failed_together_is_tried_apart);
   tcase_add_test(tests, giving_up_takes_readers_that_nobody_serves);
   tcase_add_test(tests, await_ends_by_close);
   tcase_add_test(tests, ahead_has_an_end);
