@@ -20,14 +20,14 @@
 
 /* ---- commands ------------------------------------------------------------------------------------ */
 
-static ImapLiterals literals(ImapConn *conn) {
+ImapLiterals imap_conn_literals(ImapConn *conn) {
   if (imap_conn_has(conn, "LITERAL+"))
     return IMAP_LITERAL_PLUS;
   return imap_conn_has(conn, "LITERAL-") ? IMAP_LITERAL_MINUS : IMAP_LITERAL_SYNC;
 }
 
 ImapEncoder *imap_conn_command(ImapConn *conn) {
-  ImapEncoder *encoder = imap_encoder_new(literals(conn));
+  ImapEncoder *encoder = imap_encoder_new(imap_conn_literals(conn));
   g_autofree char *tag = g_strdup_printf("%s%u ", conn->prefix, ++conn->tag);
   imap_encoder_raw(encoder, tag);
   conn->responses = 0;

@@ -63,6 +63,7 @@ struct _ImapConn {
   ImapStream *stream;
   ImapFramer *framer;
   GByteArray *out; /* commands not yet on the line: they leave whenever the connection waits */
+  guint64 sent;    /* octets of all commands that `stream` has taken */
   gsize out_room;  /* what `out` holds without growing */
   guint8 *buffer;  /* what one read takes */
   GHashTable *capabilities;
@@ -105,6 +106,8 @@ void imap_conn_drop(ImapConn *conn);
 gboolean imap_conn_alive(ImapConn *conn);
 
 /* ---- commands --------------------------------------------------------------------------------- */
+ImapLiterals imap_conn_literals(ImapConn *conn);
+
 /* A new command, its tag already written. */
 ImapEncoder *imap_conn_command(ImapConn *conn);
 
@@ -132,6 +135,9 @@ gboolean imap_conn_simple(ImapConn *conn, const char *text, ImapEventFunc func, 
 /* ---- below commands --------------------------------------------------------------------------- */
 void imap_conn_write(ImapConn *conn, const void *data, gsize len); /* queues; no trace */
 gboolean imap_conn_push(ImapConn *conn); /* sends what can be sent without waiting; TRUE: something is left */
+/* Sends what is queued, however long that takes while octets move, and listens: TRUE with an event, or with *ret_heard
+ * FALSE when all is with the stream. */
+gboolean imap_conn_pump(ImapConn *conn, ImapEvent *ret, gboolean *ret_heard, GCancellable *c, GError **error);
 void imap_conn_trace(ImapConn *conn, char direction, const char *line);
 
 /* The next event. Does what is the same everywhere: BYE, capabilities, alerts, limits. */

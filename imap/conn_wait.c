@@ -40,6 +40,7 @@ gboolean imap_conn_push(ImapConn *conn) {
   while (out->len > 0 && io == IMAP_IO_OK) {
     gsize n = 0;
     io = imap_stream_write(conn->stream, out->data, out->len, &n, NULL);
+    conn->sent += io == IMAP_IO_OK ? n : 0;
     if (io == IMAP_IO_OK && n < out->len) {
       g_byte_array_remove_range(out, 0, (guint)n);
       explicit_bzero(out->data + out->len, n); /* the end as it stood before, perhaps of a secret */
@@ -93,8 +94,8 @@ static void arrived(ImapConn *conn, gsize n) {
 /* What a wait may end with besides octets. */
 typedef struct {
   gint64 until; /* monotonic µs */
-  gboolean may_be_woken, may_be_late;
-  gboolean woken, late;
+  gboolean may_be_woken, may_be_late, may_be_sent;
+  gboolean woken, late, sent;
 } Patience;
 
 static gboolean too_late(ImapConn *conn, Patience *patience, GError **error) {
@@ -115,10 +116,18 @@ static gboolean may_wait(ImapConn *conn, GCancellable *c, GError **error) {
   return !too_slow(conn) || imap_conn_lose(conn, error, IMAP_ERROR_TIMEOUT, "the server takes too long");
 }
 
+static gint64 silence_ends(const ImapConn *conn) {
+  gint64 end = g_get_monotonic_time() + (gint64)conn->silence * G_USEC_PER_SEC;
+  return conn->deadline != 0 ? MIN(end, conn->deadline) : end;
+}
+
 /* TRUE: octets have come, or what `patience` allows has ended the wait. */
 static gboolean fill(ImapConn *conn, Patience *patience, GCancellable *c, GError **error) {
   while (may_wait(conn, c, error)) {
+    guint64 sent = conn->sent;
     gboolean left = imap_conn_push(conn);
+    if (conn->sent != sent && !patience->may_be_late)
+      patience->until = silence_ends(conn); /* nobody is silent while octets move */
     gsize n = 0;
     ImapIo io = imap_stream_read(conn->stream, conn->buffer, IMAP_CONN_READ, &n, error);
     if (io == IMAP_IO_OK)
@@ -129,6 +138,8 @@ static gboolean fill(ImapConn *conn, Patience *patience, GCancellable *c, GError
       conn->failed = conn->failed || io == IMAP_IO_ERROR;
       return io == IMAP_IO_OK;
     }
+    if (!left && patience->may_be_sent)
+      return patience->sent = TRUE;
     ImapWait wait = imap_stream_wait(conn->stream, left, conn->wake_fd, patience->until, c, error);
     if (wait == IMAP_WAIT_TIMEOUT && !too_slow(conn))
       return too_late(conn, patience, error);
@@ -141,11 +152,6 @@ static gboolean fill(ImapConn *conn, Patience *patience, GCancellable *c, GError
       return TRUE;
   }
   return FALSE;
-}
-
-static gint64 silence_ends(const ImapConn *conn) {
-  gint64 end = g_get_monotonic_time() + (gint64)conn->silence * G_USEC_PER_SEC;
-  return conn->deadline != 0 ? MIN(end, conn->deadline) : end;
 }
 
 /* TRUE without a frame where `patience` says why. With a deadline of its own, or else one for each read. */
@@ -164,7 +170,7 @@ static gboolean next_frame(ImapConn *conn, ImapFrame *ret, Patience *patience, G
       patience->until = silence_ends(conn);
     if (!fill(conn, patience, c, error))
       return FALSE;
-    if (patience->woken || patience->late)
+    if (patience->woken || patience->late || patience->sent)
       return TRUE;
   }
 }
@@ -188,6 +194,21 @@ ImapHeard imap_conn_listen(ImapConn *conn, gint64 until, ImapEvent *ret, GCancel
       return patience.woken ? IMAP_HEARD_WAKE : IMAP_HEARD_NOTHING;
   } while (frame.type != IMAP_FRAME_RESPONSE);
   return imap_conn_digest(conn, &frame, ret, error) ? IMAP_HEARD_EVENT : IMAP_HEARD_FAILURE;
+}
+
+gboolean imap_conn_pump(ImapConn *conn, ImapEvent *ret, gboolean *ret_heard, GCancellable *c, GError **error) {
+  Patience patience = {.may_be_sent = TRUE};
+  ImapFrame frame;
+  *ret = (ImapEvent){0};
+  *ret_heard = FALSE;
+  do {
+    if (!next_frame(conn, &frame, &patience, c, error))
+      return FALSE;
+    if (patience.sent)
+      return TRUE;
+  } while (frame.type != IMAP_FRAME_RESPONSE);
+  *ret_heard = TRUE;
+  return imap_conn_digest(conn, &frame, ret, error);
 }
 
 /* ---- while nobody listens ------------------------------------------------------------ */

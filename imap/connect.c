@@ -22,6 +22,7 @@
 #define ATTEMPTS 16          /* addresses of one name that are tried */
 #define KEEPALIVE_IDLE 60    /* seconds; NATs of mobile networks forget a connection after 4 to 5 minutes */
 #define KEEPALIVE_INTERVAL 15
+#define UNSENT (128 * 1024) /* octets the kernel keeps for a slow line: a server cannot answer what it has not seen */
 
 /* ---- name ------------------------------------------------------------------------------------ */
 
@@ -203,8 +204,9 @@ static int race_run(Race *race, int cancel_fd, gint64 deadline) {
 
 static void tune(int fd, guint silence) {
   int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL;
-  unsigned unacked = silence * 1000;
+  unsigned unacked = silence * 1000, unsent = UNSENT;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);

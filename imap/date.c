@@ -32,8 +32,9 @@ static gboolean take_char(Text *text, char c) {
   return TRUE;
 }
 
+static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 static gboolean take_month(Text *text, int *ret) {
-  static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
   if (text->end - text->at < 3)
     return FALSE;
   for (int i = 0; i < 12; i++) {
@@ -77,4 +78,13 @@ gint64 imap_date_parse(const char *data, gsize len) {
       minute > 59 || second > 60)
     return IMAP_UNKNOWN_DATE;
   return ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute - zone) * 60 + second;
+}
+
+char *imap_date_format(gint64 seconds) {
+  g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(seconds);
+  if (!date)
+    return NULL;
+  return g_strdup_printf("%02d-%.3s-%04d %02d:%02d:%02d +0000", g_date_time_get_day_of_month(date),
+                         names + 3 * (g_date_time_get_month(date) - 1), g_date_time_get_year(date),
+                         g_date_time_get_hour(date), g_date_time_get_minute(date), g_date_time_get_second(date));
 }

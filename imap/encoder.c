@@ -24,6 +24,7 @@ struct _ImapEncoder {
   gsize text;   /* octets of the line without literals */
   GString *trace;
   gboolean has_nul;
+  gboolean announced; /* it ends in a literal that comes from elsewhere */
 };
 
 ImapEncoder *imap_encoder_new(ImapLiterals literals) {
@@ -74,7 +75,7 @@ static void end_part(ImapEncoder *encoder) {
 }
 
 void imap_encoder_raw(ImapEncoder *encoder, const char *text) {
-  g_assert(!strpbrk(text, "\r\n"));
+  g_assert(!encoder->announced && !strpbrk(text, "\r\n"));
   append_text(encoder, text, strlen(text));
   g_string_append(encoder->trace, text);
 }
@@ -133,6 +134,13 @@ void imap_encoder_secret(ImapEncoder *encoder, const char *data, gsize len) {
   append_string(encoder, data, len, TRUE);
 }
 
+void imap_encoder_announce(ImapEncoder *encoder, guint64 size, gboolean waits) {
+  g_autofree char *header = g_strdup_printf("{%" G_GUINT64_FORMAT "%s}\r\n", size, waits ? "" : "+");
+  append_text(encoder, header, strlen(header));
+  g_string_append_printf(encoder->trace, "{%" G_GUINT64_FORMAT " bytes}", size);
+  encoder->announced = TRUE;
+}
+
 gboolean imap_encoder_finish(ImapEncoder *encoder, GError **error) {
   if (encoder->has_nul) {
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_CONFIG, "a name or password holds a NUL");
@@ -142,7 +150,8 @@ gboolean imap_encoder_finish(ImapEncoder *encoder, GError **error) {
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_CONFIG, "a command is too long to be sent");
     return FALSE;
   }
-  append(encoder, "\r\n", 2);
+  if (!encoder->announced)
+    append(encoder, "\r\n", 2);
   end_part(encoder);
   return TRUE;
 }

@@ -22,11 +22,16 @@ void imap_encoder_raw(ImapEncoder *encoder, const char *text);               /* 
 void imap_encoder_string(ImapEncoder *encoder, const char *data, gsize len); /* astring: never a bare atom */
 void imap_encoder_secret(ImapEncoder *encoder, const char *data, gsize len); /* the same; *** in the trace */
 
+/* Announces a literal whose octets follow by other ways: nothing can be added any more, and no CR LF ends it. With
+ * `waits` the server is to ask for them. */
+void imap_encoder_announce(ImapEncoder *encoder, guint64 size, gboolean waits);
+
 /* Ends the command. FALSE with IMAP_ERROR_CONFIG if a string held NUL, or the line without its
  * literals exceeds IMAP_LIMIT_COMMAND. */
 gboolean imap_encoder_finish(ImapEncoder *encoder, GError **error);
 
-/* The parts in order; all but the last end in "{n}\r\n" and await a continuation. */
+/* The parts in order; all but the last end in "{n}\r\n" and await a continuation. Before the end: those complete so
+ * far. */
 guint imap_encoder_parts(const ImapEncoder *encoder);
 const char *imap_encoder_part(const ImapEncoder *encoder, guint i, gsize *ret_len);
 

@@ -57,6 +57,29 @@ START_TEST(parse) {
 }
 END_TEST
 
+static const struct {
+  gint64 seconds;
+  const char *text;
+} formats[] = {
+    {837596665, "17-Jul-1996 09:44:25 +0000"},
+    {0, "01-Jan-1970 00:00:00 +0000"},
+    {-1, "31-Dec-1969 23:59:59 +0000"},
+    {2147483648, "19-Jan-2038 03:14:08 +0000"},
+    {-62135596800, "01-Jan-0001 00:00:00 +0000"},
+    {253402300799, "31-Dec-9999 23:59:59 +0000"},
+    {-62135596801, NULL},
+    {253402300800, NULL},
+    {IMAP_UNKNOWN_DATE, NULL},
+    {G_MAXINT64, NULL},
+};
+
+START_TEST(format) {
+  g_autofree char *text = imap_date_format(formats[_i].seconds);
+  ck_assert_msg(g_strcmp0(text, formats[_i].text) == 0, "row %d: %s", _i, text);
+  ck_assert(text == NULL || imap_date_parse(text, strlen(text)) == formats[_i].seconds);
+}
+END_TEST
+
 /* A date cut short is no date, and nothing beyond its end is read. */
 START_TEST(cut) {
   static const char date[] = "17-Jul-1996 02:44:25 -0700";
@@ -89,6 +112,7 @@ END_TEST
 int main(void) {
   TCase *tcase = tcase_create("date");
   tcase_add_loop_test(tcase, parse, 0, G_N_ELEMENTS(cases));
+  tcase_add_loop_test(tcase, format, 0, G_N_ELEMENTS(formats));
   tcase_add_test(tcase, cut);
   tcase_add_test(tcase, calendar);
   Suite *suite = suite_create("date");

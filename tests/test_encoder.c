@@ -85,6 +85,25 @@ START_TEST(long_strings) {
 }
 END_TEST
 
+/* The octets are not its business, nor is what ends the command. */
+START_TEST(announced) {
+  for (int waits = 0; waits < 2; waits++) {
+    g_autoptr(ImapEncoder) encoder = imap_encoder_new(IMAP_LITERAL_SYNC);
+    imap_encoder_raw(encoder, "a APPEND ");
+    imap_encoder_string(encoder, "\xc3\xa4", 2);
+    imap_encoder_raw(encoder, " ");
+    ck_assert_uint_eq(imap_encoder_parts(encoder), 1);
+    imap_encoder_announce(encoder, 5000000000, waits);
+    ck_assert(imap_encoder_finish(encoder, NULL));
+    ck_assert_uint_eq(imap_encoder_parts(encoder), 2);
+    g_autofree char *got = parts(encoder), *trace = imap_encoder_trace(encoder);
+    ck_assert_str_eq(got, waits ? "a APPEND {2}\r\n|\xc3\xa4 {5000000000}\r\n"
+                                : "a APPEND {2}\r\n|\xc3\xa4 {5000000000+}\r\n");
+    ck_assert_str_eq(trace, "a APPEND {2 bytes} {5000000000 bytes}");
+  }
+}
+END_TEST
+
 START_TEST(nul) {
   g_autoptr(ImapEncoder) encoder = imap_encoder_new(IMAP_LITERAL_PLUS);
   g_autoptr(GError) error = NULL;
@@ -114,6 +133,7 @@ int main(void) {
   tcase_add_loop_test(tcase, strings, 0, G_N_ELEMENTS(cases));
   tcase_add_test(tcase, two_literals);
   tcase_add_test(tcase, long_strings);
+  tcase_add_test(tcase, announced);
   tcase_add_test(tcase, nul);
   tcase_add_test(tcase, command_limit);
   Suite *suite = suite_create("encoder");
