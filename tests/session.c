@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/session.h"
+
+#include <check.h>
+
+Session session_new(const char *capabilities, const char *dialogue) {
+  Session s = {0};
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
+  g_autofree char *script = g_strconcat(login, dialogue, NULL);
+  GError *error = NULL;
+  s.fake = fake_new(script);
+  s.config = fake_config(s.fake);
+  s.pool = imap_pool_new(&s.config);
+  s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, &error);
+  ck_assert_msg(s.conn != NULL, "%s", error != NULL ? error->message : "");
+  return s;
+}
+
+void session_clear(Session *s) {
+  imap_conn_fail(s->conn); /* no LOGOUT: the dialogue is over */
+  imap_pool_release(s->pool, s->conn);
+  imap_pool_free(s->pool);
+  fake_free(s->fake);
+}

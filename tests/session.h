@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "imap/conn.h"
+#include "tests/fake.h"
+
+/*
+ * One connection to a scripted server, logged in. The dialogue is what follows the login; in it "@3" is the tag of the
+ * first command.
+ */
+typedef struct {
+  Fake *fake;
+  ImapConfig config;
+  ImapPool *pool;
+  ImapConn *conn;
+} Session;
+
+Session session_new(const char *capabilities, const char *dialogue);
+void session_clear(Session *s); /* fails the test if the dialogue was not followed to its end */
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
