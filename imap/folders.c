@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CREATE, DELETE, RENAME, SUBSCRIBE: mailboxes by the octets of their names. What stands where afterwards is told by
+ * LIST alone: a RENAME may stop half way through a tree (Cyrus), and another client may have been faster.
+ */
+#include <string.h>
+
+#include "imap/change.h"
+
+static gboolean spare_inbox(const char *mailbox, GError **error) {
+  if (g_ascii_strcasecmp(mailbox, "INBOX") != 0)
+    return TRUE;
+  g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_REFUSED, "INBOX stays where it is");
+  return FALSE;
+}
+
+static const char *use_name(guint use) {
+  static const struct {
+    ImapAttrs attr;
+    const char *name;
+  } uses[] = {
+      {IMAP_ATTR_ALL, "\\All"},         {IMAP_ATTR_ARCHIVE, "\\Archive"}, {IMAP_ATTR_DRAFTS, "\\Drafts"},
+      {IMAP_ATTR_FLAGGED, "\\Flagged"}, {IMAP_ATTR_JUNK, "\\Junk"},       {IMAP_ATTR_SENT, "\\Sent"},
+      {IMAP_ATTR_TRASH, "\\Trash"},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(uses); i++) {
+    if (use == (guint)uses[i].attr)
+      return uses[i].name;
+  }
+  return NULL;
+}
+
+gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_mailboxid, GCancellable *c,
+                     GError **error) {
+  const char *name = imap_conn_has(conn, "CREATE-SPECIAL-USE") ? use_name(use) : NULL;
+  g_autofree char *parameter = name != NULL ? g_strdup_printf(" (USE (%s))", name) : NULL;
+  ImapEncoder *encoder = imap_change_encode(conn, "CREATE", mailbox);
+  g_auto(ImapEvent) final = {0};
+  if (parameter != NULL)
+    imap_encoder_raw(encoder, parameter);
+  if (!imap_change_run(conn, encoder, &final, c, error))
+    return FALSE;
+  if (ret_mailboxid != NULL)
+    *ret_mailboxid = final.code == IMAP_CODE_MAILBOXID ? g_strdup(final.text) : NULL;
+  return TRUE;
+}
+
+gboolean imap_delete(ImapConn *conn, const char *mailbox, GCancellable *c, GError **error) {
+  return spare_inbox(mailbox, error) && imap_unselect(conn, c, error) &&
+         imap_change_run(conn, imap_change_encode(conn, "DELETE", mailbox), NULL, c, error);
+}
+
+gboolean imap_rename(ImapConn *conn, const char *from, const char *to, GCancellable *c, GError **error) {
+  if (!spare_inbox(from, error) || !imap_unselect(conn, c, error))
+    return FALSE;
+  ImapEncoder *encoder = imap_change_encode(conn, "RENAME", from);
+  imap_encoder_raw(encoder, " ");
+  imap_encoder_string(encoder, to, strlen(to));
+  return imap_change_run(conn, encoder, NULL, c, error);
+}
+
+gboolean imap_subscribe(ImapConn *conn, const char *mailbox, gboolean subscribed, GCancellable *c, GError **error) {
+  ImapEncoder *encoder = imap_change_encode(conn, subscribed ? "SUBSCRIBE" : "UNSUBSCRIBE", mailbox);
+  return imap_change_run(conn, encoder, NULL, c, error);
+}

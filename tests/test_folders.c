@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <string.h>
+
+#include "tests/session.h"
+#include "tests/suite.h"
+
+/* ---- CREATE ----------------------------------------------------------------------------------------- */
+
+static const struct {
+  const char *capabilities;
+  guint use;
+  const char *dialogue, *mailboxid; /* NULL: none */
+} creations[] = {
+    {"", 0, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
+    {"OBJECTID", 0, "C: @ CREATE \"a/b\"\nS: @ OK [MAILBOXID (F22)] x\n", "F22"},
+    {"SPECIAL-USE", IMAP_ATTR_TRASH, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", 0, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_TRASH, "C: @ CREATE \"a/b\" (USE (\\Trash))\nS: @ OK [MAILBOXID (F1)]\n", "F1"},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_SENT, "C: @ CREATE \"a/b\" (USE (\\Sent))\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_NOSELECT, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
+    {"", 0, "C: @ CREATE \"a/b\"\nS: @ OK [COPYUID 1 1 1] odd\n", NULL},
+};
+
+START_TEST(test_create) {
+  g_auto(Session) s = session_new(creations[_i].capabilities, creations[_i].dialogue);
+  g_autofree char *mailboxid = NULL;
+  ck_assert(imap_create(s.conn, "a/b", creations[_i].use, &mailboxid, NULL, NULL));
+  ck_assert_msg(g_strcmp0(mailboxid, creations[_i].mailboxid) == 0, "row %d: %s", _i, mailboxid);
+}
+END_TEST
+
+/* What a refusal means, in codes and in words. */
+static const struct {
+  const char *answer;
+  ImapError code;
+} refusals[] = {
+    {"NO [ALREADYEXISTS] x", IMAP_ERROR_EXISTS},
+    {"NO Mailbox already exists", IMAP_ERROR_EXISTS}, /* Exchange, Dovecot, Cyrus */
+    {"NO Mailbox exists.", IMAP_ERROR_EXISTS},
+    {"NO [NONEXISTENT] x", IMAP_ERROR_GONE},
+    {"NO Mailbox does not exist", IMAP_ERROR_GONE},   /* Cyrus */
+    {"NO Mailbox doesn't exist: x", IMAP_ERROR_GONE}, /* Dovecot */
+    {"NO No such mailbox", IMAP_ERROR_GONE},
+    {"NO [NOPERM] x", IMAP_ERROR_PERMISSION},
+    {"NO Permission denied", IMAP_ERROR_PERMISSION}, /* Cyrus */
+    {"NO [CANNOT] already exists", IMAP_ERROR_REFUSED},
+    {"NO [USEATTR] no second one", IMAP_ERROR_REFUSED},
+    {"NO [HASCHILDREN] x", IMAP_ERROR_REFUSED},
+    {"NO [INUSE] x", IMAP_ERROR_UNAVAILABLE},
+    {"NO [LIMIT] x", IMAP_ERROR_UNAVAILABLE},
+    {"NO [OVERQUOTA] x", IMAP_ERROR_QUOTA},
+    {"NO Invalid mailbox name", IMAP_ERROR_REFUSED},
+    {"NO", IMAP_ERROR_REFUSED},
+    {"BAD Invalid name", IMAP_ERROR_REFUSED},
+};
+
+START_TEST(test_refusal) {
+  g_autofree char *dialogue =
+      g_strdup_printf("C: @ CREATE \"x\"\nS: @ %s\nC: @ DELETE \"x\"\nS: @ %s\n"
+                      "C: @ RENAME \"x\" \"y\"\nS: @ %s\nC: @ SUBSCRIBE \"x\"\nS: @ %s\n",
+                      refusals[_i].answer, refusals[_i].answer, refusals[_i].answer, refusals[_i].answer);
+  g_auto(Session) s = session_new("", dialogue);
+  GError *errors[4] = {NULL};
+  ck_assert(!imap_create(s.conn, "x", 0, NULL, NULL, &errors[0]));
+  ck_assert(!imap_delete(s.conn, "x", NULL, &errors[1]));
+  ck_assert(!imap_rename(s.conn, "x", "y", NULL, &errors[2]));
+  ck_assert(!imap_subscribe(s.conn, "x", TRUE, NULL, &errors[3]));
+  for (guint i = 0; i < 4; i++) {
+    ck_assert_msg(errors[i]->code == (int)refusals[_i].code, "row %d: %d, %s", _i, errors[i]->code, errors[i]->message);
+    g_error_free(errors[i]);
+  }
+  ck_assert(!imap_conn_failed(s.conn));
+}
+END_TEST
+
+/* ---- the others ------------------------------------------------------------------------------------------ */
+
+START_TEST(test_delete_and_rename) {
+  g_auto(Session) s = session_new("UNSELECT", "C: @ DELETE \"a\"\nS: @ OK\n"
+                                              "C: @ RENAME \"a\" \"b \\\"c\\\"\"\nS: @ OK\n"
+                                              "C: @ SUBSCRIBE \"INBOX\"\nS: @ OK\n"
+                                              "C: @ UNSUBSCRIBE \"a\"\nS: @ OK\n");
+  ck_assert(imap_delete(s.conn, "a", NULL, NULL));
+  ck_assert(imap_rename(s.conn, "a", "b \"c\"", NULL, NULL));
+  ck_assert(imap_subscribe(s.conn, "INBOX", TRUE, NULL, NULL));
+  ck_assert(imap_subscribe(s.conn, "a", FALSE, NULL, NULL));
+}
+END_TEST
+
+/* What is taken away or renamed must not be where we are. */
+START_TEST(test_leaves_first) {
+  g_auto(Session) s = session_new(
+      "UNSELECT", "C: @ EXAMINE \"a\"\nS: @ OK\nC: @ UNSELECT\nS: @ OK\nC: @ DELETE \"a\"\nS: @ OK\n"
+                  "C: @ EXAMINE \"b\"\nS: @ OK\nC: @ UNSELECT\nS: @ OK\nC: @ RENAME \"a\" \"c\"\nS: @ OK\n");
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_delete(s.conn, "a", NULL, NULL));
+  ck_assert(imap_examine(s.conn, "b", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_rename(s.conn, "a", "c", NULL, NULL));
+  ck_assert_ptr_null(imap_selected(s.conn));
+}
+END_TEST
+
+/* RENAME INBOX would move all mail out of it. */
+START_TEST(test_inbox_stays) {
+  g_auto(Session) s = session_new("", "C: @ NOOP\nS: @ OK\n");
+  g_autoptr(GError) deleting = NULL, renaming = NULL;
+  ck_assert(!imap_delete(s.conn, "Inbox", NULL, &deleting));
+  ck_assert(!imap_rename(s.conn, "INBOX", "x", NULL, &renaming));
+  ck_assert(g_error_matches(deleting, IMAP_ERROR, IMAP_ERROR_REFUSED));
+  ck_assert(g_error_matches(renaming, IMAP_ERROR, IMAP_ERROR_REFUSED));
+  ck_assert(imap_noop(s.conn, NULL, NULL));
+}
+END_TEST
+
+/* Raw octets, whatever they are; a name refused before it is sent. */
+START_TEST(test_raw_names) {
+  g_auto(Session) s = session_new("", "C: @ RENAME \"M&APw-ll\" {3}\nS: + go\nC: a?b\nS: @ OK\n"
+                                      "C: @ CREATE {3}\nS: @ NO [CANNOT] no tabs\n");
+  g_autoptr(GError) error = NULL;
+  ck_assert(imap_rename(s.conn, "M&APw-ll", "a\tb", NULL, NULL));
+  ck_assert(!imap_create(s.conn, "a\tb", 0, NULL, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED));
+}
+END_TEST
+
+static const char *const losses[] = {"half\n", "S: * BYE tired\n", "R: ((((\\r\\n\n", "S: x OK\n"};
+
+START_TEST(test_lost) {
+  g_autofree char *dialogue = g_strconcat("C: @ CREATE \"x\"\n", losses[_i], NULL);
+  g_auto(Session) s = session_new("", dialogue);
+  g_autoptr(GError) error = NULL;
+  ck_assert(!imap_create(s.conn, "x", 0, NULL, NULL, &error));
+  ck_assert(imap_conn_failed(s.conn));
+  ck_assert_int_eq(error->code, _i < 2 ? IMAP_ERROR_NETWORK : IMAP_ERROR_PROTOCOL);
+}
+END_TEST
+
+int main(void) {
+  TCase *tc = tcase_create("folders");
+  tcase_add_loop_test(tc, test_create, 0, G_N_ELEMENTS(creations));
+  tcase_add_loop_test(tc, test_refusal, 0, G_N_ELEMENTS(refusals));
+  tcase_add_test(tc, test_delete_and_rename);
+  tcase_add_test(tc, test_leaves_first);
+  tcase_add_test(tc, test_inbox_stays);
+  tcase_add_test(tc, test_raw_names);
+  tcase_add_loop_test(tc, test_lost, 0, G_N_ELEMENTS(losses));
+  Suite *suite = suite_create("folders");
+  suite_add_tcase(suite, tc);
+  return suite_run(suite);
+}
