@@ -10,17 +10,29 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "imap/error.h"
 
+#define SHORT 1024 /* octets: an answer, and no bulk */
+
+/* A server that leaves Nagle's algorithm on (Courier) sends the rest of its answer when the first part is acknowledged,
+ * and the kernel puts that off for 40 ms where we have nothing to say. It forgets this soon: hence after each read. */
+static void acknowledge(int fd) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 static ImapIo socket_read(ImapStream *stream, void *data, gsize len, gsize *ret_len, GError **error) {
   for (;;) {
     gssize n = recv(stream->in_fd, data, len, 0);
     if (n > 0) {
       stream->received += (gsize)n;
+      if (n < SHORT)
+        acknowledge(stream->in_fd);
       *ret_len = (gsize)n;
       return IMAP_IO_OK;
     }
