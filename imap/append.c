@@ -168,7 +168,9 @@ static gboolean must_be_wanted(const Work *work, guint64 size) {
 
 static void encode_head(ImapEncoder *encoder, const ImapAppend *message, gboolean waits) {
   g_autofree char *flags = imap_flags_format(message->flags, message->keywords);
-  g_autofree char *date = imap_date_format(message->internaldate);
+  /* Cyrus and Courier refuse a message for a date before 1970. */
+  g_autofree char *date =
+      message->internaldate != IMAP_UNKNOWN_DATE ? imap_date_format(MAX(message->internaldate, 0)) : NULL;
   imap_encoder_raw(encoder, " ");
   if (strcmp(flags, "()") != 0) {
     imap_encoder_raw(encoder, flags);

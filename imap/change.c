@@ -7,15 +7,16 @@
   4 /* times the usual silence: with 15 s a minute. Who gives up too early has to look what was done.                  \
      */
 
-/* What servers say without a code, or with one that nobody knows: lower case. Only a refusal of a change is read so. */
+/* What servers say without a code, or with one that nobody knows: lower case, the first that is found counts. Only a
+ * refusal of a change is read so. */
 static const struct {
   const char *words;
   ImapError error;
 } phrases[] = {
-    {"already exists", IMAP_ERROR_EXISTS}, {"mailbox exists", IMAP_ERROR_EXISTS},
-    {"folder exists", IMAP_ERROR_EXISTS},  {"t exist", IMAP_ERROR_GONE}, /* does not, doesn't */
+    {"t exist", IMAP_ERROR_GONE}, /* does not, doesn't */
     {"no such", IMAP_ERROR_GONE},          {"nonexistent", IMAP_ERROR_GONE},
     {"unknown mailbox", IMAP_ERROR_GONE},  {"not found", IMAP_ERROR_GONE},
+    {"exists", IMAP_ERROR_EXISTS}, /* Mailbox already exists; RENAME failed: File exists (Courier) */
     {"quota", IMAP_ERROR_QUOTA},           {"too large", IMAP_ERROR_TOOBIG},
     {"too big", IMAP_ERROR_TOOBIG},        {"message size", IMAP_ERROR_TOOBIG},
     {"read-only", IMAP_ERROR_READONLY},    {"read only", IMAP_ERROR_READONLY},
@@ -52,11 +53,12 @@ ImapEncoder *imap_change_encode(ImapConn *conn, const char *verb, const char *ma
   return encoder;
 }
 
-gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEvent *ret_final, GCancellable *c, GError **error) {
+gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
+                         GCancellable *c, GError **error) {
   g_auto(ImapEvent) final = {0};
   g_autoptr(GError) failure = NULL;
   guint usual = imap_change_be_patient(conn);
-  gboolean done = imap_conn_run(conn, encoder, NULL, NULL, &final, c, &failure);
+  gboolean done = imap_conn_run(conn, encoder, func, data, &final, c, &failure);
   conn->silence = usual;
   if (!done && final.type == IMAP_EVENT_STATUS)
     imap_change_refine(failure, &final);

@@ -12,8 +12,9 @@ void imap_change_refine(GError *refusal, const ImapEvent *final);
 /* A command and the mailbox it is about; more can follow. */
 ImapEncoder *imap_change_encode(ImapConn *conn, const char *verb, const char *mailbox);
 
-/* A command of one answer. ret_final (or NULL) as in imap_conn_await(). Takes `encoder`. */
-gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEvent *ret_final, GCancellable *c, GError **error);
+/* imap_conn_run(), with patience and with errors that say more. Takes `encoder`. */
+gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
+                         GCancellable *c, GError **error);
 
 /* Storing a large message or moving thousands takes a server its time. Returns the usual silence, to be put back. */
 guint imap_change_be_patient(ImapConn *conn);

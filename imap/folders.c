@@ -7,6 +7,12 @@
 
 #include "imap/change.h"
 
+/* Servers do not agree on what becomes of a session in a mailbox that is taken away or renamed, and Courier, which has
+ * no UNSELECT, refuses: there INBOX is the way out. */
+static gboolean step_out(ImapConn *conn, GCancellable *c, GError **error) {
+  return imap_unselect(conn, c, error) && (!conn->occupied || imap_examine(conn, "INBOX", TRUE, NULL, c, error));
+}
+
 static gboolean spare_inbox(const char *mailbox, GError **error) {
   if (g_ascii_strcasecmp(mailbox, "INBOX") != 0)
     return TRUE;
@@ -38,7 +44,7 @@ gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_
   g_auto(ImapEvent) final = {0};
   if (parameter != NULL)
     imap_encoder_raw(encoder, parameter);
-  if (!imap_change_run(conn, encoder, &final, c, error))
+  if (!imap_change_run(conn, encoder, NULL, NULL, &final, c, error))
     return FALSE;
   if (ret_mailboxid != NULL)
     *ret_mailboxid = final.code == IMAP_CODE_MAILBOXID ? g_strdup(final.text) : NULL;
@@ -46,20 +52,20 @@ gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_
 }
 
 gboolean imap_delete(ImapConn *conn, const char *mailbox, GCancellable *c, GError **error) {
-  return spare_inbox(mailbox, error) && imap_unselect(conn, c, error) &&
-         imap_change_run(conn, imap_change_encode(conn, "DELETE", mailbox), NULL, c, error);
+  return spare_inbox(mailbox, error) && step_out(conn, c, error) &&
+         imap_change_run(conn, imap_change_encode(conn, "DELETE", mailbox), NULL, NULL, NULL, c, error);
 }
 
 gboolean imap_rename(ImapConn *conn, const char *from, const char *to, GCancellable *c, GError **error) {
-  if (!spare_inbox(from, error) || !imap_unselect(conn, c, error))
+  if (!spare_inbox(from, error) || !step_out(conn, c, error))
     return FALSE;
   ImapEncoder *encoder = imap_change_encode(conn, "RENAME", from);
   imap_encoder_raw(encoder, " ");
   imap_encoder_string(encoder, to, strlen(to));
-  return imap_change_run(conn, encoder, NULL, c, error);
+  return imap_change_run(conn, encoder, NULL, NULL, NULL, c, error);
 }
 
 gboolean imap_subscribe(ImapConn *conn, const char *mailbox, gboolean subscribed, GCancellable *c, GError **error) {
   ImapEncoder *encoder = imap_change_encode(conn, subscribed ? "SUBSCRIBE" : "UNSUBSCRIBE", mailbox);
-  return imap_change_run(conn, encoder, NULL, c, error);
+  return imap_change_run(conn, encoder, NULL, NULL, NULL, c, error);
 }

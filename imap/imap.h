@@ -249,7 +249,7 @@ typedef gboolean (*ImapReadFunc)(gpointer source, void *buffer, gsize len, gsize
 typedef struct {
   guint flags;                 /* ImapFlags */
   const char *const *keywords; /* or NULL; those not valid are left out */
-  gint64 internaldate;         /* or IMAP_UNKNOWN_DATE: the server's now */
+  gint64 internaldate;         /* or IMAP_UNKNOWN_DATE: the server's now. 1970 at the earliest. */
   guint64 size;                /* what `read` will give in all; not 0 */
   gpointer source;             /* for `read` */
 } ImapAppend;

@@ -16,7 +16,7 @@ static gboolean rights_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GErr
 gboolean imap_myrights(ImapConn *conn, const char *mailbox, guint *ret_rights, GCancellable *c, GError **error) {
   guint rights = IMAP_RIGHTS_ALL;
   if (imap_conn_has(conn, "ACL") &&
-      !imap_conn_run(conn, imap_change_encode(conn, "MYRIGHTS", mailbox), rights_event, &rights, NULL, c, error))
+      !imap_change_run(conn, imap_change_encode(conn, "MYRIGHTS", mailbox), rights_event, &rights, NULL, c, error))
     return FALSE;
   *ret_rights = rights;
   return TRUE;
@@ -53,7 +53,7 @@ static gboolean quota_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GErro
 gboolean imap_quota(ImapConn *conn, const char *mailbox, ImapQuota *ret, GCancellable *c, GError **error) {
   ImapQuota tightest = {0};
   if (imap_conn_has(conn, "QUOTA") &&
-      !imap_conn_run(conn, imap_change_encode(conn, "GETQUOTAROOT", mailbox), quota_event, &tightest, NULL, c, error))
+      !imap_change_run(conn, imap_change_encode(conn, "GETQUOTAROOT", mailbox), quota_event, &tightest, NULL, c, error))
     return FALSE;
   *ret = tightest;
   return TRUE;
@@ -88,7 +88,7 @@ gboolean imap_append_limit(ImapConn *conn, const char *mailbox, guint64 *ret, GC
   if (limit == 0 && imap_conn_has(conn, "APPENDLIMIT")) {
     ImapEncoder *encoder = imap_change_encode(conn, "STATUS", mailbox);
     imap_encoder_raw(encoder, " (APPENDLIMIT)");
-    if (!imap_conn_run(conn, encoder, limit_event, &limit, NULL, c, error))
+    if (!imap_change_run(conn, encoder, limit_event, &limit, NULL, c, error))
       return FALSE;
   }
   *ret = limit;

@@ -38,6 +38,9 @@ static const struct {
     {"NO [ALREADYEXISTS] x", IMAP_ERROR_EXISTS},
     {"NO Mailbox already exists", IMAP_ERROR_EXISTS}, /* Exchange, Dovecot, Cyrus */
     {"NO Mailbox exists.", IMAP_ERROR_EXISTS},
+    {"NO RENAME failed: File exists", IMAP_ERROR_EXISTS},                      /* Courier */
+    {"NO Mailbox does not exist, or must be subscribed to.", IMAP_ERROR_GONE}, /* the same */
+    {"NO Cannot create this folder.", IMAP_ERROR_REFUSED},                     /* the same, where it exists: LIST */
     {"NO [NONEXISTENT] x", IMAP_ERROR_GONE},
     {"NO Mailbox does not exist", IMAP_ERROR_GONE},   /* Cyrus */
     {"NO Mailbox doesn't exist: x", IMAP_ERROR_GONE}, /* Dovecot */
@@ -101,6 +104,16 @@ START_TEST(test_leaves_first) {
 }
 END_TEST
 
+/* Without UNSELECT something else must be opened. */
+START_TEST(test_leaves_for_inbox) {
+  g_auto(Session) s =
+      session_new("", "C: @ EXAMINE \"a\"\nS: @ OK\nC: @ NOOP\nS: @ OK\nC: @ EXAMINE \"INBOX\"\nS: @ OK\n"
+                      "C: @ DELETE \"a\"\nS: @ OK\n");
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_delete(s.conn, "a", NULL, NULL));
+}
+END_TEST
+
 /* RENAME INBOX would move all mail out of it. */
 START_TEST(test_inbox_stays) {
   g_auto(Session) s = session_new("", "C: @ NOOP\nS: @ OK\n");
@@ -142,6 +155,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_refusal, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tc, test_delete_and_rename);
   tcase_add_test(tc, test_leaves_first);
+  tcase_add_test(tc, test_leaves_for_inbox);
   tcase_add_test(tc, test_inbox_stays);
   tcase_add_test(tc, test_raw_names);
   tcase_add_loop_test(tc, test_lost, 0, G_N_ELEMENTS(losses));
