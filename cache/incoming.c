@@ -192,7 +192,11 @@ int incoming_accept(Incoming *incoming, gint64 row, guint32 uid, gboolean *ret_m
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message is no more");
     return -1;
   }
-  if (message.uid != uid || !header_agrees(incoming, &message)) {
+  if (message.uid != uid) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "the server renumbered; the message is being looked for");
+    return -1;
+  }
+  if (!header_agrees(incoming, &message)) {
     *ret_misplaced = TRUE;
     g_warning("the server answered with another message for row %" G_GINT64_FORMAT "; not accepted", row);
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL, "the server answered with another message");
