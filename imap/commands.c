@@ -44,6 +44,9 @@ static gboolean status_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GErr
 
 gboolean imap_status(ImapConn *conn, const char *mailbox, ImapStatus *ret, GCancellable *c, GError **error) {
   g_auto(ImapStatus) status = {0};
+  /* Each time: the session hears of nothing else (see imap_unselect). */
+  if (g_strcmp0(conn->left, mailbox) == 0 && !imap_noop(conn, c, error))
+    return FALSE;
   ImapEncoder *encoder = imap_conn_command(conn);
   imap_encoder_raw(encoder, "STATUS ");
   imap_encoder_string(encoder, mailbox, strlen(mailbox));

@@ -190,6 +190,7 @@ void imap_conn_close(ImapConn *conn, gboolean logout) {
   g_hash_table_unref(conn->capabilities);
   g_queue_free_full(conn->fetches, g_free);
   g_free(conn->selected);
+  g_free(conn->left);
   imap_mailbox_clear(&conn->opening);
   if (conn->wake_fd >= 0)
     close(conn->wake_fd);

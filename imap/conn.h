@@ -82,6 +82,7 @@ struct _ImapConn {
   gboolean ended;      /* BYE is expected */
   gboolean quiet;      /* secrets pass: continuations are *** in the trace */
   char *selected;      /* mailbox, or NULL */
+  char *left;          /* the mailbox that we left and the server may still be in, without UNSELECT; or NULL */
   gboolean occupied;   /* one is open on the server's side, perhaps no longer on ours */
   gboolean examined;   /* it was opened with EXAMINE */
   ImapMailbox opening; /* as it was then */

@@ -67,12 +67,15 @@ gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error) {
   if (conn->selected == NULL)
     return TRUE;
   gboolean leaves = imap_conn_has(conn, "UNSELECT");
+  g_autofree char *left = leaves ? NULL : g_strdup(conn->selected);
   imap_opening_forget(conn);
   /* Without UNSELECT only the next EXAMINE leaves it, and until then Courier answers STATUS from what the session
    * saw last: NOOP brings that up to date. */
   if (!imap_conn_simple(conn, leaves ? "UNSELECT" : "NOOP", NULL, NULL, c, error))
     return FALSE;
   conn->occupied = conn->occupied && !leaves;
+  g_free(conn->left);
+  conn->left = g_steal_pointer(&left);
   return TRUE;
 }
 

@@ -164,6 +164,7 @@ static void opened(ImapConn *conn, ImapOpening *opening, const ImapEvent *final)
   if (!imap_conn_has(conn, "CONDSTORE"))
     opening->mailbox.modseq = 0; /* Yahoo counts something of its own (whiteout-io/imap-client#40) */
   conn->selected = g_strdup(opening->request->name);
+  g_clear_pointer(&conn->left, g_free);
   conn->examined = opening->request->examine;
   conn->occupied = TRUE;
   conn->opening = opening->mailbox;
