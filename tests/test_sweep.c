@@ -25,6 +25,7 @@
 
 #define WORKERS 8 /* most of a job is waiting */
 #define TRIES 5   /* looks after the fault is off, until all is well */
+#define SLOW (30 * G_USEC_PER_SEC)
 #define DEFAULT_STEP 397
 
 typedef enum { FIRST, SECOND } Session;
@@ -42,7 +43,9 @@ typedef struct {
   Fault *fault;
   char *failure; /* NULL: all is well */
   guint errors, tries, fired;
-  gint64 took;
+  gint64 began, took;
+  GMutex mutex;  /* guards what follows */
+  GString *said; /* by both sides, and of us */
 } Job;
 
 static Dovecot *dovecot;
@@ -284,26 +287,30 @@ static void recover(Job *job, Visit *visit) {
     read_all(job, visit, entries, TRUE);
 }
 
-static void tell(const char *line, G_GNUC_UNUSED gpointer data) {
-  printf("%8.3f %s\n", (double)(g_get_monotonic_time() % (1000 * G_USEC_PER_SEC)) / G_USEC_PER_SEC, line);
+static void note(const char *line, gpointer data) {
+  Job *job = data;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&job->mutex);
+  gint64 ms = (g_get_monotonic_time() - job->began) / 1000;
+  g_string_append_printf(job->said, "%8" G_GINT64_FORMAT " ms  %.200s\n", ms, line);
 }
 
 static void session(Job *job, FaultRelay *relay, const char *place) {
   CacheConfig config = configure(place, fault_relay_port(relay), job->tls);
   g_autoptr(GError) error = NULL;
-  config.trace = g_getenv("FAULT_ONE") ? tell : NULL;
+  config.trace = note;
+  config.trace_data = job;
   fault_relay_arm(relay, job->fault);
   Visit *visit = visit_new(&config, &error);
   if (visit)
     walk(job, visit);
   else
     job->errors++;
-  if (config.trace)
-    tell(visit ? "the fault is off" : error->message, NULL);
+  note(visit ? "the fault is off" : error->message, job);
   job->fired = fault_relay_seen(relay).fired;
   fault_relay_disarm(relay);
-  if (!visit && !(visit = visit_new(&config, &error)))
-    wrong(job, "no mount on a good line");
+  g_autoptr(GError) local = NULL;
+  if (!visit && !(visit = visit_new(&config, &local)))
+    wrong(job, "no mount on a good line: %s; before: %s", local->message, error->message);
   if (visit && !job->failure)
     recover(job, visit);
   visit_free(visit);
@@ -325,13 +332,20 @@ static void sow(const char *place, guint16 port) {
   }
 }
 
+/* What was said is kept, and told in the end. */
+static gboolean is_remarkable(const Job *job) {
+  return job->failure || job->took > SLOW || g_getenv("FAULT_ONE");
+}
+
 static void run_job(Job *job, FaultRelay *relay) {
   char *place = tempdir_new();
-  gint64 start = g_get_monotonic_time();
+  job->began = g_get_monotonic_time();
   if (job->session == SECOND)
     sow(place, fault_relay_port(relay));
   session(job, relay, place);
-  job->took = g_get_monotonic_time() - start;
+  job->took = g_get_monotonic_time() - job->began;
+  if (!is_remarkable(job))
+    g_string_truncate(job->said, 0);
   tempdir_free(place);
 }
 
@@ -341,6 +355,8 @@ static void job_free(gpointer data) {
   Job *job = data;
   fault_free(job->fault);
   g_free(job->failure);
+  g_string_free(job->said, TRUE);
+  g_mutex_clear(&job->mutex);
   g_free(job);
 }
 
@@ -350,6 +366,8 @@ static Job *job_new(Session which, gboolean tls, const Fault *fault) {
   job->session = which;
   job->tls = tls;
   job->fault = fault_parse(text);
+  job->said = g_string_new(NULL);
+  g_mutex_init(&job->mutex);
   return job;
 }
 
@@ -480,7 +498,7 @@ static GPtrArray *plan(Session which, gboolean tls) {
 }
 
 static void report(GPtrArray *jobs) {
-  guint failed = 0, errors = 0, tries = 0, fired = 0;
+  guint failed = 0, told = 0, errors = 0, tries = 0, fired = 0;
   gint64 took = 0;
   for (guint i = 0; i < jobs->len; i++) {
     Job *job = jobs->pdata[i];
@@ -489,11 +507,11 @@ static void report(GPtrArray *jobs) {
     fired += job->fired > 0;
     tries = MAX(tries, job->tries);
     took = MAX(took, job->took);
-    if (job->failure && failed++ < 20)
-      printf("FAULT_ONE='%s' FAULT_SESSION=%s%s: %s\n", fault, job->session == FIRST ? "first" : "second",
-             job->tls ? "-tls" : "", job->failure);
-    else if (g_getenv("FAULT_VERBOSE"))
-      printf("%s: %u errors, %u looks, %d ms\n", fault, job->errors, job->tries, (int)(job->took / 1000));
+    failed += job->failure != NULL;
+    if (is_remarkable(job) && told++ < 20)
+      printf("FAULT_ONE='%s' FAULT_SESSION=%s%s: %s, %u errors, %u looks, %d ms\n%s", fault,
+             job->session == FIRST ? "first" : "second", job->tls ? "-tls" : "", job->failure ? job->failure : "well",
+             job->errors, job->tries, (int)(job->took / 1000), job->said->str);
   }
   printf("%u faults in %u sessions, %u of which met an error; at most %u looks, the longest took %d ms\n", fired,
          jobs->len, errors, tries, (int)(took / 1000));
