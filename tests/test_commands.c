@@ -206,6 +206,28 @@ START_TEST(test_unselect_without_the_command) {
 }
 END_TEST
 
+/* Courier: what it says of the mailbox that it is still in is as old as the last NOOP. */
+START_TEST(test_status_of_the_mailbox_that_was_left) {
+  g_auto(Session) s = session_new("", "C: @ EXAMINE \"a\"\nS: @ OK\n"
+                                      "C: @ NOOP\nS: @ OK\n"
+                                      "C: @ STATUS \"b\" (MESSAGES UIDNEXT UIDVALIDITY)\nS: @ OK\n"
+                                      "C: @ NOOP\nS: * 3 EXPUNGE\nS: @ OK\n"
+                                      "C: @ STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY)\nS: @ OK\n"
+                                      "C: @ EXAMINE \"b\"\nS: @ OK\n"
+                                      "C: @ STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY)\nS: @ OK\n");
+  static const char *const asked[] = {"b", "a"};
+  ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_unselect(s.conn, NULL, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS(asked); i++) {
+    g_auto(ImapStatus) status = {0};
+    ck_assert(imap_status(s.conn, asked[i], &status, NULL, NULL));
+  }
+  g_auto(ImapStatus) status = {0};
+  ck_assert(imap_examine(s.conn, "b", TRUE, NULL, NULL, NULL));
+  ck_assert(imap_status(s.conn, "a", &status, NULL, NULL));
+}
+END_TEST
+
 /* ---- LIST --------------------------------------------------------------------------------------------- */
 
 /* "name/attrs " of each, in order. */
@@ -505,6 +527,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
   tcase_add_loop_test(tc, test_uids_of_a_large_mailbox, 0, G_N_ELEMENTS(large));
   tcase_add_test(tc, test_unselect_without_the_command);
+  tcase_add_test(tc, test_status_of_the_mailbox_that_was_left);
   tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
   tcase_add_test(tc, test_status);
   tcase_add_loop_test(tc, test_list_limit, 0, 2);
