@@ -77,6 +77,7 @@ static gboolean greeting(ImapConn *conn, gboolean *ret_preauth, GCancellable *c,
                           "%s says we are logged in before the line is encrypted: somebody may be in between", host);
   if (!*ret_preauth && !(status && event.condition == IMAP_OK))
     return imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "%s does not greet like an IMAP server", host);
+  conn->quirks |= imap_quirks_of_greeting(event.text);
   return TRUE;
 }
 

@@ -9,14 +9,25 @@
 #include <string.h>
 
 static const struct {
-  const char *host;   /* this host or any below it; or NULL */
-  const char *name;   /* how the ID's name begins; or NULL */
-  const char *before; /* the first version that gets it right; NULL: none is known */
+  const char *host;     /* this host or any below it; or NULL */
+  const char *greeting; /* how the greeting begins; or NULL */
+  const char *name;     /* how the ID's name begins; or NULL */
+  const char *before;   /* the first version that gets it right; NULL: none is known */
   const char *capability, *reason;
 } quirks[] = {
-    {"mail.me.com", NULL, NULL, "QRESYNC", "tells what vanished wrongly, so that mail disappears (Mailspring-Sync#91)"},
-    {"mail.me.com", NULL, NULL, "ESEARCH", "answers with a count in place of the UIDs (horde/Imap_Client#17)"},
-    {NULL, "Cyrus", "2.5.11", "LIST-EXTENDED", "lists something else with RETURN (SUBSCRIBED) (cyrus-imapd#1730)"},
+    {.host = "mail.me.com",
+     .capability = "QRESYNC",
+     .reason = "tells what vanished wrongly, so that mail disappears (Mailspring-Sync#91)"},
+    {.host = "mail.me.com",
+     .capability = "ESEARCH",
+     .reason = "answers with a count in place of the UIDs (horde/Imap_Client#17)"},
+    {.greeting = "Courier-IMAP",
+     .capability = "IDLE",
+     .reason = "looks for news only once a minute, less often than we ask (measured, 5.0)"},
+    {.name = "Cyrus",
+     .before = "2.5.11",
+     .capability = "LIST-EXTENDED",
+     .reason = "lists something else with RETURN (SUBSCRIBED) (cyrus-imapd#1730)"},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(quirks) <= sizeof(ImapQuirks) * 8);
 
@@ -29,6 +40,14 @@ ImapQuirks imap_quirks_of_host(const char *host) {
   ImapQuirks set = 0;
   for (guint i = 0; i < G_N_ELEMENTS(quirks); i++)
     if (quirks[i].host != NULL && is_below(host, quirks[i].host))
+      set |= 1u << i;
+  return set;
+}
+
+ImapQuirks imap_quirks_of_greeting(const char *text) {
+  ImapQuirks set = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(quirks); i++)
+    if (quirks[i].greeting != NULL && g_str_has_prefix(text, quirks[i].greeting))
       set |= 1u << i;
   return set;
 }

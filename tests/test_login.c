@@ -318,6 +318,23 @@ START_TEST(test_introduction) {
 }
 END_TEST
 
+/* How a server greets says enough where it has no ID. */
+START_TEST(test_greeting_quirk) {
+  g_autoptr(Fake) fake = fake_new("S: * OK [CAPABILITY IMAP4rev1 IDLE] Courier-IMAP ready. Copyright\n"
+                                  "C: @ LOGIN \"ann\" \"secret\"\nS: @ OK in\n"
+                                  "C: @ CAPABILITY\nS: * CAPABILITY IMAP4rev1 IDLE UIDPLUS\nS: @ OK\n");
+  ImapConfig config = fake_config(fake);
+  g_autoptr(GError) error = NULL;
+  ImapPool *pool;
+  ImapConn *conn = try_lease(&config, &pool, &error);
+  ck_assert_msg(conn != NULL, "%s", error != NULL ? error->message : "");
+  ck_assert(!imap_conn_has(conn, "IDLE") && imap_conn_has(conn, "UIDPLUS"));
+  imap_conn_fail(conn);
+  imap_pool_release(pool, conn);
+  imap_pool_free(pool);
+}
+END_TEST
+
 /* iCloud's name and Dovecot's abilities: what the name forbids is not even switched on. */
 START_TEST(test_host_quirk) {
   ImapConfig config = dovecot_config(dovecot, "ann");
@@ -453,6 +470,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tc, start_dovecot, stop_dovecot);
   tcase_add_loop_test(tc, test_good, 0, G_N_ELEMENTS(good));
   tcase_add_loop_test(tc, test_wrong_password, 0, 5);
+  tcase_add_test(tc, test_greeting_quirk);
   tcase_add_test(tc, test_host_quirk);
   tcase_add_test(tc, test_no_password);
   tcase_add_loop_test(tc, test_long_user, 0, 2);

@@ -29,6 +29,23 @@ START_TEST(test_host) {
 END_TEST
 
 static const struct {
+  const char *text;
+  gboolean hidden;
+} greetings[] = {
+    {"Courier-IMAP ready. Copyright 1998-2021 Double Precision, Inc.  See COPYING for distribution information.", TRUE},
+    {"Dovecot ready, and no Courier-IMAP ready.", FALSE},
+    {"Courier", FALSE},
+    {"", FALSE},
+};
+
+START_TEST(test_greeting) {
+  ImapQuirks quirks = imap_quirks_of_greeting(greetings[_i].text);
+  ck_assert_msg(imap_quirks_hide(quirks, "IDLE") == greetings[_i].hidden, "row %d", _i);
+  ck_assert(!imap_quirks_hide(quirks, "UIDPLUS"));
+}
+END_TEST
+
+static const struct {
   char *id[5];
   gboolean hidden;
 } ids[] = {
@@ -79,6 +96,7 @@ int main(void) {
   Suite *suite = suite_create("quirks");
   TCase *tc = tcase_create("all");
   tcase_add_loop_test(tc, test_host, 0, G_N_ELEMENTS(hosts));
+  tcase_add_loop_test(tc, test_greeting, 0, G_N_ELEMENTS(greetings));
   tcase_add_loop_test(tc, test_id, 0, G_N_ELEMENTS(ids));
   tcase_add_test(tc, test_log);
   suite_add_tcase(suite, tc);
