@@ -4,30 +4,22 @@
  * opened last, INBOX before anybody did. Each begins with the server saying how things stand: what differs from the
  * index is news like any other, so nothing is lost between two connections.
  *
- * News are compared with the row, because our own deltas and half the news of a busy server say what we know already.
- * What is not listed yet has no news: its first listing will see everything. A name that the index does not have means
- * that folders have changed.
- *
  * A connection ends when it is lost, when the server stops telling (overflow), when it turns out to be deaf, or when
  * somebody else needs it. All but the last mean that things may have happened unheard: a sweep follows.
  */
 #include "cache/watch.h"
 
-#include "cache/resync.h"
-
-#define UNKNOWN_MOST 1000 /* names told of and not in the index, each good for one sweep */
+#include "cache/bell.h"
 
 struct _Watch {
   Line *line;
   WatchNames names;
   gpointer data;
   GThread *thread;
-  GHashTable *rows;    /* raw name -> row, as of some moment */
-  GHashTable *unknown; /* set of raw names without a row, of this connection */
-  GHashTable *begun;   /* row -> UIDVALIDITY for which it was begun again */
-  gint64 sits_on;      /* row of the folder that IDLE watches; 0: NOTIFY */
-  gint probe;          /* atomic */
-  GMutex mutex;        /* guards conn against watch_call() */
+  Bell *bell;
+  gint64 sits_on; /* row of the folder that IDLE watches; 0: NOTIFY */
+  gint probe;     /* atomic */
+  GMutex mutex;   /* guards conn against watch_call() */
   ImapConn *conn;
 };
 
@@ -36,9 +28,7 @@ Watch *watch_new(Line *line, WatchNames names, gpointer data) {
   watch->line = line;
   watch->names = names;
   watch->data = data;
-  watch->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  watch->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  watch->begun = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  watch->bell = bell_new(line->account, line->agenda);
   g_mutex_init(&watch->mutex);
   return watch;
 }
@@ -46,9 +36,7 @@ Watch *watch_new(Line *line, WatchNames names, gpointer data) {
 void watch_free(Watch *watch) {
   if (!watch)
     return;
-  g_hash_table_unref(watch->rows);
-  g_hash_table_unref(watch->unknown);
-  g_hash_table_unref(watch->begun);
+  bell_free(watch->bell);
   g_mutex_clear(&watch->mutex);
   g_free(watch);
 }
@@ -77,93 +65,7 @@ static Agenda *agenda_of(Watch *watch) {
   return watch->line->agenda;
 }
 
-/* ---- which folder is meant ------------------------------------------------------------------------------ */
-
-/* Its case is the server's affair, and not the same in each response. */
-static const char *key_of(const char *raw) {
-  return g_ascii_strcasecmp(raw, "INBOX") == 0 ? "INBOX" : raw;
-}
-
-static void learn_rows(Watch *watch) {
-  g_autoptr(GPtrArray) rows = index_mailboxes(account_of(watch)->index, NULL);
-  g_hash_table_remove_all(watch->rows);
-  for (guint i = 0; rows && i < rows->len; i++) {
-    const IndexMailbox *mailbox = rows->pdata[i];
-    if (mailbox->raw)
-      g_hash_table_insert(watch->rows, g_strdup(key_of(mailbox->raw)), g_memdup2(&mailbox->row, sizeof mailbox->row));
-  }
-}
-
-static gboolean look_up(Watch *watch, const char *key, IndexMailbox *ret) {
-  const gint64 *row = g_hash_table_lookup(watch->rows, key);
-  if (!row || !index_get_mailbox(account_of(watch)->index, *row, ret, NULL))
-    return FALSE;
-  if (ret->raw && g_str_equal(key_of(ret->raw), key))
-    return TRUE;
-  index_mailbox_clear(ret);
-  *ret = (IndexMailbox){0};
-  return FALSE;
-}
-
-static gboolean find(Watch *watch, const char *raw, IndexMailbox *ret) {
-  if (look_up(watch, key_of(raw), ret))
-    return TRUE;
-  learn_rows(watch);
-  return look_up(watch, key_of(raw), ret);
-}
-
-static void heard_of(Watch *watch, const char *raw) {
-  /* LIST shows a part only: what it leaves out is no news. */
-  if (account_of(watch)->config->subscribed || g_hash_table_size(watch->unknown) >= UNKNOWN_MOST)
-    return;
-  if (g_hash_table_add(watch->unknown, g_strdup(raw)))
-    agenda_look_again(agenda_of(watch));
-}
-
 /* ---- news ---------------------------------------------------------------------------------------------------- */
-
-/* Only the flags are told of, and they are those we have. */
-static gboolean says_nothing_new(const IndexMailbox *mailbox, const ImapStatus *status) {
-  return status->has_modseq && status->modseq == mailbox->modseq &&
-         (!status->has_messages || status->messages == mailbox->exists) &&
-         (!status->has_uidnext || status->uidnext == mailbox->uidnext) &&
-         (!status->has_uidvalidity || status->uidvalidity == mailbox->uidvalidity);
-}
-
-static void compare(Watch *watch, const IndexMailbox *mailbox, const ImapStatus *status) {
-  gboolean whole = status->has_messages && status->has_uidnext && status->has_uidvalidity;
-  if (mailbox->listed != INDEX_LISTED || (mailbox->attrs & IMAP_ATTR_NOSELECT))
-    return;
-  if (resync_same(mailbox, status))
-    agenda_verified(agenda_of(watch), mailbox->row, g_get_monotonic_time(), FALSE);
-  else if (!says_nothing_new(mailbox, status))
-    agenda_doubt(agenda_of(watch), mailbox->row, whole ? status : NULL);
-}
-
-static void on_status(Watch *watch, const ImapStatus *status) {
-  g_auto(IndexMailbox) mailbox = {0};
-  if (!status->name)
-    return;
-  if (!find(watch, status->name, &mailbox)) {
-    heard_of(watch, status->name);
-    return;
-  }
-  agenda_told(agenda_of(watch), mailbox.row);
-  compare(watch, &mailbox, status);
-}
-
-/* Dovecot tells no more of an INBOX that got another UIDVALIDITY, to who has asked before. Once for each of them: until
- * the folder has been listed anew, news go on to differ from the row. */
-static gboolean must_begin_again(Watch *watch, const ImapStatus *status) {
-  g_auto(IndexMailbox) mailbox = {0};
-  if (!status->name || !status->has_uidvalidity || !find(watch, status->name, &mailbox) || mailbox.uidvalidity == 0 ||
-      mailbox.uidvalidity == status->uidvalidity)
-    return FALSE;
-  gpointer other = GUINT_TO_POINTER(status->uidvalidity);
-  gboolean new = g_hash_table_lookup(watch->begun, &mailbox.row) != other;
-  g_hash_table_replace(watch->begun, g_memdup2(&mailbox.row, sizeof mailbox.row), other);
-  return new;
-}
 
 static void on_names(Watch *watch, const ImapListing *listing) {
   watch->names(listing, watch->data);
@@ -175,8 +77,8 @@ typedef enum { HEAR_ON, HEAR_ENOUGH, HEAR_LOST } Hear;
 static Hear take_news(Watch *watch, ImapNewsType type, const ImapNews *news) {
   switch (type) {
   case IMAP_NEWS_STATUS:
-    on_status(watch, &news->status);
-    if (!must_begin_again(watch, &news->status))
+    bell_status(watch->bell, &news->status);
+    if (!bell_must_begin_again(watch->bell, &news->status))
       return HEAR_ON;
     g_info("watch: a folder was renumbered, from now on the server may tell less");
     return HEAR_LOST;
@@ -235,35 +137,16 @@ static void keep_status(const ImapStatus *status, gpointer data) {
   g_ptr_array_add(data, copy);
 }
 
-/* A folder that went between the last LIST and NOTIFY is told of by neither. */
-static gboolean lacks_one(Watch *watch, const GPtrArray *told) {
-  g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
-  g_autoptr(GPtrArray) rows = index_mailboxes(account_of(watch)->index, NULL);
-  for (guint i = 0; i < told->len; i++) {
-    const char *name = ((const ImapStatus *)told->pdata[i])->name;
-    if (name)
-      g_hash_table_add(names, (gpointer)key_of(name));
-  }
-  for (guint i = 0; rows && i < rows->len; i++) {
-    const IndexMailbox *mailbox = rows->pdata[i];
-    gboolean selectable = mailbox->raw && !(mailbox->attrs & IMAP_ATTR_NOSELECT);
-    if (selectable && !g_hash_table_contains(names, key_of(mailbox->raw)))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, GError **error) {
   AgendaWatchEnd end;
   gboolean stay;
   watch->sits_on = 0;
   /* What is compared from here on cannot change unheard. */
   agenda_pushed_all(agenda_of(watch));
-  learn_rows(watch);
-  if (lacks_one(watch, first))
+  if (bell_lacks_one(watch->bell, first))
     agenda_look_again(agenda_of(watch));
   for (guint i = 0; i < first->len; i++)
-    on_status(watch, first->pdata[i]);
+    bell_status(watch->bell, first->pdata[i]);
   g_ptr_array_set_size(first, 0);
   do
     end = end_of(watch, hear(watch, conn, error), &stay);
@@ -277,7 +160,7 @@ static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, 
 static gboolean choose(Watch *watch, IndexMailbox *ret) {
   Index *index = account_of(watch)->index;
   gint64 row = agenda_watch_row(agenda_of(watch));
-  gboolean found = row != 0 ? index_get_mailbox(index, row, ret, NULL) : find(watch, "INBOX", ret);
+  gboolean found = row != 0 ? index_get_mailbox(index, row, ret, NULL) : bell_find(watch->bell, "INBOX", ret);
   return found && ret->raw && ret->listed == INDEX_LISTED && !(ret->attrs & IMAP_ATTR_NOSELECT);
 }
 
@@ -297,7 +180,7 @@ static gboolean sit_down(Watch *watch, ImapConn *conn, const IndexMailbox *mailb
                        .modseq = opened.modseq};
   watch->sits_on = mailbox->row;
   agenda_pushed(agenda_of(watch), mailbox->row);
-  compare(watch, mailbox, &status);
+  bell_compare(watch->bell, mailbox, &status);
   return TRUE;
 }
 
@@ -326,7 +209,7 @@ static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
 static AgendaWatchEnd watch_on(Watch *watch, ImapConn *conn, GError **error) {
   g_autoptr(GPtrArray) first = g_ptr_array_new_with_free_func(status_free);
   gboolean accepted = FALSE;
-  g_hash_table_remove_all(watch->unknown);
+  bell_begin(watch->bell);
   if (!imap_watch_notify(conn, keep_status, first, &accepted, account_of(watch)->cancellable, error))
     return AGENDA_WATCH_LOST;
   return accepted ? watch_all(watch, conn, first, error) : watch_one(watch, conn, error);
