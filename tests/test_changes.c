@@ -225,7 +225,7 @@ END_TEST
 
 /* ---- STORE, COPY, MOVE, EXPUNGE ------------------------------------------------------------------------- */
 
-/* Every second UID of 2000, so that nothing is a range and the set needs more than one line. */
+/* Every second UID of 2000, so that nothing is a range. */
 static ImapSeqset *odd_uids(void) {
   ImapSeqset *set = imap_seqset_new();
   for (guint i = 1; i < 2000; i += 2)
