@@ -18,19 +18,13 @@
  */
 #include <string.h>
 
+#include "imap/append_plan.h"
 #include "imap/change.h"
-#include "imap/date.h"
-#include "imap/flags.h"
-#include "imap/limits.h"
 
-#define CHUNK (64 * 1024)   /* octets read at a time, and left to send of a refused literal */
-#define SMALL (64 * 1024)   /* a literal sent unasked with LITERAL+ */
-#define SMALL_MINUS 4096    /* with LITERAL- (RFC 7888 section 5) */
-#define BATCH (1024 * 1024) /* octets of one MULTIAPPEND */
-#define BATCH_MESSAGES 100  /* of one MULTIAPPEND: what may have to be halved */
-#define WINDOW (2 * BATCH)  /* octets under way: what may have to be looked up after a loss */
-#define BLIND (64 * 1024)   /* octets a call may send before any was accepted */
-#define FLAGS_MAX 4000      /* octets of flags: leaves room in IMAP_LIMIT_COMMAND */
+#define CHUNK (64 * 1024)              /* octets read at a time, and left to send of a refused literal */
+#define SMALL_MINUS 4096               /* with LITERAL- (RFC 7888 section 5) */
+#define WINDOW (2 * IMAP_APPEND_BATCH) /* octets under way: what may have to be looked up after a loss */
+#define BLIND (64 * 1024)              /* octets a call may send before any was accepted */
 
 typedef struct {
   guint tag;
@@ -162,26 +156,10 @@ static gboolean send_queued(Work *work, GError **error) {
 
 static gboolean must_be_wanted(const Work *work, guint64 size) {
   ImapLiterals literals = imap_conn_literals(work->conn);
-  guint64 unasked = literals == IMAP_LITERAL_PLUS ? SMALL : literals == IMAP_LITERAL_MINUS ? SMALL_MINUS : 0;
+  guint64 unasked = literals == IMAP_LITERAL_PLUS    ? IMAP_APPEND_SMALL
+                    : literals == IMAP_LITERAL_MINUS ? SMALL_MINUS
+                                                     : 0;
   return size > unasked || !work->proven;
-}
-
-static void encode_head(ImapEncoder *encoder, const ImapAppend *message, gboolean waits) {
-  g_autofree char *flags = imap_flags_format(message->flags, message->keywords);
-  /* Cyrus and Courier refuse a message for a date before 1970. */
-  g_autofree char *date =
-      message->internaldate != IMAP_UNKNOWN_DATE ? imap_date_format(MAX(message->internaldate, 0)) : NULL;
-  imap_encoder_raw(encoder, " ");
-  if (strcmp(flags, "()") != 0) {
-    imap_encoder_raw(encoder, flags);
-    imap_encoder_raw(encoder, " ");
-  }
-  if (date != NULL) {
-    imap_encoder_raw(encoder, "\"");
-    imap_encoder_raw(encoder, date);
-    imap_encoder_raw(encoder, "\" ");
-  }
-  imap_encoder_announce(encoder, message->size, waits);
 }
 
 /* The name may be a literal that the server has to want: then no other answer must be due. */
@@ -200,7 +178,7 @@ static gboolean announce(Work *work, guint i, GError **error) {
       i == work->current->first ? begin(work, work->current, error) : imap_encoder_new(IMAP_LITERAL_SYNC);
   if (encoder == NULL)
     return FALSE;
-  encode_head(encoder, &work->messages[i], waits);
+  imap_append_encode(encoder, &work->messages[i], waits);
   work->wanted = FALSE;
   if (!imap_conn_send(work->conn, encoder, &early, &is_early, work->c, error))
     return FALSE;
@@ -258,38 +236,17 @@ static gboolean send_messages(Work *work, GError **error) {
 
 /* ---- commands ------------------------------------------------------------------------------------------- */
 
-/* NULL: it can be sent. */
-static GError *objection(const ImapAppend *message) {
-  g_autofree char *flags = imap_flags_format(message->flags, message->keywords);
-  if (message->size == 0) /* would cancel a MULTIAPPEND */
-    return g_error_new_literal(IMAP_ERROR, IMAP_ERROR_CONFIG, "a message cannot be empty");
-  if (message->size > IMAP_LIMIT_BODY) /* could not be read again */
-    return g_error_new_literal(IMAP_ERROR, IMAP_ERROR_TOOBIG, "the message is too large for any mailbox");
-  if (strlen(flags) > FLAGS_MAX)
-    return g_error_new_literal(IMAP_ERROR, IMAP_ERROR_CONFIG, "the message has too many keywords");
-  return NULL;
-}
-
 static Command *plan(Work *work, guint first) {
-  gboolean many = imap_conn_has(work->conn, "MULTIAPPEND");
   Command *command = g_new0(Command, 1);
   command->first = first;
-  for (guint i = first; i < work->n; i++) {
-    guint64 size = work->messages[i].size;
-    g_autoptr(GError) bad = objection(&work->messages[i]);
-    gboolean joins = many && size <= SMALL && command->octets <= BATCH - size && command->n < BATCH_MESSAGES;
-    if (command->n > 0 && (bad != NULL || !joins))
-      break;
-    command->n++;
-    command->octets += size;
-    many = many && size <= SMALL;
-  }
+  command->n = imap_append_batch(work->messages + first, work->n - first, imap_conn_has(work->conn, "MULTIAPPEND"),
+                                 &command->octets);
   return command;
 }
 
 /* Whose own fault it is stays behind. */
 static gboolean set_aside(Work *work, guint i) {
-  g_autoptr(GError) bad = objection(&work->messages[i]);
+  g_autoptr(GError) bad = imap_append_objection(&work->messages[i]);
   Command alone = {.first = i, .n = 1};
   if (bad != NULL)
     set_outcome(work, &alone, IMAP_APPEND_REFUSED, bad);
