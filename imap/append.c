@@ -23,7 +23,7 @@
 
 #define CHUNK (64 * 1024)              /* octets read at a time, and left to send of a refused literal */
 #define SMALL_MINUS 4096               /* with LITERAL- (RFC 7888 section 5) */
-#define WINDOW (2 * IMAP_APPEND_BATCH) /* octets under way: what may have to be looked up after a loss */
+#define WINDOW (4 * IMAP_APPEND_BATCH) /* octets under way: the line is busy while the server stores a batch */
 #define BLIND (64 * 1024)              /* octets a call may send before any was accepted */
 
 typedef struct {
