@@ -4,6 +4,7 @@
  *
  *   QUIET      nothing; at `due` a NOOP is sent                                 (NOTIFY, POLL)
  *   ASKED      NOOP sent, its answer is awaited                                 (NOTIFY, POLL)
+ *   LOOKING    LIST of INBOX sent, after that NOOP                              (NOTIFY)
  *   ENTERING   IDLE sent, "+" is awaited: until it has come, DONE may not go    (IDLE)
  *   IDLING     "+" has come; at `due` DONE is sent                              (IDLE)
  *   LEAVING    DONE sent, the answer to IDLE is awaited; then IDLE again        (IDLE)
@@ -18,10 +19,13 @@
  * who speaks is not mute: else a busy mailbox would often have news on their way while NOOP is answered. IDLE, too,
  * falls silent (Exchange, after hours), but some servers merely look once a minute (Courier): there it takes two DONEs
  * that bring news, with none in between that came by themselves.
+ *
+ * Dovecot over Maildir finds out that a folder was renamed only when some session lists folders; who renames does that
+ * soon as a rule. LOOKING makes sure of it, and what it brings comes after its answer, as news like any other.
  */
 #include "imap/conn.h"
 
-#define NOTIFY_NOOP (15 * G_USEC_PER_SEC)    /* how long push that has died may go unnoticed; 30 octets */
+#define NOTIFY_NOOP (15 * G_USEC_PER_SEC)    /* how long push that has died may go unnoticed; 130 octets */
 #define IDLE_AGAIN (9 * 60 * G_USEC_PER_SEC) /* some servers drop an IDLE after 10 minutes, NATs after 15 */
 #define POLL_NOOP (30 * G_USEC_PER_SEC)      /* without IDLE: servers dislike more than two a minute */
 #define PROBE_PATIENCE (5 * G_USEC_PER_SEC)  /* a line that has survived a change of networks answers at once */
@@ -106,7 +110,11 @@ static void poll_from_now_on(ImapConn *conn) {
 }
 
 static gboolean answered_noop(ImapConn *conn, const ImapEvent *event, GError **error) {
+  ImapWatch *watch = &conn->watch;
   GError *refusal = imap_conn_refusal(conn, event);
+  gboolean look = watch->mode == IMAP_WATCH_NOTIFY && watch->stage == IMAP_WATCH_ASKED && !watch->ending;
+  if (refusal == NULL && look && !watch->told)
+    return command(conn, "LIST \"\" INBOX", IMAP_WATCH_LOOKING, watch->patience, error);
   rest(conn, IMAP_WATCH_QUIET);
   if (refusal == NULL)
     return TRUE;
@@ -138,16 +146,22 @@ static ImapNewsType answered(ImapConn *conn, const ImapEvent *event, GError **er
     imap_conn_lose(conn, error, IMAP_ERROR_PROTOCOL, "the server answered a command that was not given");
     return IMAP_NEWS_FAILED;
   }
-  gboolean noop = watch->stage == IMAP_WATCH_ASKED;
+  gboolean noop = watch->stage == IMAP_WATCH_ASKED || watch->stage == IMAP_WATCH_LOOKING;
   if (!(noop ? answered_noop(conn, event, error) : answered_idle(conn, event, error)))
     return IMAP_NEWS_FAILED;
   return deaf ? IMAP_NEWS_DEAF : IMAP_NEWS_NONE;
 }
 
+/* What we asked for ourselves. */
+static gboolean is_expected(const ImapConn *conn, const ImapEvent *event) {
+  return conn->watch.stage == IMAP_WATCH_LOOKING && event->type == IMAP_EVENT_LIST && event->listing.name != NULL &&
+         event->listing.oldname == NULL && g_ascii_strcasecmp(event->listing.name, "INBOX") == 0;
+}
+
 static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
   gboolean over = event->type == IMAP_EVENT_STATUS && event->code == IMAP_CODE_NOTIFICATIONOVERFLOW;
   gboolean names = event->type == IMAP_EVENT_LIST;
-  if (!over && !names && event->type != IMAP_EVENT_MAILBOX_STATUS)
+  if ((!over && !names && event->type != IMAP_EVENT_MAILBOX_STATUS) || is_expected(conn, event))
     return IMAP_NEWS_NONE;
   if (over)
     return IMAP_NEWS_OVERFLOW;
@@ -155,7 +169,8 @@ static ImapNewsType notified(ImapConn *conn, ImapEvent *event, ImapNews *ret) {
     conn->watch.told = TRUE; /* kept back: who hears that push is dead looks at everything */
     return IMAP_NEWS_NONE;
   }
-  rest(conn, IMAP_WATCH_QUIET);
+  if (conn->watch.stage == IMAP_WATCH_QUIET)
+    rest(conn, IMAP_WATCH_QUIET);
   if (names) {
     ret->listing = event->listing;
     event->listing = (ImapListing){0};

@@ -90,6 +90,8 @@ static void end(Bench *bench) {
 #define SET "C: @ NOTIFY SET STATUS (personal (MessageNew MessageExpunge"
 #define NOTIFIED FAKE_LOGIN("NOTIFY") SET " FlagChange MailboxName SubscriptionChange))\nS: @ OK\n"
 
+#define LOOKED "C: @ LIST \"\" INBOX\nS: * LIST () \"/\" INBOX\nS: @ OK\n"
+
 START_TEST(test_notify_tells) {
   g_auto(Bench) bench;
   bench_new(&bench, FAKE_LOGIN("NOTIFY") SET
@@ -167,10 +169,28 @@ END_TEST
  */
 START_TEST(test_notify_deaf) {
   g_auto(Bench) bench;
-  bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\nC: @ NOOP\nS: * STATUS Work (MESSAGES 1)\nS: @ OK\n");
+  bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\n" LOOKED "C: @ NOOP\nS: * STATUS Work (MESSAGES 1)\nS: @ OK\n");
   bench.conn->watch.test_interval = SOON;
   ck_assert(notify(&bench));
   ck_assert_int_eq(next(&bench), IMAP_NEWS_DEAF);
+}
+END_TEST
+
+/* Whoever lists makes Dovecot see a rename; that is not to be deaf, and INBOX in the answer is no news. */
+START_TEST(test_notify_looks_for_renames) {
+  g_auto(Bench) bench;
+  bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\nC: @ LIST \"\" INBOX\n"
+                             "S: * LIST () \"/\" Other\nS: * LIST (\\HasNoChildren) \"/\" Inbox\nS: @ OK\n"
+                             "S: * LIST () \"/\" New (\"OLDNAME\" (Old))\n");
+  bench.conn->watch.test_interval = SOON;
+  ck_assert(notify(&bench));
+  g_auto(ImapNews) during = {0};
+  ck_assert_int_eq(next_until(&bench, G_MAXINT64, &during), IMAP_NEWS_NAMES);
+  ck_assert_str_eq(during.listing.name, "Other");
+  bench.conn->watch.test_interval = 0;
+  g_auto(ImapNews) after = {0};
+  ck_assert_int_eq(next_until(&bench, G_MAXINT64, &after), IMAP_NEWS_NAMES);
+  ck_assert_str_eq(after.listing.oldname, "Old");
 }
 END_TEST
 
@@ -518,6 +538,7 @@ int main(void) {
   tcase_add_test(tc, test_notify_overflow);
   tcase_add_test(tc, test_notify_overflows_at_once);
   tcase_add_test(tc, test_notify_deaf);
+  tcase_add_test(tc, test_notify_looks_for_renames);
   tcase_add_test(tc, test_idle_tells);
   tcase_add_test(tc, test_idle_again);
   tcase_add_test(tc, test_idle_deaf);
