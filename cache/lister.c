@@ -13,6 +13,7 @@
 
 struct _Lister {
   Line *line;
+  Watch *watch;
   GThread *thread;
 };
 
@@ -67,14 +68,17 @@ static void list_slice(Line *line, gint64 row) {
 
 static gpointer lister_main(gpointer data) {
   Lister *lister = data;
-  for (gint64 row; (row = agenda_next_first(lister->line->agenda)) != 0;)
+  for (gint64 row; (row = agenda_next_first(lister->line->agenda)) != 0;) {
     list_slice(lister->line, row);
+    watch_recheck(lister->watch);
+  }
   return NULL;
 }
 
-Lister *lister_run(Line *line) {
+Lister *lister_run(Line *line, Watch *watch) {
   Lister *lister = g_new0(Lister, 1);
   lister->line = line;
+  lister->watch = watch;
   lister->thread = g_thread_new("lister", lister_main, lister);
   return lister;
 }

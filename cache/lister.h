@@ -2,10 +2,11 @@
 #pragma once
 
 #include "cache/line.h"
+#include "cache/watch.h"
 
 /* The thread that makes first listings, so that a folder of a million messages holds up nobody's `ls` elsewhere. */
 typedef struct _Lister Lister;
 
-Lister *lister_run(Line *line); /* line must outlive it */
+Lister *lister_run(Line *line, Watch *watch); /* both must outlive it */
 void lister_join(
     Lister *lister); /* the agenda must be closed and Account.cancellable cancelled. Frees it; NULL is fine */

@@ -170,6 +170,7 @@ static void work(Sync *sync, AgendaTask *task) {
   gboolean reached = conn != NULL;
   gboolean ok = reached && sync_task_run(&sync->task, &conn, task, &error);
   line_release(&sync->line, conn);
+  watch_recheck(sync->watch);
   if (!ok)
     fail_task(sync, task, reached, error);
 }
@@ -188,7 +189,7 @@ static gpointer sync_main(gpointer data) {
 
 void sync_run(Sync *sync) {
   sync->thread = g_thread_new("sync", sync_main, sync);
-  sync->lister = lister_run(&sync->line);
+  sync->lister = lister_run(&sync->line, sync->watch);
   sync->network = network_new(on_network, sync);
 }
 

@@ -10,6 +10,21 @@
 #include "cache/watch.h"
 
 #include "cache/bell.h"
+#include "cache/listing.h"
+
+/* What IDLE was begun on. */
+typedef struct {
+  gint64 row; /* 0: nothing */
+  char *raw;
+  ImapMailbox opened;
+  gboolean other; /* by then it was not the mailbox of the row */
+} Seat;
+
+static void seat_clear(Seat *seat) {
+  g_free(seat->raw);
+  imap_mailbox_clear(&seat->opened);
+  *seat = (Seat){0};
+}
 
 struct _Watch {
   Line *line;
@@ -19,8 +34,9 @@ struct _Watch {
   Bell *bell;
   gint64 sits_on; /* row of the folder that IDLE watches; 0: NOTIFY */
   gint probe;     /* atomic */
-  GMutex mutex;   /* guards conn against watch_call() */
+  GMutex mutex;   /* guards conn against watch_call(), and seat */
   ImapConn *conn;
+  Seat seat;
 };
 
 Watch *watch_new(Line *line, WatchNames names, gpointer data) {
@@ -37,6 +53,7 @@ void watch_free(Watch *watch) {
   if (!watch)
     return;
   bell_free(watch->bell);
+  seat_clear(&watch->seat);
   g_mutex_clear(&watch->mutex);
   g_free(watch);
 }
@@ -157,6 +174,47 @@ static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, 
 /* ---- IDLE ----------------------------------------------------------------------------------------------------------
  */
 
+static void leave_seat(Watch *watch) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+  seat_clear(&watch->seat);
+}
+
+static void take_seat(Watch *watch, const IndexMailbox *mailbox, ImapMailbox *opened) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+  seat_clear(&watch->seat);
+  watch->seat = (Seat){.row = mailbox->row,
+                       .raw = g_strdup(mailbox->raw),
+                       .opened = *opened,
+                       .other = listing_identity(mailbox, opened) == LISTING_OTHER};
+  *opened = (ImapMailbox){0};
+}
+
+/* One that is another mailbox each time it is opened is no better after another opening. */
+static gboolean is_still(const Seat *seat, const IndexMailbox *mailbox) {
+  return g_strcmp0(seat->raw, mailbox->raw) == 0 &&
+         (seat->other || listing_identity(mailbox, &seat->opened) != LISTING_OTHER);
+}
+
+static gboolean sits_well(Watch *watch) {
+  g_auto(IndexMailbox) mailbox = {0};
+  Index *index = account_of(watch)->index;
+  gint64 row;
+  {
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+    row = watch->seat.row;
+  }
+  if (row == 0)
+    return TRUE;
+  gboolean found = index_get_mailbox(index, row, &mailbox, NULL);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
+  return watch->seat.row != row || (found && is_still(&watch->seat, &mailbox));
+}
+
+void watch_recheck(Watch *watch) {
+  if (!sits_well(watch))
+    watch_call(watch);
+}
+
 static gboolean choose(Watch *watch, IndexMailbox *ret) {
   Index *index = account_of(watch)->index;
   gint64 row = agenda_watch_row(agenda_of(watch));
@@ -180,6 +238,7 @@ static gboolean sit_down(Watch *watch, ImapConn *conn, const IndexMailbox *mailb
                        .modseq = opened.modseq};
   watch->sits_on = mailbox->row;
   agenda_pushed(agenda_of(watch), mailbox->row);
+  take_seat(watch, mailbox, &opened);
   bell_compare(watch->bell, mailbox, &status);
   return TRUE;
 }
@@ -195,7 +254,7 @@ static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
       return imap_conn_failed(conn) ? AGENDA_WATCH_LOST : AGENDA_WATCH_NO_FOLDER;
     do
       end = end_of(watch, hear(watch, conn, error), &stay);
-    while (stay && agenda_watch_row(agenda_of(watch)) == mailbox.row);
+    while (stay && agenda_watch_row(agenda_of(watch)) == mailbox.row && sits_well(watch));
     if (!stay)
       return end;
     if (!imap_watch_end(conn, account_of(watch)->cancellable, error))
@@ -209,6 +268,7 @@ static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
 static AgendaWatchEnd watch_on(Watch *watch, ImapConn *conn, GError **error) {
   g_autoptr(GPtrArray) first = g_ptr_array_new_with_free_func(status_free);
   gboolean accepted = FALSE;
+  leave_seat(watch);
   bell_begin(watch->bell);
   if (!imap_watch_notify(conn, keep_status, first, &accepted, account_of(watch)->cancellable, error))
     return AGENDA_WATCH_LOST;

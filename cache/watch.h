@@ -20,3 +20,6 @@ void watch_free(Watch *watch);
 /* From any thread, never block: another folder is to be watched; the line may be dead, find out. */
 void watch_call(Watch *watch);
 void watch_probe(Watch *watch);
+/* From any thread: a folder may have got another name, or be another mailbox under its old one. Where that is the one
+ * it sits on it sits down anew: what the server tells of the old one says nothing of this. */
+void watch_recheck(Watch *watch);

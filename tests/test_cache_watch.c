@@ -189,6 +189,65 @@ START_TEST(without_notify_it_sits_on_inbox) {
 }
 END_TEST
 
+static gboolean renumber(IndexTxn *txn, gpointer data, GError **error) {
+  Bench *bench = data;
+  g_auto(IndexMailbox) inbox = {0};
+  if (!index_get_mailbox(bench->test->account.index, bench->inbox, &inbox, error))
+    return FALSE;
+  inbox.uidvalidity = 8;
+  return index_set_state(txn, &inbox, error);
+}
+
+static gboolean rename_it(IndexTxn *txn, gpointer data, GError **error) {
+  Bench *bench = data;
+  g_auto(IndexMailbox) inbox = {0};
+  if (!index_get_mailbox(bench->test->account.index, bench->inbox, &inbox, error))
+    return FALSE;
+  g_free(inbox.raw);
+  inbox.raw = g_strdup("Inbox.Old");
+  return index_put_mailbox(txn, &inbox, error);
+}
+
+#define SIT(name, validity)                                                                                            \
+  "C: @ EXAMINE \"" name "\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY " validity "] x\nS: * OK [UIDNEXT 4] x\nS: @ OK\n"   \
+  "C: @ IDLE\nS: + go\n"
+#define RISE "C: DONE\nS: @ OK\nC: @ UNSELECT\nS: @ OK\n"
+
+static const struct {
+  IndexJob change;
+  const char *script;
+} moves[] = {
+    {renumber, SIT("Inbox", "7") RISE SIT("Inbox", "8")},
+    {rename_it, SIT("Inbox", "7") RISE SIT("Inbox.Old", "7")},
+};
+
+/* What is told of the mailbox that was called so before says nothing of this one. */
+START_TEST(a_folder_that_became_another_is_sat_on_anew) {
+  g_auto(Bench) bench = {0};
+  g_autofree char *script = g_strconcat(FAKE_LOGIN("IDLE UNSELECT"), moves[_i].script, "S: * 4 EXISTS\n", NULL);
+  bench_start(&bench, script);
+  await_push(&bench, AGENDA_PUSH_FOLDER);
+  while (!agenda_verified_since(bench.agenda, bench.inbox, 1))
+    g_usleep(1000);
+  watch_recheck(bench.watch); /* nothing has moved */
+  ck_assert(index_write(bench.test->account.index, INDEX_SYNC, moves[_i].change, &bench, NULL));
+  watch_recheck(bench.watch);
+  ck_assert_int_eq(task(&bench).row, bench.inbox);
+}
+END_TEST
+
+/* Without stable UIDs it is another one each time: once it has been seen so, that changes nothing. */
+START_TEST(a_folder_that_is_always_another_is_not_sat_on_again) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("IDLE UNSELECT") SIT("Inbox", "9") "wait\nS: * 4 EXISTS\n");
+  ck_news(&bench, bench.inbox, 3);
+  ck_assert(index_write(bench.test->account.index, INDEX_SYNC, renumber, &bench, NULL));
+  watch_recheck(bench.watch);
+  fake_go(bench.fake);
+  ck_assert_int_eq(task(&bench).row, bench.inbox);
+}
+END_TEST
+
 START_TEST(an_opening_that_differs_is_news) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, FAKE_LOGIN("IDLE") "C: @ EXAMINE \"Inbox\"\nS: * 5 EXISTS\nS: * OK [UIDVALIDITY 7] x\n"
@@ -221,6 +280,8 @@ int main(void) {
   tcase_add_test(tests, an_overflow_means_a_sweep_and_a_new_connection);
   tcase_add_test(tests, a_lost_line_means_a_sweep_and_a_new_connection);
   tcase_add_test(tests, without_notify_it_sits_on_inbox);
+  tcase_add_loop_test(tests, a_folder_that_became_another_is_sat_on_anew, 0, G_N_ELEMENTS(moves));
+  tcase_add_test(tests, a_folder_that_is_always_another_is_not_sat_on_again);
   tcase_add_test(tests, an_opening_that_differs_is_news);
   tcase_add_test(tests, a_probe_that_stays_unanswered_loses_the_line);
   suite_add_tcase(suite, tests);
