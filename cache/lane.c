@@ -11,7 +11,9 @@
  * that is suddenly empty proves nothing before the mailbox was opened afresh. A lost connection returns what was in
  * flight for one more try; silence fails the readers, who have waited long enough.
  *
- * Where the sync waits for its connection the lane lets what is in flight end, gives it back, and stands in line again.
+ * Where the server wants to be left alone (which it may say to anybody), what it refused is not asked for again, and
+ * nothing else is. Where the sync waits for its connection the lane lets what is in flight end, gives it back, and
+ * stands in line again.
  */
 #include "cache/lane_private.h"
 
@@ -129,6 +131,8 @@ static gboolean gives_way(Lane *lane) {
 }
 
 static gboolean may_ask(Lane *lane) {
+  if (imap_pool_is_paused(lane_account(lane)->pool))
+    return FALSE;
   lane->doubtful = lane->doubtful && lane->commands.length > 0;
   return !lane->doubtful && g_hash_table_size(lane->suspects) == 0 && !gives_way(lane);
 }

@@ -106,7 +106,8 @@ static void left_out(Lane *lane, guint32 uid, const GError *refused) {
   gpointer want;
   if (!g_hash_table_steal_extended(lane->asked, GUINT_TO_POINTER(uid), NULL, &want))
     return;
-  if (refused && ((Want *)want)->tries + 1 >= TRIES) {
+  gboolean paused = imap_pool_is_paused(lane_account(lane)->pool);
+  if (refused && (paused || ((Want *)want)->tries + 1 >= TRIES)) {
     lane_fail_row(lane, ((Want *)want)->row, refused);
     g_free(want);
   } else {
@@ -118,6 +119,8 @@ void lane_command_done(Lane *lane, const GError *refused) {
   g_autoptr(GArray) command = g_queue_pop_head(&lane->commands);
   for (guint i = 0; command && i < command->len; i++)
     left_out(lane, g_array_index(command, guint32, i), refused);
+  if (refused && imap_pool_is_paused(lane_account(lane)->pool))
+    lane_fail_waiting(lane, refused);
 }
 
 /* `blind`: a session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */

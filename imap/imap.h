@@ -77,6 +77,7 @@ void imap_pool_retry(ImapPool *pool);
 void imap_pool_drop(ImapPool *pool);
 /* As ImapConfig.paused once said: from the last run. */
 void imap_pool_set_pause(ImapPool *pool, gint64 until);
+gboolean imap_pool_is_paused(ImapPool *pool); /* that time has not come: who has a connection gives it back, too */
 /* "3 of 3 connections, next try in 12 s: connection refused" and such: one clean line for a person. A new string. */
 char *imap_pool_describe(ImapPool *pool);
 /* Somebody waits: where the line was down it is tried again now. What the server itself said (a refused login, "too

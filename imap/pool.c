@@ -180,6 +180,11 @@ void imap_pool_set_pause(ImapPool *pool, gint64 until) {
   imap_trouble_restore_pause(&pool->trouble, until);
 }
 
+gboolean imap_pool_is_paused(ImapPool *pool) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
+  return imap_trouble_paused(&pool->trouble);
+}
+
 char *imap_pool_describe(ImapPool *pool) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&pool->mutex);
   guint alive = 0, wanted = 0;

@@ -71,7 +71,7 @@ static gboolean backing_off(const ImapTrouble *trouble) {
 
 /* ---- the pause --------------------------------------------------------------------------------------------- */
 
-static gboolean paused(const ImapTrouble *trouble) {
+gboolean imap_trouble_paused(const ImapTrouble *trouble) {
   return trouble->plea != NULL && boottime() < trouble->plea_ends;
 }
 
@@ -85,7 +85,7 @@ static void begin_pause(ImapTrouble *trouble, const char *text, gint64 ends, gin
 
 gboolean imap_trouble_pause(ImapTrouble *trouble, const char *text, gint64 delay, gint64 *ret_until) {
   gint64 now = boottime();
-  gboolean already = paused(trouble);
+  gboolean already = imap_trouble_paused(trouble);
   if (delay == 0 && already)
     return FALSE; /* several connections were told at once */
   if (delay == 0) {
@@ -108,7 +108,7 @@ void imap_trouble_restore_pause(ImapTrouble *trouble, gint64 until) {
 }
 
 gboolean imap_trouble_pause_over(ImapTrouble *trouble) {
-  if (trouble->plea == NULL || paused(trouble))
+  if (trouble->plea == NULL || imap_trouble_paused(trouble))
     return FALSE;
   g_clear_pointer(&trouble->plea, g_free);
   return TRUE;
@@ -117,7 +117,7 @@ gboolean imap_trouble_pause_over(ImapTrouble *trouble) {
 /* ---- all together ------------------------------------------------------------------------------------------ */
 
 GError *imap_trouble_error(const ImapTrouble *trouble, gboolean connected) {
-  if (paused(trouble))
+  if (imap_trouble_paused(trouble))
     return g_error_new_literal(IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, trouble->plea);
   if (!connected && trouble->last != NULL && (gave_up(trouble) || backing_off(trouble)))
     return g_error_copy(trouble->last);
@@ -128,7 +128,7 @@ gint64 imap_trouble_next_try(const ImapTrouble *trouble) {
   if (gave_up(trouble))
     return G_MAXINT64;
   gint64 next = backing_off(trouble) ? trouble->next_try : 0;
-  if (paused(trouble))
+  if (imap_trouble_paused(trouble))
     next = MAX(next, g_get_monotonic_time() + trouble->plea_ends - boottime());
   return next;
 }
@@ -155,7 +155,7 @@ gboolean imap_trouble_hurry(ImapTrouble *trouble) {
 }
 
 char *imap_trouble_describe(const ImapTrouble *trouble) {
-  if (paused(trouble))
+  if (imap_trouble_paused(trouble))
     return g_strdup(trouble->plea);
   if (trouble->last == NULL)
     return NULL;

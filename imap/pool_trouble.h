@@ -34,6 +34,7 @@ gint64 imap_trouble_next_try(const ImapTrouble *trouble); /* monotonic; 0: now; 
  * end in seconds since 1970. */
 gboolean imap_trouble_pause(ImapTrouble *trouble, const char *text, gint64 delay, gint64 *ret_until);
 void imap_trouble_restore_pause(ImapTrouble *trouble, gint64 until); /* *ret_until of an earlier run */
+gboolean imap_trouble_paused(const ImapTrouble *trouble);
 /* TRUE, once, when a pause has passed. */
 gboolean imap_trouble_pause_over(ImapTrouble *trouble);
 

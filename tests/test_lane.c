@@ -148,6 +148,19 @@ END_TEST
 
 #define LEAVE "C: @ UNSELECT\nS: @ OK\n"
 
+START_TEST(what_is_refused_in_a_pause_is_not_asked_for_again) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") BODY("1", "1") "S: @ NO Slow down. Suggested Backoff Time: 99961 ms\n");
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_failure(&bench, 2, CACHE_ERROR_BUSY);
+  wait_for(&bench, 3);
+  ck_failure(&bench, 3, CACHE_ERROR_BUSY);
+}
+END_TEST
+
 START_TEST(a_folder_that_is_suddenly_empty_proves_nothing) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") BODY("1", "1") OK);
@@ -388,6 +401,7 @@ int main(void) {
   tcase_set_timeout(tests, 20);
   tcase_add_test(tests, serves_each_as_it_comes);
   tcase_add_test(tests, an_expunged_message_is_gone);
+  tcase_add_test(tests, what_is_refused_in_a_pause_is_not_asked_for_again);
   tcase_add_test(tests, a_folder_that_is_suddenly_empty_proves_nothing);
   tcase_add_test(tests, a_folder_that_is_empty_when_opened_afresh_is);
   tcase_add_test(tests, a_message_that_went_while_the_line_was_lost_is_gone);
