@@ -2,6 +2,7 @@
 #include "tests/dialogue.h"
 
 #include <check.h>
+#include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,9 +96,12 @@ static void do_cut(Dialogue *play, G_GNUC_UNUSED const char *args) {
 
 static void await_said(Dialogue *play, const char *pattern) {
   gint64 until = g_get_monotonic_time() + PATIENCE;
-  while (scripted_said(play->server, pattern) == 0) {
+  char *rest;
+  guint wanted = (guint)strtoul(pattern, &rest, 10), times;
+  pattern = *rest == ' ' ? rest + 1 : rest;
+  while ((times = scripted_said(play->server, pattern)) < MAX(wanted, 1)) {
     if (g_get_monotonic_time() > until)
-      dialogue_broken(play, "it does not");
+      dialogue_broken(play, "it did %u times", times);
     reader_await_any(play->reader, g_get_monotonic_time() + A_MOMENT);
   }
 }
@@ -151,6 +155,15 @@ static void do_remount(Dialogue *play, const char *args) {
   do_mount(play, args);
 }
 
+/* As the kernel tells it of each route; nobody may listen yet. */
+static void do_network(Dialogue *play, G_GNUC_UNUSED const char *args) {
+  GNetworkMonitor *monitor = g_network_monitor_get_default();
+  guint listener = g_signal_lookup("network-changed", G_TYPE_NETWORK_MONITOR);
+  while (!g_signal_has_handler_pending(monitor, listener, 0, FALSE))
+    reader_await_any(play->reader, g_get_monotonic_time() + A_MOMENT);
+  g_signal_emit_by_name(monitor, "network-changed", TRUE);
+}
+
 static void do_retry(Dialogue *play, G_GNUC_UNUSED const char *args) {
   cache_retry(reader_cache(play->reader));
 }
@@ -181,6 +194,7 @@ static const struct {
              {"mount", do_mount},
              {"unmount", do_unmount},
              {"remount", do_remount},
+             {"network changes", do_network},
              {"retry", do_retry},
              {"list", dialogue_list},
              {"await", dialogue_await},

@@ -27,10 +27,11 @@
  *   same INBOX: 2                     row, name, mtime and size are those that it was first seen with
  *   other INBOX: 2                    it has another row
  *   removed nothing                   nobody was told that something has gone
- *   says EXAMINE*                     it comes to send this (without tag), or did
+ *   says EXAMINE*                     it comes to send this (without tag), or did; "says 3 LOGIN*": as often as that
  *   never says LOGIN*                 it has not sent this
  *   warns *lies*                      the log shall have such a warning in the end; it must have no other
  *   retry                             SIGHUP
+ *   network changes                   says the kernel
  *   ---                               what was said and removed before counts no more
  */
 void dialogue_play(const char *path);

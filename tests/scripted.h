@@ -15,7 +15,7 @@
  * arrival of a connection where one is there already. LINE is the first line of a response, "@" its tag. Among the
  * lines of a rule
  *
- *   @ OK done           "@" is the tag of the command
+ *   @ OK done           "@" is the tag of the command, also in (TAG "@")
  *   ...                 is what it would have said, without the tagged line if the rule has one
  *   (gone INBOX: 2)     is a change that happens meanwhile
  *   (close)             and this ends the connection

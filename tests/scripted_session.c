@@ -22,7 +22,10 @@ void session_put(Session *session, const char *response) {
   gboolean tagged = response[0] == '@';
   g_autofree char *line = g_strndup(response, strcspn(response, "\r"));
   session_note(session, '>', line);
-  g_string_append_printf(session->out, "%s%s\r\n", tagged ? session->tag : "", response + tagged);
+  g_autofree char *correlator = g_strdup_printf("(TAG \"%s\")", session->tag);
+  g_autoptr(GString) text = g_string_new(response + tagged);
+  g_string_replace(text, "(TAG \"@\")", correlator, 1);
+  g_string_append_printf(session->out, "%s%s\r\n", tagged ? session->tag : "", text->str);
 }
 
 static ScriptedRule *find_rule(Scripted *server, ScriptedKind kind, const char *text) {
