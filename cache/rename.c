@@ -3,7 +3,8 @@
  * Name and UIDVALIDITY do not identify a mailbox (DELETE and CREATE within a second give the same
  * UIDVALIDITY, siblings share one, RENAME may renumber). So a few messages of the new folder, the lowest and the
  * highest UIDs, are compared with the index by header fingerprint and size: all of those the old one should have must
- * be there, and at least one. An empty folder proves nothing and counts as new.
+ * be there, and at least one; of a renumbered one half of them, with the lowest. An empty folder proves nothing and
+ * counts as new.
  */
 #include "cache/rename.h"
 
@@ -119,11 +120,16 @@ static gboolean has_alike(const Look *look, gint64 mailbox, const IndexMessage *
   return found;
 }
 
+/* UIDs lost their meaning, so what came after we last looked (it stands behind the others) cannot be told from what was
+ * never there. To be wrong costs little: each message is matched by itself afterwards. */
 static gboolean same_by_content(const Look *look, const IndexMailbox *old) {
-  for (guint i = 0; i < look->sample->len; i++)
-    if (!has_alike(look, old->row, &g_array_index(look->sample, IndexMessage, i)))
+  guint found = 0;
+  for (guint i = 0; i < look->sample->len; i++) {
+    found += has_alike(look, old->row, &g_array_index(look->sample, IndexMessage, i));
+    if (found == 0)
       return FALSE;
-  return look->sample->len > 0;
+  }
+  return found > 0 && found * 2 >= look->sample->len;
 }
 
 static gboolean is_same(const Look *look, const IndexMailbox *old) {

@@ -102,6 +102,25 @@ START_TEST(a_rename_that_renumbers_keeps_the_row) {
 }
 END_TEST
 
+/* And it has got mail since. */
+START_TEST(a_rename_that_renumbers_may_bring_mail) {
+  g_autoptr(TestAccount) test =
+      with_old_folder(LIST(BOX("Old")) LIST(BOX("New")) LOOK_AS("New", "9", MESSAGE("1", "102") MESSAGE("2", "999")));
+  gint64 old = row(test, "Old");
+  update(test, NULL, FALSE, FALSE);
+  ck_assert_int_eq(row(test, "New"), old);
+}
+END_TEST
+
+START_TEST(a_renumbered_folder_that_begins_otherwise_is_no_rename) {
+  g_autoptr(TestAccount) test =
+      with_old_folder(LIST(BOX("Old")) LIST(BOX("New")) LOOK_AS("New", "9", MESSAGE("1", "999") MESSAGE("2", "102")));
+  gint64 old = row(test, "Old");
+  update(test, NULL, FALSE, TRUE);
+  ck_assert_int_ne(row(test, "New"), old);
+}
+END_TEST
+
 START_TEST(another_folder_is_no_rename) {
   g_autoptr(TestAccount) test =
       with_old_folder(LIST(BOX("Old")) LIST(BOX("New")) LOOK("New", MESSAGE("1", "101") MESSAGE("2", "999")));
@@ -247,6 +266,8 @@ int main(void) {
   TCase *tests = tcase_create("renames");
   tcase_add_test(tests, a_rename_keeps_the_row);
   tcase_add_test(tests, a_rename_that_renumbers_keeps_the_row);
+  tcase_add_test(tests, a_rename_that_renumbers_may_bring_mail);
+  tcase_add_test(tests, a_renumbered_folder_that_begins_otherwise_is_no_rename);
   tcase_add_test(tests, another_folder_is_no_rename);
   tcase_add_test(tests, a_hint_is_enough_for_an_empty_folder);
   tcase_add_test(tests, a_hint_about_a_name_that_is_still_there_is_none);
