@@ -85,7 +85,17 @@ static gboolean send_wants(Lane *lane, GArray *wants, GError **error) {
   return imap_fetch_send(lane->conn, uids, IMAP_FETCH_BODY, lane_account(lane)->cancellable, error);
 }
 
-/* Selects the mailbox of these wants. FALSE: they have been failed, or the connection is lost (then *error is set). */
+/* They are lost with the connection, as if they had been asked for, and may be tried once more. */
+static void drop_with(Lane *lane, const GArray *wants) {
+  for (guint i = 0; i < wants->len; i++) {
+    const Want *want = &g_array_index(wants, Want, i);
+    g_hash_table_replace(lane->asked, GUINT_TO_POINTER(want->uid), g_memdup2(want, sizeof *want));
+  }
+}
+
+/* Selects the mailbox of these wants. FALSE: they have been failed, or the connection is to be dropped (then *error is
+ * set). A mailbox that has been listed could be opened then, so a refusal without a reason may be this session's own
+ * trouble: Dovecot's says "Mailbox was deleted under us" for ever of one that was made anew. */
 static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   g_auto(IndexMailbox) mailbox = {0};
   g_autoptr(GError) local = NULL;
@@ -102,10 +112,13 @@ static gboolean enter(Lane *lane, GArray *wants, GError **error) {
     sync_doubt(lane->shared->sync, row);
     local->code = IMAP_ERROR_UNAVAILABLE;
   }
+  if (imap_conn_failed(lane->conn) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_REFUSED)) {
+    drop_with(lane, wants);
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
+  }
   for (guint i = 0; i < wants->len; i++)
     lane_fail_row(lane, g_array_index(wants, Want, i).row, local);
-  if (imap_conn_failed(lane->conn))
-    g_propagate_error(error, g_steal_pointer(&local));
   return FALSE;
 }
 

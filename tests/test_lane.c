@@ -237,6 +237,37 @@ START_TEST(a_lost_connection_is_tried_once_more) {
 }
 END_TEST
 
+#define SHUT "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n"
+
+/* That may be this session's own trouble. */
+START_TEST(a_refused_opening_is_tried_on_another_connection) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, SHUT "next\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "1") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+}
+END_TEST
+
+START_TEST(an_opening_refused_twice_is_told) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, SHUT "next\n" FAKE_LOGIN("UNSELECT") SHUT);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_REFUSED);
+}
+END_TEST
+
+START_TEST(a_connection_lost_on_opening_is_tried_once_more) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench,
+              "C: @ EXAMINE \"box\"\nS: * 3 EXI\nnext\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "1") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+}
+END_TEST
+
 START_TEST(a_refusal_is_tried_once_more_and_told) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") "S: @ NO [SERVERBUG] sorry\n" LOOK("1 2 3") ASK("1") "S: @ NO [SERVERBUG] sorry\n");
@@ -408,6 +439,9 @@ int main(void) {
   tcase_add_test(tests, nil_and_nothing_are_asked_for_again_and_never_kept);
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
+  tcase_add_test(tests, a_refused_opening_is_tried_on_another_connection);
+  tcase_add_test(tests, an_opening_refused_twice_is_told);
+  tcase_add_test(tests, a_connection_lost_on_opening_is_tried_once_more);
   tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
   tcase_add_test(tests, a_poisonous_message_harms_no_other);
   tcase_add_test(tests, one_over_which_the_server_hangs_up_harms_no_other);
