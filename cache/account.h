@@ -5,6 +5,7 @@
 #include "cache/cache.h"
 #include "cache/events.h"
 #include "cache/index.h"
+#include "cache/stumble.h"
 #include "imap/imap.h"
 
 /*
@@ -17,6 +18,7 @@ typedef struct {
   Index *index;
   BodyStore *bodies;
   CacheEvents *events;
+  Stumbles *stumbles;
   GCancellable *cancellable; /* set by cache_stop() */
 
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */

@@ -6,7 +6,8 @@
  * A range that ends in NO keeps what it gave; what is left of it is halved, down to one UID, which is
  * then asked for without header fields, and at last is listed with nothing but its UID: a message that a server cannot
  * describe is still a message, and a folder must not be unreadable because of it. A UID left out with a plain OK was
- * expunged, unless the server goes on naming it (`insist`): then it is treated like a refused one.
+ * expunged, unless the server goes on naming it (`insist`): then it is treated like a refused one. One at which the
+ * line is lost time and again (stumble.c) comes after all others, and at last is not asked for either.
  */
 #include "cache/listing.h"
 
@@ -19,6 +20,7 @@ typedef struct {
   ImapSeqset *uids; /* not yet answered; where `since` is set, all that are asked about */
   ImapFetchItems items;
   guint64 since;
+  gboolean alone; /* nothing else is to be in flight with it, or that would get the blame */
 } Range;
 
 typedef struct {
@@ -39,16 +41,40 @@ static void range_free(gpointer data) {
   g_free(range);
 }
 
-static void queue_range(Listing *listing, ImapSeqset *uids, ImapFetchItems items, guint64 since) {
+static Range *queue_range(Listing *listing, ImapSeqset *uids, ImapFetchItems items, guint64 since) {
   Range *range = g_new(Range, 1);
   *range = (Range){.uids = uids, .items = items, .since = since};
   g_queue_push_tail(&listing->todo, range);
+  return range;
 }
 
 static void queue_all(Listing *listing, const ImapSeqset *uids, ImapFetchItems items) {
   g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
   while (!imap_seqset_empty(rest))
     queue_range(listing, imap_seqset_take(rest, LISTING_RANGE, TEXT), items, 0);
+}
+
+static gboolean list_alone(Listing *listing, guint32 uid, GError **error) {
+  g_warning("the server cannot describe message %u; it is listed by its UID alone", uid);
+  ImapMessage bare = {.has = IMAP_HAS_UID, .uid = uid, .internaldate = IMAP_UNKNOWN_DATE};
+  return posting_add(listing->rows, &bare, error);
+}
+
+static gboolean queue_rows(Listing *listing, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
+  g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids), last = imap_seqset_new();
+  guint32 uid = 0;
+  Stumble stumble = stumbles_at(listing->account->stumbles, listing->job->mailbox, &uid);
+  gboolean falls = stumble != STUMBLE_NONE && imap_seqset_contains(uids, uid);
+  if (falls)
+    imap_seqset_remove(rest, uid, uid);
+  queue_all(listing, rest, items);
+  if (falls && stumble == STUMBLE_SKIP)
+    return list_alone(listing, uid, error);
+  if (falls) {
+    imap_seqset_add(last, uid, uid);
+    queue_range(listing, g_steal_pointer(&last), IMAP_FETCH_LISTING_BARE, 0)->alone = TRUE;
+  }
+  return TRUE;
 }
 
 /* Only what changed is answered, so one command is enough; and one that names more than it must, where the set is too
@@ -72,8 +98,14 @@ static gboolean is_paused(Listing *listing) {
   return listing->job->ret_paused;
 }
 
+static gboolean may_ask(const Listing *listing) {
+  const Range *next = g_queue_peek_head((GQueue *)&listing->todo),
+              *flying = g_queue_peek_head((GQueue *)&listing->asked);
+  return next && listing->asked.length < FLIGHT && !(flying && (next->alone || flying->alone));
+}
+
 static gboolean ask(Listing *listing, GError **error) {
-  while (listing->asked.length < FLIGHT && listing->todo.length > 0 && !is_paused(listing)) {
+  while (may_ask(listing) && !is_paused(listing)) {
     Range *range = g_queue_pop_head(&listing->todo);
     g_queue_push_tail(&listing->asked, range);
     GCancellable *c = listing->account->cancellable;
@@ -108,9 +140,7 @@ static gboolean list_unknown(Listing *listing, Range *range, GError **error) {
   const ImapRange *uids = imap_seqset_ranges(range->uids, &n);
   if (n == 0 || range->items == IMAP_FETCH_FLAGS)
     return TRUE;
-  g_warning("the server cannot describe message %u; it is listed by its UID alone", uids->first);
-  ImapMessage bare = {.has = IMAP_HAS_UID, .uid = uids->first, .internaldate = IMAP_UNKNOWN_DATE};
-  return posting_add(listing->rows, &bare, error);
+  return list_alone(listing, uids->first, error);
 }
 
 /* What the oldest command left out is asked for again, in halves. */
@@ -186,19 +216,34 @@ static gboolean run(Listing *listing, GError **error) {
   return TRUE;
 }
 
+/* Not where the server refused politely, or we gave up: only what breaks the line may be the message's doing. */
+static void note_fall(Listing *listing, const GError *error) {
+  const Range *range = g_queue_peek_head(&listing->asked);
+  gsize n = 0;
+  const ImapRange *uids = range && range->items != IMAP_FETCH_FLAGS ? imap_seqset_ranges(range->uids, &n) : NULL;
+  if (n > 0 &&
+      (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) ||
+       g_error_matches(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL) || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT)))
+    stumbles_note(listing->account->stumbles, listing->job->mailbox, uids->first);
+}
+
 gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
   g_autoptr(Posting) rows = posting_new(job->account, job->mailbox, POSTING_ROWS, job->entered);
   g_autoptr(Posting) flags = posting_new(job->account, job->mailbox, POSTING_FLAGS, 0);
   Listing listing = {.job = job, .account = job->account, .conn = job->conn, .rows = rows, .flags = flags};
-  queue_all(&listing, uids, items);
+  g_autoptr(GError) local = NULL;
+  gboolean ok = queue_rows(&listing, uids, items, &local);
   if (job->flags && job->since)
     queue_since(&listing, job->flags, job->since);
   else if (job->flags)
     queue_all(&listing, job->flags, IMAP_FETCH_FLAGS);
-  gboolean ok = run(&listing, error);
-  /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
-  if (!ok)
+  ok = ok && run(&listing, &local);
+  if (!ok) {
+    note_fall(&listing, local);
+    g_propagate_error(error, g_steal_pointer(&local));
+    /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
     imap_conn_fail(listing.conn);
+  }
   ok = posting_end(rows, &job->ret_changed, ok ? error : NULL) && ok;
   ok = posting_end(flags, &job->ret_flags, ok ? error : NULL) && ok;
   g_queue_clear_full(&listing.todo, range_free);

@@ -67,6 +67,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   Cache *cache = g_new0(Cache, 1);
   cache->account.config = config;
   cache->account.cancellable = g_cancellable_new();
+  cache->account.stumbles = stumbles_new();
   cache->account.events = cache_events_new();
   if (!open_stores(cache, error)) {
     cache_free(cache);
@@ -148,5 +149,6 @@ void cache_free(Cache *cache) {
     place_close(&cache->place);
   cache_events_free(cache->account.events);
   g_object_unref(cache->account.cancellable);
+  stumbles_free(cache->account.stumbles);
   g_free(cache);
 }

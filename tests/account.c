@@ -20,6 +20,7 @@ static TestAccount *account_new(void) {
   test->account = (Account){.config = &test->config,
                             .index = index_open(fd, NULL, &error),
                             .events = cache_events_new(),
+                            .stumbles = stumbles_new(),
                             .cancellable = g_cancellable_new()};
   close(fd);
   ck_assert_msg(test->account.index != NULL, "%s", error ? error->message : "");
@@ -71,6 +72,7 @@ void test_account_free(TestAccount *test) {
   index_close(test->account.index);
   cache_events_free(test->account.events);
   g_object_unref(test->account.cancellable);
+  stumbles_free(test->account.stumbles);
   tempdir_free(test->dir);
   g_free(test);
 }

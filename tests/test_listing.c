@@ -83,6 +83,30 @@ START_TEST(a_refused_message_is_found_by_halving) {
 }
 END_TEST
 
+/* The server dies of 2, whatever is asked of it. What it says before comes in, what would come after does once 2 is
+ * asked for last, and in the end 2 is listed, too. */
+START_TEST(a_message_the_server_dies_of_is_listed) {
+#define AGAIN "next\n" FAKE_LOGIN("UNSELECT") OPEN("3", "7", "4") UIDS("1 2 3")
+  g_autoptr(TestAccount) test =
+      box_start("UNSELECT", OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a")        //
+                AGAIN ASK("2:3", ITEMS) AGAIN ASK("2:3", ITEMS)                                      //
+                AGAIN ASK("3", ITEMS) ROW("3", "c") OK ASK("2", BARE) "S: * 1 FETCH (UID 2 FLAGS)\n" //
+                AGAIN ASK("2", BARE) AGAIN UIDS("1 2 3"));
+  for (guint fall = 1; fall <= 5; fall++) {
+    g_autoptr(GError) error = NULL;
+    ck_assert(!listing_first(&test->account, test->conn, box, NULL, NULL, NULL, &error));
+    ck_assert(!g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT));
+    ck_uids(test, fall < 4 ? "1" : "1,3");
+    test_account_lease(test);
+  }
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "*message 2*by its UID alone");
+  box_list(test);
+  g_test_assert_expected_messages();
+  ck_uids(test, "1:3");
+#undef AGAIN
+}
+END_TEST
+
 START_TEST(an_expunged_message_is_left_out) {
   g_autoptr(TestAccount) test =
       box_start("UNSELECT", OPEN("2", "7", "3") UIDS("1 2") ASK("1:2", ITEMS) ROW("2", "b") OK UIDS("2"));
@@ -198,6 +222,7 @@ int main(void) {
   tcase_add_test(tests, gives_way_to_others);
   tcase_add_test(tests, resumes);
   tcase_add_test(tests, a_refused_message_is_found_by_halving);
+  tcase_add_test(tests, a_message_the_server_dies_of_is_listed);
   tcase_add_test(tests, an_expunged_message_is_left_out);
   tcase_add_test(tests, pushed_flags_are_no_listing);
   tcase_add_test(tests, courier_is_opened_with_select);
