@@ -208,6 +208,15 @@ void agenda_look_again(Agenda *agenda) {
   g_cond_broadcast(&agenda->cond);
 }
 
+/* One that is refused for good is refused each time somebody opens it. */
+void agenda_refused(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  if (within_refresh(agenda, agenda->began, agenda_now(agenda)) && agenda->began > agenda_folder(agenda, row)->doubted)
+    return;
+  agenda->swept = 0;
+  g_cond_broadcast(&agenda->cond);
+}
+
 void agenda_begin_again(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   agenda->swept = agenda->watch_next = agenda->watch_delay = 0;

@@ -168,6 +168,8 @@ static gboolean refresh_and_tell(SyncTask *self, ImapConn **conn, AgendaTask *ta
     return TRUE;
   if (*conn && !imap_conn_failed(*conn)) {
     g_info("folder %" G_GINT64_FORMAT ": %s", row, local->message);
+    if (g_error_matches(local, IMAP_ERROR, IMAP_ERROR_GONE) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_REFUSED))
+      agenda_refused(self->line->agenda, row);
     return TRUE;
   }
   g_propagate_error(error, g_steal_pointer(&local));

@@ -273,6 +273,30 @@ END_TEST
 
 /* ---- news ---------------------------------------------------------------------------------------------- */
 
+START_TEST(a_refused_folder_is_looked_for_once_for_each_doubt) {
+  pass(1);
+  agenda_doubt(agenda, 2, NULL);
+  ck_assert_int_eq(task().row, 2);
+  agenda_refused(agenda, 2);
+  ck_assert(task().sweep);
+  pass(1);
+  agenda_swept(agenda, TRUE);
+  pass(1);
+  ck_assert_int_eq(want_listed(2), SYNC_REFRESHING);
+  ck_assert_int_eq(task().row, 2);
+  agenda_refused(agenda, 2);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(a_refused_folder_is_looked_for_now_and_then) {
+  agenda_refused(agenda, 2);
+  pass(15);
+  agenda_refused(agenda, 2);
+  ck_assert(task().sweep);
+}
+END_TEST
+
 START_TEST(news_go_first_and_are_one_task) {
   ImapStatus status = {.has_messages = TRUE, .messages = 7};
   ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
@@ -608,6 +632,8 @@ int main(void) {
   tcase_add_test(tests, with_push_no_sweep_is_due_before);
   tcase_add_test(tests, a_lost_push_polls_again);
   tcase_add_test(tests, to_look_again_is_a_sweep_now);
+  tcase_add_test(tests, a_refused_folder_is_looked_for_once_for_each_doubt);
+  tcase_add_test(tests, a_refused_folder_is_looked_for_now_and_then);
   tcase_add_test(tests, news_go_first_and_are_one_task);
   tcase_add_test(tests, news_of_a_queued_folder_bring_it_to_the_head);
   tcase_add_test(tests, news_during_their_delta_are_another);
