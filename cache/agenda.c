@@ -191,6 +191,13 @@ void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
   enqueue_refresh(agenda, AGENDA_NEWS, folder);
 }
 
+void agenda_doubt_listing(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  Folder *folder = agenda_folder(agenda, row);
+  if (folder->first && !folder->line)
+    folder->doubted = agenda_now(agenda);
+}
+
 void agenda_refresh(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   enqueue_refresh(agenda, AGENDA_REFRESH, agenda_folder(agenda, row));

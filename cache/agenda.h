@@ -29,6 +29,9 @@ gboolean agenda_kick(Agenda *agenda); /* we are offline, and nobody asked for an
 /* ---- asked by whoever learns something ---- */
 /* The folder is not what we hold, whatever the clock says: next in line. `status` (or NULL): what it is said to be. */
 void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status);
+/* The same of one that may be in the middle of its first listing, which may have looked before that: then it is next in
+ * line when the listing ends. Otherwise the listing to come sees everything. */
+void agenda_doubt_listing(Agenda *agenda, gint64 row);
 void agenda_refresh(Agenda *agenda, gint64 row); /* queued; as fresh as it is */
 void agenda_relist(Agenda *agenda, gint64 row);  /* queued for a first listing, once more */
 void agenda_look_again(Agenda *agenda);          /* a sweep is due now */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * News are compared with the row, because our own deltas and half the news of a busy server say what we know already.
- * What is not listed yet has no news: its first listing will see everything. A name that the index does not have means
- * that folders have changed.
+ * What is not listed yet has no news: its first listing will see everything; only the end of one that is under way may
+ * have seen less. A name that the index does not have means that folders have changed.
  */
 #include "cache/bell.h"
 
@@ -94,14 +94,26 @@ static gboolean says_nothing_new(const IndexMailbox *mailbox, const ImapStatus *
          (!status->has_uidvalidity || status->uidvalidity == mailbox->uidvalidity);
 }
 
-void bell_compare(Bell *bell, const IndexMailbox *mailbox, const ImapStatus *status) {
+static void compare_listed(Bell *bell, const IndexMailbox *mailbox, const ImapStatus *status) {
   gboolean whole = status->has_messages && status->has_uidnext && status->has_uidvalidity;
-  if (mailbox->listed != INDEX_LISTED || (mailbox->attrs & IMAP_ATTR_NOSELECT))
-    return;
   if (resync_same(mailbox, status))
     agenda_verified(bell->agenda, mailbox->row, g_get_monotonic_time(), FALSE);
   else if (!says_nothing_new(mailbox, status))
     agenda_doubt(bell->agenda, mailbox->row, whole ? status : NULL);
+}
+
+void bell_compare(Bell *bell, const IndexMailbox *mailbox, const ImapStatus *status) {
+  g_auto(IndexMailbox) now = {0};
+  if (mailbox->attrs & IMAP_ATTR_NOSELECT)
+    return;
+  if (mailbox->listed == INDEX_LISTED) {
+    compare_listed(bell, mailbox, status);
+    return;
+  }
+  agenda_doubt_listing(bell->agenda, mailbox->row);
+  /* The listing may have ended before that. */
+  if (index_get_mailbox(bell->account->index, mailbox->row, &now, NULL) && now.listed == INDEX_LISTED)
+    compare_listed(bell, &now, status);
 }
 
 void bell_status(Bell *bell, const ImapStatus *status) {

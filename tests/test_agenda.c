@@ -188,6 +188,30 @@ END_TEST
 
 /* ---- sweeps -------------------------------------------------------------------------------------------- */
 
+START_TEST(news_of_a_listing_count_only_while_it_runs) {
+  ck_assert_int_eq(want(3, INDEX_UNLISTED, 0), SYNC_LISTING);
+  agenda_doubt_listing(agenda, 3);
+  ck_assert_int_eq(agenda_next_first(agenda), 3);
+  agenda_verified(agenda, 3, clock_now, TRUE);
+  agenda_end_first(agenda, 3, TRUE);
+  agenda_doubt_listing(agenda, 3);
+  ck_assert_int_eq(want_listed(3), SYNC_FRESH);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(news_of_a_running_listing_follow_it) {
+  ck_assert_int_eq(want(3, INDEX_UNLISTED, 0), SYNC_LISTING);
+  ck_assert_int_eq(agenda_next_first(agenda), 3);
+  gint64 started = clock_now;
+  pass(1);
+  agenda_doubt_listing(agenda, 3);
+  agenda_verified(agenda, 3, started, TRUE);
+  agenda_end_first(agenda, 3, TRUE);
+  ck_assert_int_eq(task().row, 3);
+}
+END_TEST
+
 START_TEST(a_directory_wants_a_sweep) {
   ck_assert_int_eq(want(5, INDEX_UNLISTED, IMAP_ATTR_NOSELECT), SYNC_REFRESHING);
   AgendaTask next = task();
@@ -622,6 +646,8 @@ int main(void) {
   tcase_add_test(tests, an_unlisted_folder_is_listed_once);
   tcase_add_test(tests, a_renumbered_folder_is_listed_anew);
   tcase_add_test(tests, news_during_a_first_listing_follow_it);
+  tcase_add_test(tests, news_of_a_listing_count_only_while_it_runs);
+  tcase_add_test(tests, news_of_a_running_listing_follow_it);
   tcase_add_test(tests, a_directory_wants_a_sweep);
   tcase_add_test(tests, a_reader_sweeps_where_the_last_one_is_old);
   tcase_add_test(tests, a_failed_sweep_is_not_repeated_at_once);

@@ -117,6 +117,23 @@ START_TEST(what_differs_is_news_and_what_does_not_is_verified) {
 }
 END_TEST
 
+START_TEST(news_during_a_first_listing_are_not_lost) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nwait\n" STATUS("Other", "10", "11")
+                          STATUS("INBOX", "4", "5"));
+  IndexMailbox other = {.row = bench.unlisted};
+  ck_assert_int_eq(agenda_want(bench.agenda, &other), SYNC_LISTING);
+  ck_assert_int_eq(agenda_next_first(bench.agenda), bench.unlisted);
+  gint64 started = g_get_monotonic_time();
+  await_push(&bench, AGENDA_PUSH_ALL);
+  fake_go(bench.fake);
+  ck_news(&bench, bench.inbox, 4); /* by then Other's have been heard */
+  agenda_verified(bench.agenda, bench.unlisted, started, TRUE);
+  agenda_end_first(bench.agenda, bench.unlisted, TRUE);
+  ck_assert_int_eq(task(&bench).row, bench.unlisted);
+}
+END_TEST
+
 START_TEST(what_changed_before_is_news_at_once) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY STATUS("INBOX", "2", "4") "S: @ OK\n");
@@ -273,6 +290,7 @@ int main(void) {
   TCase *tests = tcase_create("watch");
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, what_differs_is_news_and_what_does_not_is_verified);
+  tcase_add_test(tests, news_during_a_first_listing_are_not_lost);
   tcase_add_test(tests, what_changed_before_is_news_at_once);
   tcase_add_test(tests, flags_alone_are_news_without_numbers);
   tcase_add_test(tests, names_are_told_and_mean_a_sweep);
