@@ -25,6 +25,7 @@
 #define POLL (60 * SECOND)
 #define POLL_FOLDER SECOND
 #define SWEEP_RETRY (10 * SECOND)
+#define CALM (60 * SECOND)          /* without a loss: what was lost before was another matter */
 #define FLAGS_EVERY (3600 * SECOND) /* where nothing tells that flags moved */
 #define KICK_EVERY (3 * SECOND)
 #define TRUST (60 * SECOND)
@@ -327,6 +328,18 @@ void agenda_swept(Agenda *agenda, gboolean well) {
     agenda->began = agenda->swept;
   else
     agenda->swept -= sweep_every(agenda) - SWEEP_RETRY;
+}
+
+/* One folder can cost a connection each time it is opened (a server that crashes over it), and the sweep finds each
+ * time that it has to be opened. */
+void agenda_lost(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  gint64 now = agenda_now(agenda);
+  gboolean calm = agenda->lost == 0 || now - agenda->lost >= agenda->lost_delay + CALM;
+  agenda->lost = now;
+  agenda->lost_delay = calm ? 0 : CLAMP(agenda->lost_delay * 2, SWEEP_RETRY, SWEEP);
+  agenda->swept = calm ? 0 : now - sweep_every(agenda) + agenda->lost_delay;
+  g_cond_broadcast(&agenda->cond);
 }
 
 void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks) {

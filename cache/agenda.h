@@ -77,6 +77,8 @@ void agenda_watch_ended(Agenda *agenda, AgendaWatchEnd end);
 gboolean agenda_online(Agenda *agenda, gboolean online, const char *why);
 /* A sweep began, or (not well) failed: soon again. */
 void agenda_swept(Agenda *agenda, gboolean well);
+/* The line was lost over a folder, and with it what it had to say: a sweep, later where that goes on. */
+void agenda_lost(Agenda *agenda);
 /* What it found: folders, those listed; `asks`: how many it has to ask for one by one. */
 void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks);
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started,

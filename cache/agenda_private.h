@@ -29,9 +29,11 @@ struct _Agenda {
   GHashTable *folders;          /* row -> Folder */
   GQueue queues[AGENDA_QUEUES]; /* of Folder.link */
 
-  gint64 swept;    /* monotonic; 0: wanted now */
-  gint64 began;    /* monotonic: the last sweep; 0: none */
-  guint overtaken; /* tasks that went before a sweep that is due */
+  gint64 swept;      /* monotonic; 0: wanted now */
+  gint64 began;      /* monotonic: the last sweep; 0: none */
+  gint64 lost;       /* monotonic: when the line was last lost over a folder; 0: never */
+  gint64 lost_delay; /* from then to the sweep */
+  guint overtaken;   /* tasks that went before a sweep that is due */
   guint n_folders, n_listed, asks;
 
   gboolean online;

@@ -155,7 +155,7 @@ static void fail_task(Sync *sync, const AgendaTask *task, gboolean reached, cons
   } else if (task->sweep) {
     agenda_swept(sync->agenda, FALSE);
   } else {
-    agenda_look_again(sync->agenda); /* the line was lost, and with it what it had to say */
+    agenda_lost(sync->agenda);
   }
 }
 

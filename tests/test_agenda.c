@@ -247,6 +247,41 @@ START_TEST(a_failed_sweep_is_not_repeated_at_once) {
 }
 END_TEST
 
+static void lose_and_sweep_after(gint64 delay) {
+  agenda_lost(agenda);
+  pass(delay);
+  ck_assert(task().sweep);
+  agenda_swept(agenda, TRUE);
+}
+
+START_TEST(a_line_lost_over_a_folder_is_a_sweep_at_once_and_then_less_and_less) {
+  lose_and_sweep_after(0);
+  lose_and_sweep_after(10);
+  lose_and_sweep_after(20);
+  agenda_lost(agenda);
+  pass(39);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(one_lost_long_after_is_another_matter) {
+  lose_and_sweep_after(0);
+  lose_and_sweep_after(10);
+  pass(60);
+  lose_and_sweep_after(0);
+}
+END_TEST
+
+START_TEST(a_reader_need_not_wait_for_that) {
+  agenda_lost(agenda);
+  agenda_swept(agenda, TRUE);
+  agenda_lost(agenda);
+  pass(1);
+  ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
+  ck_assert_int_eq(task().row, 3);
+}
+END_TEST
+
 START_TEST(without_push_a_sweep_is_due_each_minute) {
   pass(60);
   ck_assert(task().sweep);
@@ -651,6 +686,9 @@ int main(void) {
   tcase_add_test(tests, a_directory_wants_a_sweep);
   tcase_add_test(tests, a_reader_sweeps_where_the_last_one_is_old);
   tcase_add_test(tests, a_failed_sweep_is_not_repeated_at_once);
+  tcase_add_test(tests, a_line_lost_over_a_folder_is_a_sweep_at_once_and_then_less_and_less);
+  tcase_add_test(tests, one_lost_long_after_is_another_matter);
+  tcase_add_test(tests, a_reader_need_not_wait_for_that);
   tcase_add_test(tests, without_push_a_sweep_is_due_each_minute);
   tcase_add_test(tests, without_push_no_sweep_is_due_before);
   tcase_add_test(tests, many_single_questions_come_less_often);
