@@ -48,8 +48,8 @@ static void fail_rest(Line *line, const GError *error) {
     tell(line, g_array_index(rows, gint64, i), error);
 }
 
-/* It could be opened once, so a refusal without a reason may be this session's own trouble: the next try has another.
- */
+/* It could be opened once, so a refusal without a reason may be this session's own trouble: the next try has
+ * another. */
 static void distrust(Line *line, ImapConn *conn, gint64 row, const GError *error) {
   g_auto(IndexMailbox) mailbox = {0};
   if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED) &&

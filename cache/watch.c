@@ -171,8 +171,7 @@ static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, 
   return end;
 }
 
-/* ---- IDLE ----------------------------------------------------------------------------------------------------------
- */
+/* ---- IDLE ---------------------------------------------------------------------------------------------- */
 
 static void leave_seat(Watch *watch) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);

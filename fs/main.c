@@ -26,8 +26,8 @@ static void prepare(void) {
   umask(077);
 }
 
-/* GLib would put a '?' for each letter that the C locale lacks, and we keep to that locale: names do not depend on it.
- */
+/* GLib would put a '?' for each letter that the C locale lacks, and we keep to that locale, so that names do not depend
+ * on one. */
 static void print_as_is(const char *text) {
   fputs(text, stderr);
 }
@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
   int status = EXIT_USAGE;
 
   g_set_printerr_handler(print_as_is);
-  /* GLib makes its C locale at the first number, and that number may pass for wrong: let it be one that nobody reads. */
+  /* GLib makes its C locale at the first number, which may then pass for wrong: let it be one that nobody reads. */
   g_ascii_strtoull("0", NULL, 10);
   if (options_parse(&options, argc, argv, &error)) {
     if (options.action != OPTIONS_MOUNT)

@@ -69,8 +69,8 @@ gboolean imap_pool_contended_by(ImapPool *pool, ImapConn *conn, ImapRole role); 
 /* WATCH has a connection that no other role is to use. Else it must not stay on one: it would shut out the others. Who
  * comes to wait for a connection that WATCH has wakes it (imap_conn_wake()). */
 gboolean imap_pool_watches_alone(ImapPool *pool);
-/* Forget back-off, refused logins and the pause: the user says so. A server that has to repeat itself means it longer.
- */
+/* The user says so: forget back-off, refused logins and the pause. A server that has to repeat itself means it
+ * longer. */
 void imap_pool_retry(ImapPool *pool);
 /* The machine slept: every connection is dead, and leased ones fail with NETWORK at once instead of in `timeout`. Also
  * forgets back-off, but neither refused logins nor what the server asked for. Any thread; closes nothing itself. */
@@ -87,8 +87,8 @@ void imap_pool_hurry(ImapPool *pool);
 void imap_pool_mistrust(ImapPool *pool);
 gint64 imap_pool_heard(ImapPool *pool);    /* g_get_monotonic_time() of the last byte on any connection; 0: none yet */
 gint64 imap_pool_next_try(ImapPool *pool); /* monotonic µs before which lease fails at once; 0: it would try */
-void imap_pool_set_rate(ImapPool *pool,
-                        guint64 bytes_per_second); /* measured last time, for compress=auto; 0: unknown */
+/* Measured last time, for compress=auto; 0: unknown. */
+void imap_pool_set_rate(ImapPool *pool, guint64 bytes_per_second);
 
 /* ---- connection: owned by the lessee ------------------------------------------------------- */
 gboolean imap_conn_has(ImapConn *conn, const char *capability); /* after disable= and quirks; case-insensitive */
@@ -242,8 +242,8 @@ gboolean imap_watch_end(ImapConn *conn, GCancellable *c, GError **error);
 gboolean imap_keyword_valid(const char *keyword);
 
 /* Where octets come from: puts the next 1 to len of them into `buffer`. FALSE with an error that says why not; the
- * connection is then given up, as nothing else can end what was announced. May wait for the disk, and for nothing else.
- */
+ * connection is then given up, as nothing else can end what was announced. May wait for the disk and for nothing
+ * else. */
 typedef gboolean (*ImapReadFunc)(gpointer source, void *buffer, gsize len, gsize *ret_len, GError **error);
 
 /* A message to be. Its octets go as they are, so they should be lines with CR LF, and no NUL. */
@@ -279,8 +279,8 @@ void imap_appended_clear(ImapAppended *appended);
 gboolean imap_append(ImapConn *conn, const char *mailbox, const ImapAppend *messages, guint n, ImapReadFunc read,
                      ImapAppended *ret, GCancellable *c, GError **error);
 
-/* What became of a set of UIDs. The sets are disjoint; what is in none was not asked for, or the server never had it.
- */
+/* What became of a set of UIDs. The sets are disjoint; what is in none was not asked for, or never reached the
+ * server. */
 typedef struct {
   ImapSeqset *done;    /* OK was said; of COPY and MOVE: COPYUID named it, whatever else was said */
   ImapSeqset *unnamed; /* COPY, MOVE: OK was said, COPYUID is silent: look for it, or if uidvalidity != 0, it is gone */

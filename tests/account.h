@@ -4,8 +4,8 @@
 #include "cache/account.h"
 #include "tests/fake.h"
 
-/* An account over a scripted server: an index and a body store in a directory of their own, and one leased connection.
- */
+/* An account over a scripted server: an index and a body store in a directory of their own, and one leased
+ * connection. */
 typedef struct {
   Account account;
   CacheConfig config;

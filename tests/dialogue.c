@@ -172,8 +172,7 @@ static void do_warns(Dialogue *play, const char *args) {
   g_ptr_array_add(play->expected, g_strdup(args));
 }
 
-/* ---- playing -------------------------------------------------------------------------------------------------------
- */
+/* ---- playing ------------------------------------------------------------------------------------------- */
 
 static const struct {
   const char *words;

@@ -91,8 +91,7 @@ void dialogue_removed(Dialogue *play, const char *args) {
     dialogue_broken(play, "%u were", removed);
 }
 
-/* ---- letters -------------------------------------------------------------------------------------------------------
- */
+/* ---- letters ------------------------------------------------------------------------------------------- */
 
 typedef void (*EachLetter)(Dialogue *play, const Phrase *phrase, const char *letter);
 

@@ -69,8 +69,7 @@ static const char *do_status(Session *session, const char *args) {
   return "OK done";
 }
 
-/* ---- the session ---------------------------------------------------------------------------------------------------
- */
+/* ---- the session --------------------------------------------------------------------------------------- */
 
 static const char *do_capability(Session *session, G_GNUC_UNUSED const char *args) {
   session_say(session, "* CAPABILITY %s", session->server->capability);

@@ -165,8 +165,8 @@ START_TEST(test_notify_overflows_at_once) {
 }
 END_TEST
 
-/* Silent for good, while NOOP still knows: one that has nothing to tell, then one that brings what push has not told.
- */
+/* Silent for good, while NOOP still knows: first one that has nothing to tell, then one that brings what push has
+ * not told. */
 START_TEST(test_notify_deaf) {
   g_auto(Bench) bench;
   bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\n" LOOKED "C: @ NOOP\nS: * STATUS Work (MESSAGES 1)\nS: @ OK\n");
