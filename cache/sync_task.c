@@ -135,7 +135,7 @@ static ResyncResult refresh(SyncTask *self, ImapConn **conn, gint64 row, const I
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};
     *conn = lease_afresh(self, *conn, error);
-    if (!*conn || !tree_update(account, *conn, NULL, TRUE, &news, error))
+    if (!*conn || !update_tree(self, conn, NULL, &news, error))
       return RESYNC_FAILED;
     result = resync_run(account, *conn, row, NULL, flags, TRUE, error);
   }
