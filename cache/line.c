@@ -41,10 +41,15 @@ static void tell(Line *line, const GError *error) {
     g_atomic_int_set(&line->gave_up, FALSE);
 }
 
+/* A server that will not have one more connection to watch on is no lost line: what was lost is found by who looks. */
+static gboolean says_how_it_is(ImapRole role, const GError *error) {
+  return role == IMAP_ROLE_SYNC || (role == IMAP_ROLE_WATCH && error == NULL);
+}
+
 ImapConn *line_lease(Line *line, ImapRole role, GError **error) {
   g_autoptr(GError) local = NULL;
   ImapConn *conn = imap_pool_lease(line->account->pool, role, line->account->cancellable, &local);
-  if (role != IMAP_ROLE_BULK)
+  if (says_how_it_is(role, local))
     tell(line, local);
   if (!conn)
     g_propagate_error(error, g_steal_pointer(&local));

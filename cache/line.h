@@ -12,7 +12,7 @@ typedef struct {
   gint gave_up; /* atomic: it has been said that logins are tried no more */
 } Line;
 
-/* imap_pool_lease(). SYNC and WATCH say by it whether we are online. */
+/* imap_pool_lease(). SYNC says by it whether we are online, and WATCH that we are. */
 ImapConn *line_lease(Line *line, ImapRole role, GError **error);
 void line_release(Line *line, ImapConn *conn); /* NULL is fine */
 void line_mounted(Line *line);                 /* from now on the log is told */

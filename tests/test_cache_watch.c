@@ -191,6 +191,17 @@ START_TEST(a_lost_line_means_a_sweep_and_a_new_connection) {
 }
 END_TEST
 
+/* Courier just closes the connection that is one too many. */
+START_TEST(a_server_that_wants_no_watcher_is_not_away) {
+  g_auto(Bench) bench = {0};
+  g_auto(AgendaState) state = {0};
+  bench_start(&bench, "half\nnext\n" FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\n");
+  await_push(&bench, AGENDA_PUSH_ALL);
+  agenda_look(bench.agenda, &state);
+  ck_assert(state.online);
+}
+END_TEST
+
 START_TEST(without_notify_it_sits_on_inbox) {
   g_auto(Bench) bench = {0};
   gint64 began = g_get_monotonic_time();
@@ -297,6 +308,7 @@ int main(void) {
   tcase_add_test(tests, an_unknown_name_means_a_sweep);
   tcase_add_test(tests, an_overflow_means_a_sweep_and_a_new_connection);
   tcase_add_test(tests, a_lost_line_means_a_sweep_and_a_new_connection);
+  tcase_add_test(tests, a_server_that_wants_no_watcher_is_not_away);
   tcase_add_test(tests, without_notify_it_sits_on_inbox);
   tcase_add_loop_test(tests, a_folder_that_became_another_is_sat_on_anew, 0, G_N_ELEMENTS(moves));
   tcase_add_test(tests, a_folder_that_is_always_another_is_not_sat_on_again);
