@@ -11,7 +11,9 @@
  *
  * A folder is fresh while nothing speaks against it and it was verified within `refresh`, or since the server tells
  * what happens to it (agenda_line.c). Push is believed, and looked after: a reader that opens what was not verified for
- * TRUST is answered at once, and the folder is verified behind its back. Some deliver mail past their server.
+ * TRUST is answered at once, and the folder is verified behind its back. Some deliver mail past their server. Under
+ * IDLE it is verified so after `refresh`: of a mailbox that was deleted and made anew neither Dovecot nor Cyrus tells,
+ * and of new subfolders nobody.
  *
  * News go first, for somebody may be waiting for that letter, but not for ever before a sweep. A sweep (LIST with
  * STATUS of all) is due every SWEEP, or every POLL where nothing is pushed; when it is asked for; and when a folder is
@@ -161,7 +163,7 @@ SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
   if (folder->doubted == 0 && within_refresh(agenda, folder->verified, now))
     return SYNC_FRESH;
   if (folder->doubted == 0 && agenda_is_pushed(agenda, folder, directory)) {
-    if (!directory && now - folder->verified >= TRUST)
+    if (!directory && (agenda->push != AGENDA_PUSH_ALL || now - folder->verified >= TRUST))
       enqueue_refresh(agenda, queue, folder);
     return SYNC_FRESH;
   }

@@ -454,6 +454,17 @@ START_TEST(push_is_believed_and_looked_after) {
 }
 END_TEST
 
+START_TEST(push_of_one_folder_is_looked_after_sooner) {
+  agenda_pushed(agenda, 3);
+  verified(3);
+  pass(16);
+  ck_assert_int_eq(want_listed(3), SYNC_FRESH);
+  AgendaTask behind = task();
+  ck_assert_int_eq(behind.row, 3);
+  ck_assert(!behind.asked && behind.sweep);
+}
+END_TEST
+
 START_TEST(push_of_one_folder_covers_no_other) {
   agenda_pushed(agenda, 3);
   verified(3);
@@ -707,6 +718,7 @@ int main(void) {
   tcase_add_test(tests, what_the_server_has_not_told_of_is_not_covered);
   tcase_add_test(tests, directories_are_covered_by_names);
   tcase_add_test(tests, push_is_believed_and_looked_after);
+  tcase_add_test(tests, push_of_one_folder_is_looked_after_sooner);
   tcase_add_test(tests, push_of_one_folder_covers_no_other);
   tcase_add_test(tests, a_folder_that_is_only_asked_about_is_not_covered);
   tcase_add_test(tests, the_end_of_push_ends_what_it_covered);
