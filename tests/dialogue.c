@@ -122,7 +122,6 @@ static void do_scene(Dialogue *play, G_GNUC_UNUSED const char *args) {
 static void do_option(Dialogue *play, const char *args) {
   CacheConfig *config = reader_config(play->reader);
   g_auto(GStrv) words = g_strsplit(args, " ", 2);
-  static char *disabled[2];
   if (strcmp(words[0], "connections") == 0)
     config->connections = (guint)atoi(words[1]);
   else if (strcmp(words[0], "timeout") == 0)
@@ -130,7 +129,7 @@ static void do_option(Dialogue *play, const char *args) {
   else if (strcmp(words[0], "refresh") == 0)
     config->refresh = (guint)atoi(words[1]);
   else if (strcmp(words[0], "disable") == 0)
-    disabled[0] = g_strdup(words[1]), config->disable = disabled;
+    config->disable = play->disabled = g_strsplit(words[1], " ", -1);
   else
     dialogue_broken(play, "no such option");
 }
@@ -244,5 +243,6 @@ void dialogue_play(const char *path) {
   g_ptr_array_unref(play.expected);
   g_ptr_array_unref(play.warnings);
   g_strfreev(play.lines);
+  g_strfreev(play.disabled);
   g_mutex_clear(&play.mutex);
 }

@@ -14,6 +14,7 @@ typedef struct {
   Scripted *server;
   Reader *reader;
   GHashTable *seen; /* "INBOX/3" -> CacheEntry: how it was seen first */
+  char **disabled;  /* option disable, or NULL */
   guint removed;    /* events before this scene */
   GPtrArray *expected;
   GMutex mutex; /* guards warnings */
