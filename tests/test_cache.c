@@ -204,7 +204,8 @@ static void append(const char *folder, const char *subject) {
 }
 
 static void changed(Cache *cache, gint64 folder) {
-  g_auto(CacheEvent) event = await(cache, CACHE_EVENT_CHANGED, folder);
+  CacheEvent event = await(cache, CACHE_EVENT_CHANGED, folder);
+  cache_event_clear(&event);
 }
 
 static void await_count(Cache *cache, gint64 folder, gsize n) {

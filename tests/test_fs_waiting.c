@@ -92,7 +92,7 @@ START_TEST(others_go_on) {
   gint64 begin = g_get_monotonic_time();
   g_autofree char *text = mount_run(&status, ARGV("cat", path_here));
   ck_assert_str_eq(text, "here");
-  g_autofree char *list = mount_run(&status, ARGV("ls", "-lR", mount.dir));
+  g_free(mount_run(&status, ARGV("ls", "-lR", mount.dir)));
   ck_assert_int_eq(status, 0);
   ck_assert_msg(mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
 
@@ -206,7 +206,8 @@ START_TEST(wrong_claims) {
   guint64 claim = claims[(gsize)_i / WAYS];
   gsize way = (gsize)_i % WAYS;
   mock_state(mount.cache, claimed, MOCK_CLAIMED, claim);
-  g_autofree char *list = claim ? mount_run(NULL, ARGV("ls", "-l", path_inbox)) : NULL; /* the kernel knows the claim */
+  if (claim) /* the kernel knows it */
+    g_free(mount_run(NULL, ARGV("ls", "-l", path_inbox)));
   if (way < G_N_ELEMENTS(tools)) {
     check_tool(path_claimed, tools[way]);
     return;
