@@ -167,8 +167,10 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   }
   if (ret_uids && !opened.uids && !imap_uids(conn, &opened.uids, account->cancellable, error))
     return FALSE;
-  if (ret)
-    *ret = opened.mailbox, opened.mailbox = (ImapMailbox){0};
+  if (ret) {
+    *ret = opened.mailbox;
+    opened.mailbox = (ImapMailbox){0};
+  }
   if (ret_uids)
     *ret_uids = g_steal_pointer(&opened.uids);
   return TRUE;

@@ -9,8 +9,8 @@
 #include "imap/imap.h"
 
 /*
- * What the jobs of one account share: the things below them, all thread-safe, and the few facts learnt
- * about the server that outlive a connection. A job gets a `const Account *`-like view and owns nothing here.
+ * What the jobs of one account share: the things below them, all thread-safe, and the few facts learnt about the server
+ * that outlive a connection. A job owns nothing here.
  */
 typedef struct {
   const CacheConfig *config;

@@ -81,8 +81,8 @@ void agenda_swept(Agenda *agenda, gboolean well);
 void agenda_lost(Agenda *agenda);
 /* What it found: folders, those listed; `asks`: how many it has to ask for one by one. */
 void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks);
-void agenda_verified(Agenda *agenda, gint64 row, gint64 started,
-                     gboolean flags); /* monotonic µs; flags were compared, too */
+/* A folder is as we hold it, or held it then (monotonic µs); `flags`: they were compared, too. */
+void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags);
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when);
 gboolean agenda_flags_due(Agenda *agenda, gint64 row); /* not compared for long */
 

@@ -116,18 +116,16 @@ static gboolean call_the_roll(Delta *delta, GError **error) {
   imap_seqset_add(all, 1, G_MAXUINT32);
   if (!imap_fetch_send(delta->conn, all, IMAP_FETCH_FLAGS, c, error))
     return FALSE;
-  for (;;) {
+  for (ImapFetchResult result = IMAP_FETCH_MESSAGE; result != IMAP_FETCH_DONE;) {
     g_auto(ImapMessage) fetched = {0};
     g_autoptr(GError) local = NULL;
-    ImapFetchResult result = imap_fetch_next(delta->conn, &sink, NULL, &fetched, c, &local);
-    if (result == IMAP_FETCH_MESSAGE && fetched.uid > 0)
-      imap_seqset_add(there, fetched.uid, fetched.uid);
+    result = imap_fetch_next(delta->conn, &sink, NULL, &fetched, c, &local);
     if (local) {
       g_propagate_error(error, g_steal_pointer(&local));
       return FALSE;
     }
-    if (result == IMAP_FETCH_DONE)
-      break;
+    if (result == IMAP_FETCH_MESSAGE && fetched.uid > 0)
+      imap_seqset_add(there, fetched.uid, fetched.uid);
   }
   imap_seqset_free(delta->server);
   delta->server = g_steal_pointer(&there);

@@ -6,7 +6,7 @@
 
 /*
  * What changed in a mailbox since we last looked, by the best means the server has, and as far as it can be verified.
- * One visit is: delta_open(), then, if it is still the same mailbox, delta_members(), then delta_flags(). Each blocks.
+ * One visit is: delta_open(), then, if it is still the same mailbox, delta_members(), then delta_fetch(). Each blocks.
  * Nothing is removed here.
  */
 typedef struct {

@@ -137,8 +137,8 @@ gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids
 gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
 gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, gboolean *ret_more,
                              GError **error);
-gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime,
-                        GError **error); /* ctime 0: unchanged */
+/* ctime 0: unchanged. */
+gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
 
 /* ---- bodies in the cache: rows of their own, only for cache/body --------------------------------- */
@@ -161,9 +161,8 @@ gboolean index_release_body(IndexTxn *txn, gint64 row, GError **error);
 gssize index_held_bodies(Index *index, gint64 mailbox, gint64 row, IndexNext *ret, gsize n, GError **error);
 gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error);
 gboolean index_drop_bodies(IndexTxn *txn, GError **error);
-gboolean index_skip_rows(
-    IndexTxn *txn, gint64 n,
-    GError **error); /* the index is older than what was shown: leave a gap so that no row is used twice */
+/* The index is older than what was shown: leave a gap, so that no row is used twice. */
+gboolean index_skip_rows(IndexTxn *txn, gint64 n, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_close)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMailbox, index_mailbox_clear)

@@ -8,5 +8,5 @@
 typedef struct _Lister Lister;
 
 Lister *lister_run(Line *line, Watch *watch); /* both must outlive it */
-void lister_join(
-    Lister *lister); /* the agenda must be closed and Account.cancellable cancelled. Frees it; NULL is fine */
+/* Frees it; NULL is fine. The agenda must be closed and Account.cancellable cancelled. */
+void lister_join(Lister *lister);

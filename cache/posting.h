@@ -15,8 +15,8 @@ typedef enum { POSTING_ROWS, POSTING_FLAGS } PostingKind; /* new rows, or new fl
 /* `entered` as in message_from_fetch(). */
 Posting *posting_new(Account *account, gint64 mailbox, PostingKind kind, gint64 entered);
 gboolean posting_add(Posting *posting, const ImapMessage *fetched, GError **error);
-void posting_take(const ImapMessage *fetched,
-                  gpointer posting); /* an ImapChangedFunc; posting_end() tells if it failed */
+/* The same as an ImapChangedFunc; posting_end() tells if it failed. */
+void posting_take(const ImapMessage *fetched, gpointer posting);
 /* Posts the rest and waits until all is committed. *ret_changed: rows came or changed. */
 gboolean posting_end(Posting *posting, gboolean *ret_changed, GError **error);
 void posting_free(Posting *posting); /* waits for what was posted; the rest is lost */

@@ -4,19 +4,20 @@
 #include "cache/account.h"
 
 /*
- * Brings a listed mailbox up to the server's state by comparing UID sets and flags. The protocols that say what changed
- * (CONDSTORE, QRESYNC) will shorten this; they will not replace it.
+ * Brings a listed mailbox up to the server's state. What changed is told by CONDSTORE and QRESYNC (RFC 7162) where the
+ * server has them; who is in it is known only by comparing UID sets (cache/delta.h).
  */
 typedef enum {
   RESYNC_DONE,
-  RESYNC_UNSURE, /* more than a fifth would vanish, or the server contradicts itself: nothing removed yet; repeat with
-                    `confirmed` on a fresh connection */
+  RESYNC_UNSURE, /* more than a fifth would vanish, the server contradicts itself, or it refuses the opening without a
+                    reason: nothing removed yet; repeat with `confirmed` on a fresh connection */
   RESYNC_RELIST, /* the UIDs changed their meaning: it is to be listed anew */
   RESYNC_FAILED,
 } ResyncResult;
 
-/* `status`: what LIST-STATUS just said of it, or NULL to ask. `flags`: compare flags even where nothing says that they
- * moved. Blocks, owns the connection while it runs; tells fs/ of changes. */
+/* `status`: what was just said of it (LIST-STATUS, NOTIFY), or NULL to ask. `flags`: compare flags even where nothing
+ * says that they moved. Blocks, owns the connection while it runs; tells fs/ of changes. UNSURE has no error, but for
+ * FAILED there is one: IMAP_ERROR_GONE where the row is no more. */
 ResyncResult resync_run(Account *account, ImapConn *conn, gint64 mailbox, const ImapStatus *status, gboolean flags,
                         gboolean confirmed, GError **error);
 

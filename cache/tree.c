@@ -5,8 +5,7 @@
  * (it may show a/b and no a) get rows that cannot be selected; INBOX is always there because imap_list() adds it.
  *
  * A mailbox missing from one LIST is not gone yet: servers forget, and behind a load balancer two connections may
- * disagree. The first update that misses it changes nothing of it and says so; only the
- * confirmed one ends the row.
+ * disagree. The first update that misses it changes nothing of it and says so; only the confirmed one ends the row.
  */
 #include "cache/tree.h"
 
@@ -14,6 +13,8 @@
 
 #include "cache/removals.h"
 #include "cache/tree_private.h"
+
+#define END_AT_ONCE 5000 /* messages of one transaction */
 
 static void moved_free(gpointer data) {
   g_free(((Moved *)data)->name);
@@ -91,9 +92,7 @@ static void tell_changes(Tree *tree) {
     account_tell(tree->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, *(gint64 *)row, 0, NULL, NULL);
 }
 
-/* ---- the messages of mailboxes that have none any more: in parts, after the rest ------------------- */
-
-#define END_AT_ONCE 5000
+/* ---- messages of mailboxes that have none any more ---------------------------------------------- */
 
 typedef struct {
   gint64 row;
@@ -111,7 +110,8 @@ static gboolean write_unlisted(IndexTxn *txn, gpointer data, GError **error) {
   return index_set_state(txn, &state, error);
 }
 
-/* Cut off here, what ended is finished by the next run, and what was emptied by the next LIST. */
+/* In parts, after the rest. Cut off here, what ended is finished by the next run, and what was emptied by the next
+ * LIST. */
 static gboolean drop_messages(Tree *tree, GError **error) {
   Account *account = tree->account;
   for (guint i = 0; i < tree->ended->len; i++)
