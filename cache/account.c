@@ -146,13 +146,24 @@ static gboolean other_uids(const IndexMailbox *mailbox, const Opened *opened) {
   return mailbox->uidvalidity != 0 && opened->mailbox.uidvalidity != mailbox->uidvalidity;
 }
 
+/* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it. */
+static gboolean refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+  gboolean exists = TRUE;
+  if (g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
+      g_ascii_strcasecmp(raw, "INBOX") != 0 && imap_exists(conn, raw, &exists, account->cancellable, NULL) && !exists)
+    refusal->code = IMAP_ERROR_GONE;
+  g_propagate_error(error, refusal);
+  return FALSE;
+}
+
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                               ImapSeqset **ret_uids, GError **error) {
   g_auto(Opened) opened = {0};
   gboolean together = ret_uids != NULL && imap_conn_has(conn, "ESEARCH");
   gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
-  if (!open_once(account, conn, mailbox->raw, together, &opened, error))
-    return FALSE;
+  GError *refusal = NULL;
+  if (!open_once(account, conn, mailbox->raw, together, &opened, &refusal))
+    return refused(account, conn, mailbox->raw, refusal, error);
   /* This connection may still be in the mailbox that was called so before. */
   if (forgets_uids(account, &opened.mailbox) || (was_open && other_uids(mailbox, &opened))) {
     opened_clear(&opened);
@@ -161,7 +172,7 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
       return FALSE;
   }
   if (other_uids(mailbox, &opened)) {
-    g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
                 opened.mailbox.uidvalidity);
     return FALSE;
   }

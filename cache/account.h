@@ -39,9 +39,9 @@ gboolean account_shows_claim(Account *account, guint64 claim);
  * ImapConfig.paused. */
 void account_paused(gint64 until, gpointer account);
 
-/* imap_examine() in the way this server needs (never SELECT but where EXAMINE lacks UIDNEXT), and GONE where the
- * UIDVALIDITY is not the row's (0: any). Where UIDs are not sticky the UIDVALIDITY is 0, as if there were none. With
- * `ret_uids` also what is in it, in the same round trip. Blocks. */
+/* imap_examine() in the way this server needs (never SELECT but where EXAMINE lacks UIDNEXT), and GONE where there
+ * is no such mailbox, UNAVAILABLE where the UIDVALIDITY is not the row's (0: any). Where UIDs are not sticky the
+ * UIDVALIDITY is 0, as if there were none. With `ret_uids` also what is in it, in the same round trip. Blocks. */
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                               ImapSeqset **ret_uids, GError **error);
 

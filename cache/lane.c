@@ -107,11 +107,9 @@ static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   }
   if (!local)
     g_set_error(&local, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
-  if (g_error_matches(local, IMAP_ERROR, IMAP_ERROR_GONE)) {
-    /* Renumbered or gone: the folder is looked at; a message that is still there has another UID by then. */
+  /* Renumbered or gone: the folder is looked at; a message that is still there has another UID by then. */
+  if (g_error_matches(local, IMAP_ERROR, IMAP_ERROR_GONE) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE))
     sync_doubt(lane->shared->sync, row);
-    local->code = IMAP_ERROR_UNAVAILABLE;
-  }
   if (imap_conn_failed(lane->conn) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_REFUSED)) {
     drop_with(lane, wants);
     g_propagate_error(error, g_steal_pointer(&local));

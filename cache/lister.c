@@ -68,6 +68,8 @@ static void list_slice(Line *line, gint64 row) {
     distrust(line, conn, row, error);
     line_release(line, conn);
   }
+  if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_GONE))
+    agenda_look_again(line->agenda);
   if (paused && !error)
     agenda_put_off(line->agenda, row);
   else

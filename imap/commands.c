@@ -199,6 +199,18 @@ static gboolean list_plain(ImapConn *conn, List *list, gboolean subscribed, GCan
   return TRUE;
 }
 
+gboolean imap_exists(ImapConn *conn, const char *mailbox, gboolean *ret_exists, GCancellable *c, GError **error) {
+  g_auto(List) list = list_new(FALSE);
+  ImapEncoder *encoder = imap_conn_command(conn);
+  imap_encoder_raw(encoder, "LIST \"\" ");
+  imap_encoder_string(encoder, mailbox, strlen(mailbox)); /* wildcards in it find others as well */
+  if (!imap_conn_run(conn, encoder, list_event, &list, NULL, c, error))
+    return FALSE;
+  const ImapListing *listing = g_hash_table_lookup(list.names, mailbox);
+  *ret_exists = listing && !(listing->attrs & IMAP_ATTR_NOSELECT);
+  return TRUE;
+}
+
 gboolean imap_list(ImapConn *conn, gboolean subscribed, GPtrArray **ret, GHashTable **ret_status, GCancellable *c,
                    GError **error) {
   gboolean extended = imap_conn_has(conn, "LIST-EXTENDED");

@@ -151,6 +151,8 @@ const char *imap_selected(ImapConn *conn);                               /* or N
 gboolean imap_unselect(ImapConn *conn, GCancellable *c, GError **error); /* UNSELECT, else NOOP; never CLOSE */
 gboolean imap_noop(ImapConn *conn, GCancellable *c, GError **error);
 
+/* Does LIST show this very name, and as one that can be selected? For servers that refuse without saying why. */
+gboolean imap_exists(ImapConn *conn, const char *mailbox, gboolean *ret_exists, GCancellable *c, GError **error);
 /* All mailboxes with their attributes, INBOX included even where LIST forgets it. Elements are
  * ImapListing. With `ret_status` and LIST-STATUS, also what it said of each (ImapStatus, by name);
  * without LIST-STATUS *ret_status is NULL. `subscribed`: only those (and INBOX). */

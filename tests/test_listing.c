@@ -66,8 +66,8 @@ START_TEST(resumes) {
 }
 END_TEST
 
-/* 1 comes; of 2 and 3, asked for one by one, 3 is refused with and without its header fields: it is listed by its
- * UID. */
+/* 1 comes; of 2 and 3, asked for one by one, 3 is refused with and without its header fields, and is listed by its UID.
+ */
 START_TEST(a_refused_message_is_found_by_halving) {
   g_autoptr(TestAccount) test = box_start("UNSELECT", OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS)
                                                           ROW("1", "a") "S: @ NO Some could not be FETCHed\n"        //
@@ -145,6 +145,27 @@ START_TEST(another_folder_of_that_name_is_opened_afresh) {
   gint64 row = box_row(test, 1);
   box_list(test);
   ck_assert_int_ne(box_row(test, 1), row);
+}
+END_TEST
+
+/* Dovecot refuses with plain words; whether there is such a mailbox LIST knows. */
+static const struct {
+  const char *listed;
+  ImapError code;
+} refusals[] = {{"", IMAP_ERROR_GONE},
+                {"S: * LIST (\\NonExistent) \"/\" box\n", IMAP_ERROR_GONE},
+                {"S: * LIST () \"/\" other\n", IMAP_ERROR_GONE},
+                {"S: * LIST () \"/\" box\n", IMAP_ERROR_REFUSED}};
+
+START_TEST(a_refused_mailbox_may_be_none) {
+  g_autofree char *script =
+      g_strconcat("C: @ EXAMINE \"box\"\nS: @ NO Mailbox doesn't exist: box\nC: @ LIST \"\" \"box\"\n",
+                  refusals[_i].listed, "S: @ OK\n", NULL);
+  g_autoptr(TestAccount) test = box_start("UNSELECT", script);
+  g_autoptr(GError) error = NULL;
+  IndexMailbox mailbox = {.raw = (char *)"box"};
+  ck_assert(!account_open_mailbox(&test->account, test->conn, &mailbox, NULL, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, (int)refusals[_i].code));
 }
 END_TEST
 
@@ -228,6 +249,7 @@ int main(void) {
   tcase_add_test(tests, courier_is_opened_with_select);
   tcase_add_test(tests, another_folder_of_that_name_is_opened_afresh);
   tcase_add_test(tests, a_renumbered_folder_is_opened_afresh);
+  tcase_add_loop_test(tests, a_refused_mailbox_may_be_none, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tests, thousands_are_removed_and_each_is_told);
   tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
   suite_add_tcase(suite, tests);
