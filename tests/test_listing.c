@@ -66,8 +66,8 @@ START_TEST(resumes) {
 }
 END_TEST
 
-/* 1 comes; of 2 and 3, asked for one by one, 3 is refused with and without its header fields, and is listed by its UID.
- */
+/* 1 comes; of 2 and 3, asked for one by one, 3 is refused with and without its header fields: it is listed by its
+ * UID. */
 START_TEST(a_refused_message_is_found_by_halving) {
   g_autoptr(TestAccount) test = box_start("UNSELECT", OPEN("3", "7", "4") UIDS("1 2 3") ASK("1:3", ITEMS)
                                                           ROW("1", "a") "S: @ NO Some could not be FETCHed\n"        //

@@ -95,6 +95,7 @@ stop_dovecot() {
   wait_until 10 ended "$pid"
 }
 tool() { # tool NAME ARGUMENTS...: starts one that prints its port; leaves TOOL_PORT, TOOL_PID
+  rm -f "$T/port.$1"
   "$TOOLS/$1" "${@:2}" >"$T/port.$1" &
   TOOL_PID=$! && PIDS+=("$TOOL_PID")
   wait_until 10 test -s "$T/port.$1"
@@ -110,8 +111,13 @@ start_relay() { # start_relay OPTIONS: a line to PORT; PORT becomes its near end
 }
 
 # ---- mounts
-mount_it() { # mount_it [OPTIONS]: alice at PORT on $M
-  timeout 60 "$IMAPFS" -o "tls=off,passfile=$T/pass${1:+,$1}" "imap://alice@127.0.0.1:$PORT" "$M"
+mount_it() { # mount_it [OPTIONS]: $WHO, else alice, at PORT on $M; all it does is told in the file $TRACE, if any
+  if [ -n "${TRACE:-}" ]; then
+    "$IMAPFS" -d -o "tls=off,passfile=$T/pass${1:+,$1}" "imap://${WHO:-alice}@127.0.0.1:$PORT" "$M" >>"$TRACE" 2>&1 &
+    wait_until 60 mounted
+    return
+  fi
+  timeout 60 "$IMAPFS" -o "tls=off,passfile=$T/pass${1:+,$1}" "imap://${WHO:-alice}@127.0.0.1:$PORT" "$M"
   mounted || fail "imapfs has returned, and nothing is mounted"
 }
 daemon() { # pid of what serves $M
