@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# make [all check lint bench fuzz install clean]  SAN=address,undefined|thread  V=1
+# make [all check lint soak bench fuzz install clean]  SAN=address,undefined|thread  V=1
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= cc
@@ -59,7 +59,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(BUILD)/lib.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
 
-$(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(BUILD)/tests/lib/net.o
+$(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -72,6 +72,11 @@ check: all tests
 
 lint:
 	$(Q)scripts/lint
+
+# The model of tests/tool_model.c for SOAK_TIME seconds, under ceilings, with seeds nobody has seen.
+SOAK_TIME ?= 180
+soak: all
+	$(Q)BUILD=$(BUILD) tests/mount_model.sh $(SOAK_TIME)
 
 bench: all
 	$(Q)BUILD=$(BUILD) scripts/bench
@@ -93,7 +98,7 @@ install: $(BUILD)/imapfs
 clean:
 	rm -rf build
 
--include $(LIB:.o=.d) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
+-include $(LIB:.o=.d) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/tool_*.c tests/lib/*.c))
 
-.PHONY: all tests check lint bench fuzz install clean
+.PHONY: all tests check lint soak bench fuzz install clean
 .SECONDARY:

@@ -10,13 +10,15 @@
  *
  * A connection opens one round trip after it was accepted: that is when a client behind a real line could send.
  *
- * Faults: SIGUSR1 stalls the line with all connections up, SIGUSR2 lets it go on; --stall N does so after N octets
- * downstream, --cut N closes all connections there (repeatable; N counts from the start, over all connections).
+ * Faults: SIGUSR1 stalls the line with all connections up, SIGUSR2 lets it go on, SIGHUP closes all connections;
+ * --stall N stalls it after N octets downstream, --cut N closes all connections there (repeatable; N counts from the
+ * start, over all connections). --totals FILE holds the octets that have arrived so far, "UP DOWN".
  */
 #include "tests/lib/net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
@@ -70,6 +72,7 @@ typedef struct {
   gint64 stall;   /* octets downstream; -1: never */
   gboolean reset; /* cut by RST */
   gboolean stalled, quit;
+  int totals; /* file, or -1 */
   Link link[2];
   GQueue opening; /* Conns not yet connected to the target, by time */
   GQueue conns;   /* all */
@@ -189,6 +192,14 @@ static gsize survives(Relay *relay, guint64 arrived, gsize len, gboolean *ret_cu
   return len;
 }
 
+static void write_totals(Relay *relay) {
+  char text[64]; /* of one length, so that it is always whole */
+  int len = g_snprintf(text, sizeof text, "%020" G_GUINT64_FORMAT " %020" G_GUINT64_FORMAT "\n",
+                       relay->link[UP].arrived, relay->link[DOWN].arrived);
+  if (pwrite(relay->totals, text, (gsize)len, 0) != len)
+    net_die("cannot write totals: %s", g_strerror(errno));
+}
+
 static void arrive(Relay *relay, Direction direction, gint64 now) {
   Link *link = &relay->link[direction];
   Chunk *chunk;
@@ -198,6 +209,8 @@ static void arrive(Relay *relay, Direction direction, gint64 now) {
     if (direction == DOWN && chunk->len)
       chunk->len = survives(relay, link->arrived, chunk->len, &cut);
     link->arrived += chunk->len;
+    if (relay->totals >= 0)
+      write_totals(relay);
     g_queue_push_tail(&chunk->to->outbox, chunk);
     flush(relay, chunk->to);
     if (cut)
@@ -260,7 +273,9 @@ static void signalled(Relay *relay) {
   struct signalfd_siginfo info;
   if (read(relay->signals, &info, sizeof info) != sizeof info)
     return;
-  if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
+  if (info.ssi_signo == SIGHUP)
+    cut_all(relay);
+  else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
     stall(relay, info.ssi_signo == SIGUSR1);
   else
     relay->quit = TRUE;
@@ -318,8 +333,8 @@ static void serve(Relay *relay) {
 static void start(Relay *relay, guint16 port) {
   sigset_t set;
   sigemptyset(&set);
-  for (gsize i = 0; i < 4; i++)
-    sigaddset(&set, (const int[]){SIGUSR1, SIGUSR2, SIGTERM, SIGINT}[i]);
+  for (gsize i = 0; i < 5; i++)
+    sigaddset(&set, (const int[]){SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGINT}[i]);
   sigprocmask(SIG_BLOCK, &set, NULL);
   relay->epoll = epoll_create1(EPOLL_CLOEXEC);
   relay->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -343,7 +358,8 @@ static void add_cut(GArray *cuts, const char *text) {
 int main(int argc, char **argv) {
   int port = 0, rtt = 0, mbit = 0;
   g_auto(GStrv) cuts = NULL;
-  Relay relay = {.window = 1 << 20, .stall = -1};
+  g_autofree char *totals = NULL;
+  Relay relay = {.window = 1 << 20, .stall = -1, .totals = -1};
   const GOptionEntry entries[] = {
       {"listen", 0, 0, G_OPTION_ARG_INT, &port, "Port to listen on (any)", "PORT"},
       {"rtt", 0, 0, G_OPTION_ARG_INT, &rtt, "Round trip in milliseconds (0)", "MS"},
@@ -353,8 +369,11 @@ int main(int argc, char **argv) {
       {"reset", 0, 0, G_OPTION_ARG_NONE, &relay.reset, "Cut by RST", NULL},
       {"refuse", 0, 0, G_OPTION_ARG_INT64, &relay.refuse, "Close the K-th connection at once", "K"},
       {"stall", 0, 0, G_OPTION_ARG_INT64, &relay.stall, "Fall silent after N octets downstream", "N"},
+      {"totals", 0, 0, G_OPTION_ARG_FILENAME, &totals, "Keep octets up and down in this file", "FILE"},
       {0}};
   net_options(&argc, &argv, entries, "PORT", 1);
+  if (totals && (relay.totals = open(totals, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
+    net_die("%s: %s", totals, g_strerror(errno));
   relay.target = (guint16)g_ascii_strtoull(argv[1], NULL, 10);
   relay.rtt = rtt * G_GINT64_CONSTANT(1000);
   relay.rate = mbit * G_GINT64_CONSTANT(125000);
