@@ -122,9 +122,11 @@ static void login(Stream *stream, const char *user, const char *mailbox, gboolea
 
 int main(int argc, char **argv) {
   gboolean compress = FALSE, listing = FALSE, uids = FALSE;
+  gint from = 1;
   const GOptionEntry entries[] = {
       {"deflate", 0, 0, G_OPTION_ARG_NONE, &compress, "COMPRESS=DEFLATE", NULL},
       {"listing", 0, 0, G_OPTION_ARG_NONE, &listing, "What a directory shows, in place of the bodies", NULL},
+      {"from", 0, 0, G_OPTION_ARG_INT, &from, "Begin with this message (1)", "UID"},
       {"uids", 0, 0, G_OPTION_ARG_NONE, &uids, "UID SEARCH ALL only", NULL},
       {0}};
   net_options(&argc, &argv, entries, "HOST PORT USER MAILBOX", 4);
@@ -132,12 +134,12 @@ int main(int argc, char **argv) {
   stream->fd = net_connect(argv[1], (guint16)g_ascii_strtoull(argv[2], NULL, 10));
   login(stream, argv[3], argv[4], compress);
 
+  g_autofree char *fetch = g_strdup_printf(
+      "UID FETCH %d:* (UID %s)", from,
+      listing ? "FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]" : "BODY.PEEK[]");
   guint64 octets = stream->octets, wire = stream->wire;
   gint64 start = g_get_monotonic_time();
-  run(stream, uids      ? "UID SEARCH RETURN (ALL) ALL"
-              : listing ? "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE "
-                          "BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)])"
-                        : "UID FETCH 1:* (UID BODY.PEEK[])");
+  run(stream, uids ? "UID SEARCH RETURN (ALL) ALL" : fetch);
   gint64 end = g_get_monotonic_time();
   printf("%.3f %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n", (double)(end - start) / G_USEC_PER_SEC,
          stream->octets - octets, stream->wire - wire);
