@@ -157,6 +157,23 @@ static gboolean halve(Listing *listing, Range *range, GError **error) {
   return TRUE;
 }
 
+/* Only what breaks the line may be a message's doing, or a "later" that is not said to the account as a whole: the
+ * mailbox could be opened and searched a moment ago. */
+static gboolean may_be_its_fault(const Listing *listing, const GError *error) {
+  static const int codes[] = {IMAP_ERROR_NETWORK, IMAP_ERROR_PROTOCOL, IMAP_ERROR_LIMIT};
+  for (guint i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (g_error_matches(error, IMAP_ERROR, codes[i]))
+      return TRUE;
+  return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE) && !imap_pool_is_paused(listing->account->pool);
+}
+
+static void note_fall(Listing *listing, const Range *range, const GError *error) {
+  gsize n = 0;
+  const ImapRange *uids = range && range->items != IMAP_FETCH_FLAGS ? imap_seqset_ranges(range->uids, &n) : NULL;
+  if (n > 0 && may_be_its_fault(listing, error))
+    stumbles_note(listing->account->stumbles, listing->job->mailbox, uids->first);
+}
+
 static gboolean refusal_is_temporary(const GError *error) {
   return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE);
 }
@@ -170,6 +187,7 @@ static gboolean finish_range(Listing *listing, GError *refused, GError **error) 
   gboolean ok = TRUE;
   listing->going = TRUE;
   if (refused && refusal_is_temporary(refused)) {
+    note_fall(listing, range, refused);
     g_propagate_error(error, g_error_copy(refused));
     ok = FALSE;
   } else if (refused && range->since) {
@@ -200,6 +218,7 @@ static gboolean step(Listing *listing, GError **error) {
   case IMAP_FETCH_WOKEN:
     return TRUE;
   case IMAP_FETCH_FAILED:
+    note_fall(listing, g_queue_peek_head(&listing->asked), refused);
     break;
   }
   g_propagate_error(error, g_steal_pointer(&refused));
@@ -216,34 +235,19 @@ static gboolean run(Listing *listing, GError **error) {
   return TRUE;
 }
 
-/* Not where the server refused politely, or we gave up: only what breaks the line may be the message's doing. */
-static void note_fall(Listing *listing, const GError *error) {
-  const Range *range = g_queue_peek_head(&listing->asked);
-  gsize n = 0;
-  const ImapRange *uids = range && range->items != IMAP_FETCH_FLAGS ? imap_seqset_ranges(range->uids, &n) : NULL;
-  if (n > 0 &&
-      (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) ||
-       g_error_matches(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL) || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT)))
-    stumbles_note(listing->account->stumbles, listing->job->mailbox, uids->first);
-}
-
 gboolean listing_fetch(ListingJob *job, const ImapSeqset *uids, ImapFetchItems items, GError **error) {
   g_autoptr(Posting) rows = posting_new(job->account, job->mailbox, POSTING_ROWS, job->entered);
   g_autoptr(Posting) flags = posting_new(job->account, job->mailbox, POSTING_FLAGS, 0);
   Listing listing = {.job = job, .account = job->account, .conn = job->conn, .rows = rows, .flags = flags};
-  g_autoptr(GError) local = NULL;
-  gboolean ok = queue_rows(&listing, uids, items, &local);
+  gboolean ok = queue_rows(&listing, uids, items, error);
   if (job->flags && job->since)
     queue_since(&listing, job->flags, job->since);
   else if (job->flags)
     queue_all(&listing, job->flags, IMAP_FETCH_FLAGS);
-  ok = ok && run(&listing, &local);
-  if (!ok) {
-    note_fall(&listing, local);
-    g_propagate_error(error, g_steal_pointer(&local));
-    /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
+  ok = ok && run(&listing, error);
+  /* Commands are still in flight: the connection cannot be used for anything else. What arrived is worth keeping. */
+  if (!ok)
     imap_conn_fail(listing.conn);
-  }
   ok = posting_end(rows, &job->ret_changed, ok ? error : NULL) && ok;
   ok = posting_end(flags, &job->ret_flags, ok ? error : NULL) && ok;
   g_queue_clear_full(&listing.todo, range_free);

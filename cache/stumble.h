@@ -4,8 +4,8 @@
 #include <glib.h>
 
 /*
- * Where listings fall, over and over: a message at whose description a server crashes, or says what cannot be parsed.
- * Remembered for this mount, thread-safe, no I/O.
+ * Where listings fall, over and over: a message at whose description a server crashes, fails ("SERVERBUG"), or says
+ * what cannot be parsed. Remembered for this mount, thread-safe, no I/O.
  */
 typedef struct _Stumbles Stumbles;
 
@@ -18,7 +18,7 @@ typedef enum {
 Stumbles *stumbles_new(void);
 void stumbles_free(Stumbles *stumbles);
 
-/* The connection was lost while this message was the first that had not been answered. */
+/* The connection was lost, or FETCH refused for now, while this message was the first that had not been answered. */
 void stumbles_note(Stumbles *stumbles, gint64 mailbox, guint32 uid);
 /* What to do about the message that the last listings of this mailbox fell at; *ret_uid is which. */
 Stumble stumbles_at(Stumbles *stumbles, gint64 mailbox, guint32 *ret_uid);
