@@ -2,9 +2,9 @@
 /*
  * Name and UIDVALIDITY do not identify a mailbox (DELETE and CREATE within a second give the same
  * UIDVALIDITY, siblings share one, RENAME may renumber). So a few messages of the new folder, the lowest and the
- * highest UIDs, are compared with the index by header fingerprint and size: all of those the old one should have must
- * be there, and at least one; of a renumbered one half of them, with the lowest. An empty folder proves nothing and
- * counts as new.
+ * highest UIDs, are compared with the index by header fingerprint (or INTERNALDATE) and size: all of those the old one
+ * should have must be there, and at least one; of a renumbered one half of them, with the lowest. An empty folder
+ * proves nothing and counts as new.
  */
 #include "cache/rename.h"
 
@@ -78,10 +78,14 @@ static gboolean look_into(Look *look, const char *raw, GError **error) {
   return fetch_sample(look, chosen, error);
 }
 
+/* Under names=uid nobody knows the header fields; a size alone is soon another's. */
 static gboolean alike(const IndexMessage *a, const IndexMessage *b) {
+  static const guint8 none[sizeof a->fingerprint];
   if (a->emailid && g_strcmp0(a->emailid, b->emailid) == 0)
     return TRUE;
-  return a->claim == b->claim && memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
+  if (a->claim != b->claim || memcmp(a->fingerprint, b->fingerprint, sizeof none) != 0)
+    return FALSE;
+  return memcmp(a->fingerprint, none, sizeof none) != 0 || a->internaldate == b->internaldate;
 }
 
 /* UIDs kept their meaning, if the two are one: what the old folder has under a sampled UID must be that message. */

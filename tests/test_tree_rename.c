@@ -27,8 +27,10 @@ static gint64 row(TestAccount *test, const char *path) {
 
 #define LIST(lines) "C: @ LIST \"\" \"*\"\n" lines "S: @ OK\n"
 #define BOX(name) "S: * LIST () \"/\" \"" name "\"\n"
-#define MESSAGE(uid, size)                                                                                             \
-  "S: * " uid " FETCH (UID " uid " FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE " size ")\n"
+#define DATE 1577836800
+#define MESSAGE_OF(year, uid, size)                                                                                    \
+  "S: * " uid " FETCH (UID " uid " FLAGS () INTERNALDATE \"01-Jan-" year " 00:00:00 +0000\" RFC822.SIZE " size ")\n"
+#define MESSAGE(uid, size) MESSAGE_OF("2020", uid, size)
 #define LOOK_AS(name, uidvalidity, sizes)                                                                              \
   "C: @ EXAMINE \"" name "\"\nS: * 2 EXISTS\nS: * OK [UIDVALIDITY " uidvalidity                                        \
   "] x\nS: * OK [UIDNEXT 3] x\nS: @ OK\n"                                                                              \
@@ -48,8 +50,11 @@ static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
   fill->mailbox.uidvalidity = fill->uidvalidity;
   fill->mailbox.uidnext = 3;
   for (guint32 uid = 1; uid <= 2; uid++) {
-    IndexMessage message = {
-        .mailbox = fill->mailbox.row, .uid = uid, .claim = fill->first + uid - 1, .size = IMAP_UNKNOWN_SIZE};
+    IndexMessage message = {.mailbox = fill->mailbox.row,
+                            .uid = uid,
+                            .internaldate = DATE,
+                            .claim = fill->first + uid - 1,
+                            .size = IMAP_UNKNOWN_SIZE};
     g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
     if (!index_add_message(txn, &message, NULL, error))
       return FALSE;
@@ -127,6 +132,16 @@ START_TEST(another_folder_is_no_rename) {
   gint64 old = row(test, "Old");
   update(test, NULL, FALSE, TRUE);
   ck_assert_int_eq(row(test, "Old"), old);
+  ck_assert_int_ne(row(test, "New"), old);
+}
+END_TEST
+
+/* Courier: siblings have one UIDVALIDITY. */
+START_TEST(messages_of_the_same_sizes_are_no_rename) {
+  g_autoptr(TestAccount) test = with_old_folder(
+      LIST(BOX("Old")) LIST(BOX("New")) LOOK("New", MESSAGE_OF("2021", "1", "101") MESSAGE_OF("2021", "2", "102")));
+  gint64 old = row(test, "Old");
+  update(test, NULL, FALSE, TRUE);
   ck_assert_int_ne(row(test, "New"), old);
 }
 END_TEST
@@ -269,6 +284,7 @@ int main(void) {
   tcase_add_test(tests, a_rename_that_renumbers_may_bring_mail);
   tcase_add_test(tests, a_renumbered_folder_that_begins_otherwise_is_no_rename);
   tcase_add_test(tests, another_folder_is_no_rename);
+  tcase_add_test(tests, messages_of_the_same_sizes_are_no_rename);
   tcase_add_test(tests, a_hint_is_enough_for_an_empty_folder);
   tcase_add_test(tests, a_hint_about_a_name_that_is_still_there_is_none);
   tcase_add_test(tests, hints_are_followed_through_a_third_name);
