@@ -108,6 +108,16 @@ static gboolean guess_members(Delta *delta, GError **error) {
   return TRUE;
 }
 
+static gboolean note_present(ImapSeqset *there, guint32 uid, GError **error) {
+  gsize ranges;
+  imap_seqset_add(there, uid, uid);
+  (void)imap_seqset_ranges(there, &ranges);
+  if (ranges <= IMAP_LIMIT_RANGES)
+    return TRUE;
+  g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server names more messages than a mailbox can hold");
+  return FALSE;
+}
+
 /* The last word: whoever is there answers. */
 static gboolean call_the_roll(Delta *delta, GError **error) {
   static const ImapSink sink = {0};
@@ -120,12 +130,12 @@ static gboolean call_the_roll(Delta *delta, GError **error) {
     g_auto(ImapMessage) fetched = {0};
     g_autoptr(GError) local = NULL;
     result = imap_fetch_next(delta->conn, &sink, NULL, &fetched, c, &local);
+    if (result == IMAP_FETCH_MESSAGE && fetched.uid > 0 && !note_present(there, fetched.uid, &local))
+      imap_conn_fail(delta->conn); /* in the middle of an answer */
     if (local) {
       g_propagate_error(error, g_steal_pointer(&local));
       return FALSE;
     }
-    if (result == IMAP_FETCH_MESSAGE && fetched.uid > 0)
-      imap_seqset_add(there, fetched.uid, fetched.uid);
   }
   imap_seqset_free(delta->server);
   delta->server = g_steal_pointer(&there);

@@ -10,17 +10,21 @@
 #define SEARCH_SPAN 100000u /* UIDs: 1.1 MB of answer at most */
 #define SEARCH_SPANS 256
 
+static gboolean is_possible(const ImapSeqset *set, GError **error) {
+  gsize total;
+  (void)imap_seqset_ranges(set, &total);
+  if (total <= IMAP_LIMIT_RANGES)
+    return TRUE;
+  g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server names more messages than a mailbox can hold");
+  return FALSE;
+}
+
 gboolean imap_search_add(ImapSeqset *into, const ImapSeqset *uids, GError **error) {
-  gsize n, total;
+  gsize n;
   const ImapRange *ranges = imap_seqset_ranges(uids, &n);
   for (gsize i = 0; i < n; i++)
     imap_seqset_add(into, ranges[i].first, ranges[i].last);
-  (void)imap_seqset_ranges(into, &total);
-  if (total > IMAP_LIMIT_RANGES) {
-    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server names more messages than a mailbox can hold");
-    return FALSE;
-  }
-  return TRUE;
+  return is_possible(into, error);
 }
 
 gboolean imap_search_event(ImapEvent *event, gpointer data, GError **error) {
@@ -45,11 +49,12 @@ static gboolean search(ImapConn *conn, const char *command, ImapSearch *into, GC
   return TRUE;
 }
 
-static gboolean uid_event(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **error) {
+static gboolean uid_event(ImapEvent *event, gpointer data, GError **error) {
   ImapSearch *found = data;
-  if (event->type == IMAP_EVENT_FETCH && (event->message.has & IMAP_HAS_UID) && event->message.uid > 0)
-    imap_seqset_add(found->uids, event->message.uid, event->message.uid);
-  return TRUE;
+  if (event->type != IMAP_EVENT_FETCH || !(event->message.has & IMAP_HAS_UID) || event->message.uid == 0)
+    return TRUE;
+  imap_seqset_add(found->uids, event->message.uid, event->message.uid);
+  return is_possible(found->uids, error);
 }
 
 /* A SEARCH response names each UID in one line. What could outgrow IMAP_LIMIT_VALUES is asked for in spans of UIDs,

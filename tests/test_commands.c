@@ -194,6 +194,23 @@ START_TEST(test_uids_of_a_large_mailbox) {
 }
 END_TEST
 
+/* One small response for each message, and no end of them. */
+START_TEST(test_more_uids_than_a_mailbox_has) {
+  g_autoptr(GString) dialogue = g_string_new("C: @ EXAMINE \"INBOX\"\nS: * 100001 EXISTS\nS: @ OK\n"
+                                             "C: @ UID FETCH 1:* (UID)\nR: ");
+  for (guint i = 0; i <= IMAP_LIMIT_RANGES; i++)
+    g_string_append_printf(dialogue, "* 1 FETCH (UID %u)\\r\\n", 2 * i + 1);
+  g_string_append(dialogue, "\nS: @ OK\n");
+  g_auto(Session) s = session_new("", dialogue->str);
+  g_autoptr(ImapSeqset) uids = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert(imap_examine(s.conn, "INBOX", TRUE, NULL, NULL, NULL));
+  ck_assert(!imap_uids(s.conn, &uids, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LIMIT));
+  ck_assert(imap_conn_failed(s.conn));
+}
+END_TEST
+
 /* Without UNSELECT the session stays where it is; NOOP makes it see what STATUS shall answer. */
 START_TEST(test_unselect_without_the_command) {
   g_auto(Session) s = session_new("", "C: @ EXAMINE \"a\"\nS: @ OK\n"
@@ -526,6 +543,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_ok_too_early, 0, 2);
   tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
   tcase_add_loop_test(tc, test_uids_of_a_large_mailbox, 0, G_N_ELEMENTS(large));
+  tcase_add_test(tc, test_more_uids_than_a_mailbox_has);
   tcase_add_test(tc, test_unselect_without_the_command);
   tcase_add_test(tc, test_status_of_the_mailbox_that_was_left);
   tcase_add_loop_test(tc, test_list, 0, G_N_ELEMENTS(lists));
