@@ -123,6 +123,13 @@ void lane_command_done(Lane *lane, const GError *refused) {
     lane_fail_waiting(lane, refused);
 }
 
+/* The server has renumbered since it was wanted: what is not there under the old number may well be under another. */
+static gboolean was_renumbered(Lane *lane, const Want *want) {
+  g_auto(IndexMessage) message = {0};
+  return index_get_message(lane_account(lane)->index, want->row, &message, NULL) && !message.gone &&
+         message.uid != want->uid;
+}
+
 /* `blind`: a session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */
 static void judge(Lane *lane, const Want *want, gboolean there, gboolean blind) {
   if ((there || blind) && want->tries + 1 < TRIES) {
@@ -131,6 +138,10 @@ static void judge(Lane *lane, const Want *want, gboolean there, gboolean blind) 
   }
   if (there) {
     fail_code(lane, want->row, IMAP_ERROR_PROTOCOL, "the server has the message but does not send it");
+    return;
+  }
+  if (was_renumbered(lane, want)) {
+    fail_code(lane, want->row, IMAP_ERROR_UNAVAILABLE, "the server renumbered; the message is being looked for");
     return;
   }
   sync_doubt(lane->shared->sync, lane->mailbox);

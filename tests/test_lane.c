@@ -426,6 +426,22 @@ START_TEST(a_renumbered_folder_serves_nothing) {
 }
 END_TEST
 
+static gboolean forget_uids(IndexTxn *txn, gpointer data, GError **error) {
+  gboolean more;
+  return index_forget_uids(txn, ((Bench *)data)->box, 3, &more, error);
+}
+
+/* Nobody knows that it is gone: it has another number by now, or will have. */
+START_TEST(a_message_that_was_renumbered_meanwhile_is_not_gone) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1") OK LOOK("2 3"));
+  wait_for(&bench, 1);
+  ck_assert(index_write(bench.test->account.index, INDEX_SYNC, forget_uids, &bench, NULL));
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/lane");
   TCase *tests = tcase_create("lane");
@@ -452,6 +468,7 @@ int main(void) {
   tcase_add_test(tests, a_wrong_size_is_exact_in_the_index_before_it_is_told);
   tcase_add_test(tests, silence_fails_the_readers);
   tcase_add_test(tests, a_renumbered_folder_serves_nothing);
+  tcase_add_test(tests, a_message_that_was_renumbered_meanwhile_is_not_gone);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
