@@ -123,7 +123,7 @@ mount_it() { # mount_it [OPTIONS]: $WHO, else alice, at PORT on $M; all it does 
 daemon() { # pid of what serves $M
   local pid
   for pid in $(pgrep 'imapfs$'); do # also mount.imapfs
-    if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF "${1:-$M}"; then
+    if tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF "${1:-$M}"; then
       echo "$pid"
       return
     fi
