@@ -85,11 +85,13 @@ IndexReader *index_reader_take(Index *index, GError **error); /* waits for one w
 void index_reader_release(IndexReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexReader, index_reader_release)
 
-/* index_read.c, index_txn.c: rows to structs */
+/* index_read.c: rows to structs. */
 #define INDEX_MESSAGE_COLUMNS                                                                                          \
   "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone, "     \
   "emailid"
 void index_read_message(IndexStmt *stmt, IndexMessage *ret);
+/* Rows of (row, uid, size). Returns how many, or -1. */
+gssize index_read_next(IndexReader *reader, IndexStmt *stmt, IndexNext *ret, gsize n, GError **error);
 
 /* index_message.c and index_renumber.c: messages that leave, a few at a time. */
 #define INDEX_LEAVE_ROWS 256 /* the list of a whole folder stays out of memory */

@@ -242,8 +242,7 @@ static const char *const following[] = {
                       " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
 };
 
-/* Rows of (row, uid, size). */
-static gssize read_next(IndexReader *reader, IndexStmt *stmt, IndexNext *ret, gsize n, GError **error) {
+gssize index_read_next(IndexReader *reader, IndexStmt *stmt, IndexNext *ret, gsize n, GError **error) {
   gsize found = 0;
   IndexStep step;
   while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
@@ -263,7 +262,7 @@ gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder orde
   sqlite3_bind_int64(stmt, 3, bodiless);
   sqlite3_bind_int64(stmt, 4, bodiless ? MAX((gint64)n, INDEX_LOOKAHEAD) : (gint64)n);
   sqlite3_bind_int64(stmt, 5, (gint64)n);
-  return read_next(reader, stmt, ret, n, error);
+  return index_read_next(reader, stmt, ret, n, error);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------ */
@@ -296,44 +295,4 @@ char *index_get_meta(Index *index, const char *key, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT value FROM meta WHERE key = ?1");
   index_bind_text(stmt, 1, key);
   return index_step(reader, stmt, error) == INDEX_STEP_ROW ? text_of(stmt, 0) : NULL;
-}
-
-gboolean index_each_body(Index *index, void (*each)(const IndexBody *body, gpointer data), gpointer data,
-                         GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return FALSE;
-  g_autoptr(IndexStmt) stmt =
-      index_use(reader, "SELECT b.row, b.bytes, b.queue, b.used, b.epoch, ifnull(m.gone, 1) <> 0 OR"
-                        " m.size IS NOT b.bytes OR x.uidvalidity = 0, b.held FROM body AS b"
-                        " LEFT JOIN message AS m ON m.row = b.row LEFT JOIN mailbox AS x ON x.row = m.mailbox"
-                        " ORDER BY b.used");
-  IndexStep step;
-  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
-    IndexBody body = {
-        .row = sqlite3_column_int64(stmt, 0),
-        .bytes = (guint64)sqlite3_column_int64(stmt, 1),
-        .queue = (guint)sqlite3_column_int(stmt, 2),
-        .used = sqlite3_column_int64(stmt, 3),
-        .epoch = (guint64)sqlite3_column_int64(stmt, 4),
-        .orphan = sqlite3_column_int(stmt, 5) != 0,
-        .held = sqlite3_column_int(stmt, 6) != 0,
-    };
-    each(&body, data);
-  }
-  return step == INDEX_STEP_DONE;
-}
-
-gssize index_held_bodies(Index *index, gint64 mailbox, gint64 row, IndexNext *ret, gsize n, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return -1;
-  g_autoptr(IndexStmt) stmt =
-      index_use(reader, "SELECT m.row, m.uid, b.bytes FROM body AS b JOIN message AS m ON m.row = b.row"
-                        " WHERE b.held = 1 AND b.row > ?2 AND m.mailbox = ?1 AND m.uid > 0 AND m.gone = 0"
-                        " ORDER BY b.row LIMIT ?3");
-  sqlite3_bind_int64(stmt, 1, mailbox);
-  sqlite3_bind_int64(stmt, 2, row);
-  sqlite3_bind_int64(stmt, 3, (gint64)n);
-  return read_next(reader, stmt, ret, n, error);
 }

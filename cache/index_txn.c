@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a job may do inside the writer's transaction to mailboxes, meta values and rows of bodies. For messages see
- * index_message.c.
+ * What a job may do inside the writer's transaction to mailboxes and meta values. For messages see index_message.c, for
+ * bodies index_body.c.
  */
 #include "cache/index_private.h"
 
@@ -97,40 +97,11 @@ gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **e
   return index_run(txn->db, stmt, error);
 }
 
-/* ---- meta, bodies, row numbers ------------------------------------------------------------------ */
+/* ---- meta, row numbers ------------------------------------------------------------------ */
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(txn->db, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)");
   index_bind_text(stmt, 1, key);
   index_bind_text(stmt, 2, value);
-  return index_run(txn->db, stmt, error);
-}
-
-gboolean index_put_body(IndexTxn *txn, const IndexBody *body, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "INSERT INTO body(row, bytes, queue, used, epoch) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(row)"
-                         " DO UPDATE SET bytes = ?2, queue = ?3, used = ?4, epoch = ?5");
-  sqlite3_bind_int64(stmt, 1, body->row);
-  index_bind_size(stmt, 2, body->bytes);
-  sqlite3_bind_int64(stmt, 3, body->queue);
-  sqlite3_bind_int64(stmt, 4, body->used);
-  sqlite3_bind_int64(stmt, 5, (gint64)body->epoch);
-  return index_run(txn->db, stmt, error);
-}
-
-gboolean index_release_body(IndexTxn *txn, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE body SET held = 0 WHERE row = ?1");
-  sqlite3_bind_int64(stmt, 1, row);
-  return index_run(txn->db, stmt, error);
-}
-
-gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "DELETE FROM body WHERE row = ?1");
-  sqlite3_bind_int64(stmt, 1, row);
-  return index_run(txn->db, stmt, error);
-}
-
-gboolean index_drop_bodies(IndexTxn *txn, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "DELETE FROM body");
   return index_run(txn->db, stmt, error);
 }
 

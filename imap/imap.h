@@ -59,8 +59,8 @@ void imap_pool_free(ImapPool *pool);               /* LOGOUT within IMAP_TIMEOUT
 /* Blocks until the connection of this role is free, logged in if need be. While the line is known
  * to be down it fails at once with the last error, until the back-off (1 s to 5 min, jitter) has
  * passed; after three refused logins it fails with AUTH until imap_pool_retry(). While the server wants to be left
- * alone it fails with UNAVAILABLE, also where a connection stands. PROMPT goes before WATCH before BULK where roles
- * share a connection. */
+ * alone it fails with UNAVAILABLE, also where a connection stands. PROMPT and SYNC go before WATCH before BULK
+ * where roles share a connection. */
 ImapConn *imap_pool_lease(ImapPool *pool, ImapRole role, GCancellable *cancellable, GError **error);
 void imap_pool_release(ImapPool *pool, ImapConn *conn); /* a failed connection is closed; never NULL */
 
