@@ -10,21 +10,7 @@
 #include "cache/watch.h"
 
 #include "cache/bell.h"
-#include "cache/listing.h"
-
-/* What IDLE was begun on. */
-typedef struct {
-  gint64 row; /* 0: nothing */
-  char *raw;
-  ImapMailbox opened;
-  gboolean other; /* by then it was not the mailbox of the row */
-} Seat;
-
-static void seat_clear(Seat *seat) {
-  g_free(seat->raw);
-  imap_mailbox_clear(&seat->opened);
-  *seat = (Seat){0};
-}
+#include "cache/seat.h"
 
 struct _Watch {
   Line *line;
@@ -33,10 +19,10 @@ struct _Watch {
   GThread *thread;
   Bell *bell;
   gint64 sits_on; /* row of the folder that IDLE watches; 0: NOTIFY */
+  Seat *seat;     /* the same, as it was opened */
   gint probe;     /* atomic */
-  GMutex mutex;   /* guards conn against watch_call(), and seat */
+  GMutex mutex;   /* guards conn against watch_call() */
   ImapConn *conn;
-  Seat seat;
 };
 
 Watch *watch_new(Line *line, WatchNames names, gpointer data) {
@@ -45,6 +31,7 @@ Watch *watch_new(Line *line, WatchNames names, gpointer data) {
   watch->names = names;
   watch->data = data;
   watch->bell = bell_new(line->account, line->agenda);
+  watch->seat = seat_new();
   g_mutex_init(&watch->mutex);
   return watch;
 }
@@ -53,7 +40,7 @@ void watch_free(Watch *watch) {
   if (!watch)
     return;
   bell_free(watch->bell);
-  seat_clear(&watch->seat);
+  seat_free(watch->seat);
   g_mutex_clear(&watch->mutex);
   g_free(watch);
 }
@@ -173,44 +160,8 @@ static AgendaWatchEnd watch_all(Watch *watch, ImapConn *conn, GPtrArray *first, 
 
 /* ---- IDLE ---------------------------------------------------------------------------------------------- */
 
-static void leave_seat(Watch *watch) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
-  seat_clear(&watch->seat);
-}
-
-static void take_seat(Watch *watch, const IndexMailbox *mailbox, ImapMailbox *opened) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
-  seat_clear(&watch->seat);
-  watch->seat = (Seat){.row = mailbox->row,
-                       .raw = g_strdup(mailbox->raw),
-                       .opened = *opened,
-                       .other = listing_identity(mailbox, opened) == LISTING_OTHER};
-  *opened = (ImapMailbox){0};
-}
-
-/* One that is another mailbox each time it is opened is no better after another opening. */
-static gboolean is_still(const Seat *seat, const IndexMailbox *mailbox) {
-  return g_strcmp0(seat->raw, mailbox->raw) == 0 &&
-         (seat->other || listing_identity(mailbox, &seat->opened) != LISTING_OTHER);
-}
-
-static gboolean sits_well(Watch *watch) {
-  g_auto(IndexMailbox) mailbox = {0};
-  Index *index = account_of(watch)->index;
-  gint64 row;
-  {
-    G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
-    row = watch->seat.row;
-  }
-  if (row == 0)
-    return TRUE;
-  gboolean found = index_get_mailbox(index, row, &mailbox, NULL);
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&watch->mutex);
-  return watch->seat.row != row || (found && is_still(&watch->seat, &mailbox));
-}
-
 void watch_recheck(Watch *watch) {
-  if (!sits_well(watch))
+  if (!seat_is_right(watch->seat, account_of(watch)->index))
     watch_call(watch);
 }
 
@@ -237,9 +188,13 @@ static gboolean sit_down(Watch *watch, ImapConn *conn, const IndexMailbox *mailb
                        .modseq = opened.modseq};
   watch->sits_on = mailbox->row;
   agenda_pushed(agenda_of(watch), mailbox->row);
-  take_seat(watch, mailbox, &opened);
+  seat_take(watch->seat, mailbox, &opened);
   bell_compare(watch->bell, mailbox, &status);
   return TRUE;
+}
+
+static gboolean is_right_folder(Watch *watch, gint64 row) {
+  return agenda_watch_row(agenda_of(watch)) == row && seat_is_right(watch->seat, account_of(watch)->index);
 }
 
 static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
@@ -253,7 +208,7 @@ static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
       return imap_conn_failed(conn) ? AGENDA_WATCH_LOST : AGENDA_WATCH_NO_FOLDER;
     do
       end = end_of(watch, hear(watch, conn, error), &stay);
-    while (stay && agenda_watch_row(agenda_of(watch)) == mailbox.row && sits_well(watch));
+    while (stay && is_right_folder(watch, mailbox.row));
     if (!stay)
       return end;
     if (!imap_watch_end(conn, account_of(watch)->cancellable, error))
@@ -261,13 +216,12 @@ static AgendaWatchEnd watch_one(Watch *watch, ImapConn *conn, GError **error) {
   }
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the thread ---------------------------------------------------------------------------------------- */
 
 static AgendaWatchEnd watch_on(Watch *watch, ImapConn *conn, GError **error) {
   g_autoptr(GPtrArray) first = g_ptr_array_new_with_free_func(status_free);
   gboolean accepted = FALSE;
-  leave_seat(watch);
+  seat_leave(watch->seat);
   bell_begin(watch->bell);
   if (!imap_watch_notify(conn, keep_status, first, &accepted, account_of(watch)->cancellable, error))
     return AGENDA_WATCH_LOST;
