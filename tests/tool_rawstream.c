@@ -134,9 +134,10 @@ int main(int argc, char **argv) {
   stream->fd = net_connect(argv[1], (guint16)g_ascii_strtoull(argv[2], NULL, 10));
   login(stream, argv[3], argv[4], compress);
 
-  g_autofree char *fetch = g_strdup_printf(
-      "UID FETCH %d:* (UID %s)", from,
-      listing ? "FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]" : "BODY.PEEK[]");
+  g_autofree char *fetch =
+      g_strdup_printf("UID FETCH %d:* (UID %s)", from,
+                      listing ? "FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]"
+                              : "BODY.PEEK[]");
   guint64 octets = stream->octets, wire = stream->wire;
   gint64 start = g_get_monotonic_time();
   run(stream, uids ? "UID SEARCH RETURN (ALL) ALL" : fetch);
