@@ -8,6 +8,7 @@
 #include "imap/imap.h"
 #include "imap/quirks.h"
 #include "imap/stream.h"
+#include "imap/watch.h"
 
 /*
  * One logged-in connection, seen from inside imap/: what commands.c, fetch.c, login.c and auth.c are built on (conn.c:
@@ -30,34 +31,6 @@ typedef struct {
 
 /* Of the body that is being received, see fetch.c. */
 typedef enum { IMAP_BODY_NONE, IMAP_BODY_WANTED, IMAP_BODY_DRAINED, IMAP_BODY_BROKEN } ImapBodyState;
-
-/* What watch.c does with the connection. */
-typedef enum { IMAP_WATCH_NONE, IMAP_WATCH_NOTIFY, IMAP_WATCH_IDLE, IMAP_WATCH_POLL } ImapWatchMode;
-
-/* What is under way while it does, see watch.c. */
-typedef enum {
-  IMAP_WATCH_QUIET,
-  IMAP_WATCH_ASKED,
-  IMAP_WATCH_LOOKING,
-  IMAP_WATCH_ENTERING,
-  IMAP_WATCH_IDLING,
-  IMAP_WATCH_LEAVING
-} ImapWatchStage;
-
-typedef struct {
-  ImapWatchMode mode;
-  ImapWatchStage stage;
-  guint tag;            /* of the command under way */
-  gint64 due;           /* when to ask next: QUIET and IDLING */
-  gint64 patience;      /* µs without a byte until an answer counts as missing: the other stages */
-  gint64 deadline;      /* when that will be */
-  gboolean told;        /* only the answer to what we asked held news */
-  guint late;           /* DONEs in a row that did, with no news in between */
-  gboolean over;        /* NOTIFICATIONOVERFLOW has come already */
-  gboolean probe;       /* the next question is due when this one is answered */
-  gboolean ending;      /* do not enter IDLE again */
-  gint64 test_interval; /* in place of all intervals, for tests; 0: none */
-} ImapWatch;
 
 struct _ImapConn {
   ImapConnSetup setup;
