@@ -229,7 +229,7 @@ void agenda_refused(Agenda *agenda, gint64 row) {
 
 void agenda_begin_again(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  agenda->swept = agenda->watch_next = agenda->watch_delay = 0;
+  agenda->swept = agenda->watch_next = agenda->watch_delay = agenda->lost = 0;
   g_cond_broadcast(&agenda->cond);
 }
 

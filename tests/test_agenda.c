@@ -272,6 +272,16 @@ START_TEST(one_lost_long_after_is_another_matter) {
 }
 END_TEST
 
+START_TEST(to_begin_again_forgets_lost_lines) {
+  lose_and_sweep_after(0);
+  lose_and_sweep_after(10);
+  agenda_begin_again(agenda);
+  ck_assert(task().sweep);
+  agenda_swept(agenda, TRUE);
+  lose_and_sweep_after(0);
+}
+END_TEST
+
 START_TEST(a_reader_need_not_wait_for_that) {
   agenda_lost(agenda);
   agenda_swept(agenda, TRUE);
@@ -699,6 +709,7 @@ int main(void) {
   tcase_add_test(tests, a_failed_sweep_is_not_repeated_at_once);
   tcase_add_test(tests, a_line_lost_over_a_folder_is_a_sweep_at_once_and_then_less_and_less);
   tcase_add_test(tests, one_lost_long_after_is_another_matter);
+  tcase_add_test(tests, to_begin_again_forgets_lost_lines);
   tcase_add_test(tests, a_reader_need_not_wait_for_that);
   tcase_add_test(tests, without_push_a_sweep_is_due_each_minute);
   tcase_add_test(tests, without_push_no_sweep_is_due_before);
