@@ -11,6 +11,8 @@
 #include "cache/resync.h"
 #include "cache/tree.h"
 
+#define RENAMES_MOST 1000 /* between two sweeps; the rest is found without a hint */
+
 void sync_task_init(SyncTask *self, Line *line) {
   self->line = line;
   g_mutex_init(&self->mutex);
@@ -27,6 +29,8 @@ void sync_task_renamed(SyncTask *self, const char *raw, const char *before) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&self->mutex);
   g_autofree char *first = g_strdup(g_hash_table_lookup(self->renames, before));
   g_hash_table_remove(self->renames, before);
+  if (g_hash_table_size(self->renames) >= RENAMES_MOST)
+    return;
   g_hash_table_replace(self->renames, g_strdup(raw), first ? g_steal_pointer(&first) : g_strdup(before));
 }
 

@@ -135,7 +135,10 @@ static void status_free(gpointer data) {
   g_free(data);
 }
 
+/* Of more folders than there can be the rest is left to the sweep that follows, because one is lacking. */
 static void keep_status(const ImapStatus *status, gpointer data) {
+  if (((GPtrArray *)data)->len >= IMAP_LIMIT_MAILBOXES)
+    return;
   ImapStatus *copy = g_memdup2(status, sizeof *status);
   copy->name = g_strdup(status->name);
   g_ptr_array_add(data, copy);

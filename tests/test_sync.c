@@ -4,6 +4,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/sync_task.h"
 #include "cache/tree.h"
 #include "tests/account.h"
 #include "tests/suite.h"
@@ -138,6 +139,21 @@ START_TEST(a_reader_is_told_when_the_line_is_lost) {
 }
 END_TEST
 
+/* Hints, told by the server as fast as it likes. */
+START_TEST(renames_that_are_told_do_not_pile_up) {
+  SyncTask task = {0};
+  sync_task_init(&task, NULL);
+  for (guint i = 0; i < 3000; i++) {
+    g_autofree char *raw = g_strdup_printf("new%u", i), *before = g_strdup_printf("old%u", i);
+    sync_task_renamed(&task, raw, before);
+  }
+  ck_assert_uint_eq(g_hash_table_size(task.renames), 1000);
+  sync_task_renamed(&task, "newer0", "new0");
+  ck_assert_str_eq(g_hash_table_lookup(task.renames, "newer0"), "old0");
+  sync_task_clear(&task);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/sync");
   TCase *tests = tcase_create("sync");
@@ -147,6 +163,7 @@ int main(void) {
   tcase_add_test(tests, its_failure_is_told);
   tcase_add_test(tests, three_refused_logins_are_enough);
   tcase_add_test(tests, a_reader_is_told_when_the_line_is_lost);
+  tcase_add_test(tests, renames_that_are_told_do_not_pile_up);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
