@@ -104,6 +104,12 @@ static gboolean use_status(Agenda *agenda, const IndexMailbox *mailbox, const Im
   return said == NULL;
 }
 
+/* What was known and is being listed anew, and that was cut off: who reads its files need not open it. */
+static void list_the_rest(Agenda *agenda, const IndexMailbox *mailbox) {
+  if (mailbox->listed_at != 0)
+    agenda_relist(agenda, mailbox->row);
+}
+
 static gboolean use_statuses(SyncTask *self, GHashTable *status, gint64 started, GError **error) {
   Agenda *agenda = self->line->agenda;
   g_autoptr(GPtrArray) rows = index_mailboxes(self->line->account->index, error);
@@ -112,7 +118,9 @@ static gboolean use_statuses(SyncTask *self, GHashTable *status, gint64 started,
     const IndexMailbox *mailbox = rows->pdata[i];
     if (mailbox->attrs & IMAP_ATTR_NOSELECT)
       agenda_verified(agenda, mailbox->row, started, FALSE);
-    else if (mailbox->listed == INDEX_LISTED && ++listed > 0 &&
+    else if (mailbox->listed != INDEX_LISTED)
+      list_the_rest(agenda, mailbox);
+    else if (++listed > 0 &&
              use_status(agenda, mailbox, status ? g_hash_table_lookup(status, mailbox->raw) : NULL, started))
       asks++;
   }
