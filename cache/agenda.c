@@ -219,12 +219,13 @@ void agenda_look_again(Agenda *agenda) {
 }
 
 /* One that is refused for good is refused each time somebody opens it. */
-void agenda_refused(Agenda *agenda, gint64 row) {
+gboolean agenda_refused(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   if (within_refresh(agenda, agenda->began, agenda_now(agenda)) && agenda->began > agenda_folder(agenda, row)->doubted)
-    return;
+    return FALSE;
   agenda->swept = 0;
   g_cond_broadcast(&agenda->cond);
+  return TRUE;
 }
 
 void agenda_begin_again(Agenda *agenda) {

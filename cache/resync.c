@@ -9,7 +9,6 @@
  *   numbers fell that never fall (UIDNEXT, MODSEQ)        a few messages are compared; if they differ as above, else
  *                                                         nothing the server says of changes is used this time
  *   more than a fifth would go, or the numbers disagree   UNSURE, before anything is removed; confirmed: DONE
- *   the opening is refused, and no reason given           UNSURE; confirmed: FAILED
  *
  * The numbers stored at the end, in one transaction, are those of the opening, so whatever arrives in between differs
  * from them and is found by the next visit; and a visit that is cut off is repeated from where the last one ended.
@@ -137,14 +136,8 @@ static ResyncResult apply(Resync *resync, GError **error) {
 static ResyncResult look(Resync *resync, GError **error) {
   Delta *delta = &resync->delta;
   gboolean plain = FALSE;
-  g_autoptr(GError) local = NULL;
-  if (!delta_open(delta, &local)) {
-    /* It could be opened when it was listed: that may be this session's own trouble. */
-    if (!resync->confirmed && g_error_matches(local, IMAP_ERROR, IMAP_ERROR_REFUSED))
-      return RESYNC_UNSURE;
-    g_propagate_error(error, g_steal_pointer(&local));
+  if (!delta_open(delta, error))
     return RESYNC_FAILED;
-  }
   ResyncResult result = identify(resync, &plain, error);
   if (result != RESYNC_DONE)
     return result;

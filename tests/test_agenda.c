@@ -346,22 +346,22 @@ START_TEST(a_refused_folder_is_looked_for_once_for_each_doubt) {
   pass(1);
   agenda_doubt(agenda, 2, NULL);
   ck_assert_int_eq(task().row, 2);
-  agenda_refused(agenda, 2);
+  ck_assert(agenda_refused(agenda, 2));
   ck_assert(task().sweep);
   pass(1);
   agenda_swept(agenda, TRUE);
   pass(1);
   ck_assert_int_eq(want_listed(2), SYNC_REFRESHING);
   ck_assert_int_eq(task().row, 2);
-  agenda_refused(agenda, 2);
+  ck_assert(!agenda_refused(agenda, 2));
   ck_assert(!has_work(next_task));
 }
 END_TEST
 
 START_TEST(a_refused_folder_is_looked_for_now_and_then) {
-  agenda_refused(agenda, 2);
+  ck_assert(!agenda_refused(agenda, 2));
   pass(15);
-  agenda_refused(agenda, 2);
+  ck_assert(agenda_refused(agenda, 2));
   ck_assert(task().sweep);
 }
 END_TEST

@@ -227,18 +227,6 @@ START_TEST(losing_much_must_be_confirmed) {
 }
 END_TEST
 
-START_TEST(a_refused_opening_must_be_confirmed) {
-  static const char shut[] = STATUS("4", "5", "7") "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n";
-  g_autofree char *twice = g_strconcat(shut, shut, NULL);
-  g_autoptr(TestAccount) test = listed("UNSELECT", PSTART, twice);
-  g_autoptr(GError) error = NULL;
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
-  ck_assert_int_eq(resync_run(&test->account, test->conn, box, NULL, FALSE, TRUE, &error), RESYNC_FAILED);
-  ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED), "%s", error->message);
-  ck_uids(test, "1:3");
-}
-END_TEST
-
 /* One of seven is less than a fifth; but the mailbox counts seven. */
 START_TEST(a_set_that_lacks_a_message_must_be_confirmed) {
   g_autoptr(TestAccount) test =
@@ -409,7 +397,6 @@ int main(void) {
   tcase_add_test(tests, what_goes_meanwhile_is_no_lie);
   tcase_add_test(tests, a_liar_is_remembered);
   tcase_add_test(tests, losing_much_must_be_confirmed);
-  tcase_add_test(tests, a_refused_opening_must_be_confirmed);
   tcase_add_test(tests, a_set_that_lacks_a_message_must_be_confirmed);
   tcase_add_test(tests, the_last_word_is_who_answers);
   tcase_add_test(tests, numbers_that_add_up_spare_the_list);
