@@ -3,17 +3,23 @@
 
 #include <check.h>
 
-Session session_new(const char *capabilities, const char *dialogue) {
+Session session_log_in(const char *login, char **disable, guint timeout, const char *dialogue) {
   Session s = {0};
-  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
   g_autofree char *script = g_strconcat(login, dialogue, NULL);
-  GError *error = NULL;
+  g_autoptr(GError) error = NULL;
   s.fake = fake_new(script);
   s.config = fake_config(s.fake);
+  s.config.disable = disable;
+  s.config.timeout = timeout != 0 ? timeout : s.config.timeout;
   s.pool = imap_pool_new(&s.config);
   s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, &error);
   ck_assert_msg(s.conn != NULL, "%s", error != NULL ? error->message : "");
   return s;
+}
+
+Session session_new(const char *capabilities, const char *dialogue) {
+  g_autofree char *login = g_strdup_printf(FAKE_LOGIN("%s"), capabilities);
+  return session_log_in(login, NULL, 0, dialogue);
 }
 
 void session_clear(Session *s) {

@@ -16,6 +16,9 @@ typedef struct {
 } Session;
 
 Session session_new(const char *capabilities, const char *dialogue);
+/* After another login than FAKE_LOGIN(capabilities). `disable` (or NULL) and `timeout` (0: the fake's) are those of the
+ * ImapConfig. */
+Session session_log_in(const char *login, char **disable, guint timeout, const char *dialogue);
 void session_clear(Session *s); /* fails the test if the dialogue was not followed to its end */
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)

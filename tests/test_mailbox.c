@@ -2,9 +2,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "imap/conn.h"
 #include "tests/dovecot.h"
-#include "tests/fake.h"
+#include "tests/session.h"
 #include "tests/suite.h"
 
 /* Flags told as changed, "7:flagged 9: ". */
@@ -21,34 +20,6 @@ static void check_set(const ImapSeqset *set, const char *expected, const char *w
   g_autofree char *text = text_of(set);
   ck_assert_msg(strcmp(text, expected) == 0, "row %d: %s is %s, not %s", row, what, text, expected);
 }
-
-typedef struct {
-  Fake *fake;
-  ImapConfig config;
-  ImapPool *pool;
-  ImapConn *conn;
-} Session;
-
-static Session session_new(const char *login, char **disable, const char *dialogue) {
-  Session s = {0};
-  g_autofree char *script = g_strconcat(login, dialogue, NULL);
-  g_autoptr(GError) error = NULL;
-  s.fake = fake_new(script);
-  s.config = fake_config(s.fake);
-  s.config.disable = disable;
-  s.pool = imap_pool_new(&s.config);
-  s.conn = imap_pool_lease(s.pool, IMAP_ROLE_PROMPT, NULL, &error);
-  ck_assert_msg(s.conn != NULL, "%s", error != NULL ? error->message : "");
-  return s;
-}
-
-static void session_clear(Session *s) {
-  imap_conn_fail(s->conn); /* no LOGOUT: the dialogue is over */
-  imap_pool_release(s->pool, s->conn);
-  imap_pool_free(s->pool);
-  fake_free(s->fake);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
 
 /* ---- logins ------------------------------------------------------------------------------------------ */
 
@@ -82,7 +53,7 @@ static const struct {
 };
 
 START_TEST(test_delta) {
-  g_auto(Session) s = session_new(deltas[_i].login, (char **)deltas[_i].disable, "C: @ NOOP\nS: @ OK\n");
+  g_auto(Session) s = session_log_in(deltas[_i].login, (char **)deltas[_i].disable, 0, "C: @ NOOP\nS: @ OK\n");
   ck_assert_msg(imap_conn_delta(s.conn) == deltas[_i].delta, "row %d: %d", _i, (int)imap_conn_delta(s.conn));
   ck_assert(imap_noop(s.conn, NULL, NULL));
 }
@@ -298,7 +269,7 @@ static const struct {
 };
 
 START_TEST(test_since) {
-  g_auto(Session) s = session_new(rows[_i].login, NULL, rows[_i].dialogue);
+  g_auto(Session) s = session_log_in(rows[_i].login, NULL, 0, rows[_i].dialogue);
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GError) error = NULL;
   g_autoptr(GString) changed = g_string_new(NULL);
@@ -328,18 +299,18 @@ static void open_since(Session *s, const char *mailbox, ImapChanges *ret, GStrin
 
 /* What is selected is left first, in the same round trip: the fake reads all three before it answers the first. */
 START_TEST(test_leaves_first) {
-  g_auto(Session) s = session_new(QRESYNC, NULL,
-                                  "C: @ EXAMINE \"a\"\nS: * 9 EXISTS\nS: @ OK\n"
-                                  "C: @ UNSELECT\n"
-                                  "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\n"
-                                  "S: * VANISHED (EARLIER) 1:9\n"
-                                  "S: * 1 FETCH (UID 1 FLAGS (\\Flagged))\n"
-                                  "S: * 8 EXISTS\n"
-                                  "S: @5 OK left\n"
-                                  "S: * OK [UIDVALIDITY 77] x\n"
-                                  "S: * OK [HIGHESTMODSEQ 1010] x\n"
-                                  "S: * 2 FETCH (UID 2 FLAGS (\\Flagged))\n"
-                                  "S: @6 OK\n");
+  g_auto(Session) s = session_log_in(QRESYNC, NULL, 0,
+                                     "C: @ EXAMINE \"a\"\nS: * 9 EXISTS\nS: @ OK\n"
+                                     "C: @ UNSELECT\n"
+                                     "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\n"
+                                     "S: * VANISHED (EARLIER) 1:9\n"
+                                     "S: * 1 FETCH (UID 1 FLAGS (\\Flagged))\n"
+                                     "S: * 8 EXISTS\n"
+                                     "S: @5 OK left\n"
+                                     "S: * OK [UIDVALIDITY 77] x\n"
+                                     "S: * OK [HIGHESTMODSEQ 1010] x\n"
+                                     "S: * 2 FETCH (UID 2 FLAGS (\\Flagged))\n"
+                                     "S: @6 OK\n");
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
@@ -364,7 +335,7 @@ START_TEST(test_closed) {
                                               "S: * 2 FETCH (UID 2 FLAGS (\\Flagged))\n"
                                               "S: @ OK\n",
                                               _i ? "S: * OK [CLOSED] left\n" : "");
-  g_auto(Session) s = session_new(NO_ESEARCH, NULL, dialogue);
+  g_auto(Session) s = session_log_in(NO_ESEARCH, NULL, 0, dialogue);
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "b", TRUE, NULL, NULL, NULL));
@@ -378,12 +349,12 @@ END_TEST
 
 /* A name that waits for "+" must not stand behind an unanswered command. */
 START_TEST(test_literal_name) {
-  g_auto(Session) s = session_new(QRESYNC, NULL,
-                                  "C: @ EXAMINE \"a\"\nS: @ OK\n"
-                                  "C: @ UNSELECT\nS: @ OK\n"
-                                  "C: @ EXAMINE {3}\nS: + go on\n"
-                                  "C: a?x (QRESYNC (77 1000 1:99))\n"
-                                  "S: * OK [UIDVALIDITY 77] x\nS: * OK [HIGHESTMODSEQ 1010] x\nS: @ OK\n");
+  g_auto(Session) s = session_log_in(QRESYNC, NULL, 0,
+                                     "C: @ EXAMINE \"a\"\nS: @ OK\n"
+                                     "C: @ UNSELECT\nS: @ OK\n"
+                                     "C: @ EXAMINE {3}\nS: + go on\n"
+                                     "C: a?x (QRESYNC (77 1000 1:99))\n"
+                                     "S: * OK [UIDVALIDITY 77] x\nS: * OK [HIGHESTMODSEQ 1010] x\nS: @ OK\n");
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GString) changed = g_string_new(NULL);
   ck_assert(imap_examine(s.conn, "a", TRUE, NULL, NULL, NULL));
@@ -394,15 +365,15 @@ END_TEST
 
 /* What has nothing to do with the parameter is not asked twice; and the next opening is a clean one. */
 START_TEST(test_refused) {
-  g_auto(Session) s = session_new(QRESYNC, NULL,
-                                  "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\nS: @ NO [NONEXISTENT] gone\n"
-                                  "C: @ EXAMINE \"b\" (QRESYNC (77 1000 1:99))\nS: @ NO [UNAVAILABLE] later\n"
-                                  "C: @ EXAMINE \"c\" (QRESYNC (77 1000 1:99))\nS: @ NO so\n"
-                                  "C: @ EXAMINE \"c\"\nS: @ NO so\n"
-                                  "C: @ EXAMINE \"d\" (QRESYNC (77 1000 1:99))\nS: @ NO so\n"
-                                  "C: @ EXAMINE \"d\"\nS: @ OK\n"
-                                  "C: @ UNSELECT\nS: @ OK\n"
-                                  "C: @ EXAMINE \"e\"\nS: @ OK\n");
+  g_auto(Session) s = session_log_in(QRESYNC, NULL, 0,
+                                     "C: @ EXAMINE \"a\" (QRESYNC (77 1000 1:99))\nS: @ NO [NONEXISTENT] gone\n"
+                                     "C: @ EXAMINE \"b\" (QRESYNC (77 1000 1:99))\nS: @ NO [UNAVAILABLE] later\n"
+                                     "C: @ EXAMINE \"c\" (QRESYNC (77 1000 1:99))\nS: @ NO so\n"
+                                     "C: @ EXAMINE \"c\"\nS: @ NO so\n"
+                                     "C: @ EXAMINE \"d\" (QRESYNC (77 1000 1:99))\nS: @ NO so\n"
+                                     "C: @ EXAMINE \"d\"\nS: @ OK\n"
+                                     "C: @ UNSELECT\nS: @ OK\n"
+                                     "C: @ EXAMINE \"e\"\nS: @ OK\n");
   static const ImapKnown known = {77, 100, 1000};
   static const int codes[] = {IMAP_ERROR_GONE, IMAP_ERROR_UNAVAILABLE, IMAP_ERROR_REFUSED};
   for (guint i = 0; i < G_N_ELEMENTS(codes); i++) {
@@ -434,7 +405,7 @@ START_TEST(test_vanished_limit) {
     g_string_append(dialogue, "\n");
   }
   g_string_append(dialogue, "stall\n");
-  g_auto(Session) s = session_new(QRESYNC, NULL, dialogue->str);
+  g_auto(Session) s = session_log_in(QRESYNC, NULL, 0, dialogue->str);
   static const ImapKnown known = {77, 100, 1000};
   g_auto(ImapChanges) changes = {0};
   g_autoptr(GError) error = NULL;
