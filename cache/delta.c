@@ -17,6 +17,8 @@
  */
 #include "cache/delta.h"
 
+#include "cache/roll.h"
+
 #define RANGES_MOST 4000 /* of a UID set that is asked for at each visit: 56 kB */
 #define NEW_MOST 5000    /* UIDs that may be new and are asked for without knowing whether they are there */
 
@@ -108,40 +110,6 @@ static gboolean guess_members(Delta *delta, GError **error) {
   return TRUE;
 }
 
-static gboolean note_present(ImapSeqset *there, guint32 uid, GError **error) {
-  gsize ranges;
-  imap_seqset_add(there, uid, uid);
-  (void)imap_seqset_ranges(there, &ranges);
-  if (ranges <= IMAP_LIMIT_RANGES)
-    return TRUE;
-  g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server names more messages than a mailbox can hold");
-  return FALSE;
-}
-
-/* The last word: whoever is there answers. */
-static gboolean call_the_roll(Delta *delta, GError **error) {
-  static const ImapSink sink = {0};
-  GCancellable *c = delta->account->cancellable;
-  g_autoptr(ImapSeqset) all = imap_seqset_new(), there = imap_seqset_new();
-  imap_seqset_add(all, 1, G_MAXUINT32);
-  if (!imap_fetch_send(delta->conn, all, IMAP_FETCH_FLAGS, c, error))
-    return FALSE;
-  for (ImapFetchResult result = IMAP_FETCH_MESSAGE; result != IMAP_FETCH_DONE;) {
-    g_auto(ImapMessage) fetched = {0};
-    g_autoptr(GError) local = NULL;
-    result = imap_fetch_next(delta->conn, &sink, NULL, &fetched, c, &local);
-    if (result == IMAP_FETCH_MESSAGE && fetched.uid > 0 && !note_present(there, fetched.uid, &local))
-      imap_conn_fail(delta->conn); /* in the middle of an answer */
-    if (local) {
-      g_propagate_error(error, g_steal_pointer(&local));
-      return FALSE;
-    }
-  }
-  imap_seqset_free(delta->server);
-  delta->server = g_steal_pointer(&there);
-  return TRUE;
-}
-
 /* Whether QRESYNC and the mailbox agree about who vanished. `settled`: nobody came or went meanwhile. */
 static gboolean was_wrong(const Delta *delta, gboolean settled) {
   if (!delta->changes.resumed)
@@ -170,7 +138,8 @@ gboolean delta_members(Delta *delta, gboolean insist, GError **error) {
     return FALSE;
   if (!delta->server && !imap_uids(delta->conn, &delta->server, account->cancellable, error))
     return FALSE;
-  if (insist && imap_seqset_count(delta->server) < delta->changes.mailbox.exists && !call_the_roll(delta, error))
+  if (insist && imap_seqset_count(delta->server) < delta->changes.mailbox.exists &&
+      !roll_call(account, delta->conn, delta->server, error))
     return FALSE;
   g_autoptr(ImapSeqset) have = index_uids(account->index, delta->mailbox->row, error);
   if (!have)

@@ -14,6 +14,7 @@
 #include "cache/listing.h"
 #include "cache/rematch.h"
 #include "cache/removals.h"
+#include "cache/roll.h"
 
 #define ROUNDS 5 /* looks at a folder that changes while it is listed */
 
@@ -26,6 +27,7 @@ typedef struct {
   gboolean lasting;   /* more than one command ago flags may have been other than they are */
   ImapSeqset *server; /* UIDs at the last look */
   ImapSeqset *asked;  /* what was asked for in the round before */
+  ImapSeqset *rolled; /* that answered to a roll call at the first look; or NULL */
   ImapSeqset *gone;   /* rows whose UID is no more */
   ListingPause pause;
   gpointer pause_data;
@@ -36,6 +38,7 @@ static void first_clear(First *first) {
   index_mailbox_clear(&first->mailbox);
   g_clear_pointer(&first->server, imap_seqset_free);
   g_clear_pointer(&first->asked, imap_seqset_free);
+  g_clear_pointer(&first->rolled, imap_seqset_free);
   g_clear_pointer(&first->gone, imap_seqset_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(First, first_clear)
@@ -76,6 +79,16 @@ static gboolean is_renumbered(const First *first) {
          (mailbox->listed != INDEX_UNLISTED && listing_identity(mailbox, first->opened) != LISTING_SAME);
 }
 
+/* Where the set names fewer than there are. */
+static gboolean complete(First *first, guint32 exists, GError **error) {
+  if (imap_seqset_count(first->server) >= exists)
+    return TRUE;
+  if (!roll_call(first->account, first->conn, first->server, error))
+    return FALSE;
+  first->rolled = imap_seqset_copy(first->server);
+  return TRUE;
+}
+
 /* Opens it, and where its UIDs changed their meaning lets go of what they meant. */
 static gboolean begin(First *first, ImapMailbox *opened, GError **error) {
   Account *account = first->account;
@@ -86,7 +99,10 @@ static gboolean begin(First *first, ImapMailbox *opened, GError **error) {
   if (known && g_strcmp0(imap_selected(first->conn), any.raw) == 0 &&
       !imap_unselect(first->conn, account->cancellable, error))
     return FALSE;
+  gboolean fresh = g_strcmp0(imap_selected(first->conn), any.raw) != 0;
   if (!account_open_mailbox(account, first->conn, &any, opened, &first->server, error))
+    return FALSE;
+  if (fresh && !complete(first, opened->exists, error))
     return FALSE;
   first->opened = opened;
   first->lasting = first->mailbox.listed == INDEX_PARTIAL;
@@ -122,6 +138,17 @@ static gboolean fetch(First *first, const ImapSeqset *uids, gboolean insist, GEr
   return ok;
 }
 
+/* Later sets lack the same messages; those that were described stay. */
+static void keep_rolled(First *first, const ImapSeqset *have) {
+  if (!first->rolled)
+    return;
+  g_autoptr(ImapSeqset) described = imap_seqset_intersect(first->rolled, have);
+  gsize n;
+  const ImapRange *ranges = imap_seqset_ranges(described, &n);
+  for (gsize i = 0; i < n; i++)
+    imap_seqset_add(first->server, ranges[i].first, ranges[i].last);
+}
+
 /* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */
 static gboolean look(First *first, gboolean *ret_done, GError **error) {
   Account *account = first->account;
@@ -131,6 +158,7 @@ static gboolean look(First *first, gboolean *ret_done, GError **error) {
   g_autoptr(ImapSeqset) have = index_uids(account->index, first->mailbox.row, error);
   if (!have)
     return FALSE;
+  keep_rolled(first, have);
   g_autoptr(ImapSeqset) missing = imap_seqset_subtract(first->server, have);
   g_autoptr(ImapSeqset) fresh = imap_seqset_subtract(missing, first->asked);
   g_autoptr(ImapSeqset) again = imap_seqset_intersect(missing, first->asked);

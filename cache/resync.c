@@ -28,6 +28,7 @@ typedef struct {
   ImapStatus asked; /* where the caller had no status */
   Delta delta;
   gboolean flags, confirmed;
+  gboolean thorough; /* once in a long time */
   gboolean removed;
 } Resync;
 
@@ -145,7 +146,7 @@ static ResyncResult look(Resync *resync, GError **error) {
     delta_distrust(delta);
     resync->flags = TRUE;
   }
-  if (!delta_members(delta, resync->confirmed, error))
+  if (!delta_members(delta, resync->confirmed || resync->thorough, error))
     return RESYNC_FAILED;
   if (!resync->confirmed && is_unsure(resync))
     return RESYNC_UNSURE;
@@ -171,7 +172,7 @@ static gboolean flags_are_told(const Resync *resync, const ImapStatus *status) {
 
 ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, gboolean flags,
                         gboolean confirmed, GError **error) {
-  g_auto(Resync) resync = {.account = account, .conn = conn, .flags = flags, .confirmed = confirmed};
+  g_auto(Resync) resync = {.account = account, .conn = conn, .flags = flags, .thorough = flags, .confirmed = confirmed};
   if (!index_get_mailbox(account->index, row, &resync.mailbox, error)) {
     if (error && !*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
