@@ -58,6 +58,9 @@ struct _Agenda {
 gint64 agenda_now(const Agenda *agenda);
 /* With the mutex held. */
 Folder *agenda_folder(Agenda *agenda, gint64 row);
+Folder *agenda_take_head(Agenda *agenda, AgendaQueue queue); /* out of the queue; NULL: it is empty */
+guint agenda_length(const Agenda *agenda, AgendaQueue queue);
+gboolean agenda_within_refresh(const Agenda *agenda, gint64 when, gint64 now); /* `when` is no longer ago */
 gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory);
 void agenda_note_use(Agenda *agenda, gint64 row, gint64 now);
 void agenda_wait(Agenda *agenda, gint64 until); /* for a change, an hour at most */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the syncing thread does next: a folder, a sweep over all of them (LIST with STATUS of each), or both.
+ *
+ * News go first, for somebody may be waiting for that letter, but not for ever before a sweep. A sweep is due every
+ * SWEEP, or every POLL where nothing is pushed; when it is asked for; and when a folder is refreshed that nobody tells
+ * us of and the last one is older than `refresh`: the folder may have got subfolders, or be gone. A server that has to
+ * be asked for each folder by itself is asked less often, the more folders there are. While offline a sweep is due when
+ * connecting makes sense again: it is how we come back.
+ *
+ * One that failed is repeated soon. One folder can cost a connection each time it is opened (a server that crashes over
+ * it), and the sweep finds each time that it has to be opened: then it comes less and less often.
+ */
+#include "cache/agenda_private.h"
+
+#define SWEEP (300 * SECOND)
+#define POLL (60 * SECOND)
+#define POLL_FOLDER SECOND /* for each folder that has to be asked for by itself */
+#define SWEEP_RETRY (10 * SECOND)
+#define CALM (60 * SECOND) /* without a loss: what was lost before was another matter */
+#define OVERTAKES 32       /* news that go before a sweep */
+
+/* ---- when a sweep is due -------------------------------------------------------------------------------- */
+
+static gint64 sweep_every(const Agenda *agenda) {
+  if (agenda->push == AGENDA_PUSH_FOLDER || agenda->push == AGENDA_PUSH_ALL)
+    return SWEEP + agenda->asks * POLL_FOLDER;
+  return MAX((gint64)agenda->setup.refresh * SECOND, POLL) + agenda->asks * POLL_FOLDER;
+}
+
+/* When there may be something to do although nobody asks. */
+static gint64 next_wakeup(const Agenda *agenda, gint64 now) {
+  if (!agenda->online)
+    return MAX(agenda->setup.next_try(agenda->setup.data), now + SECOND);
+  return agenda->swept + sweep_every(agenda);
+}
+
+static gboolean sweep_is_due(const Agenda *agenda, gint64 now) {
+  gboolean asked = agenda_length(agenda, AGENDA_TREE) > 0;
+  gboolean old = agenda->swept == 0 || now - agenda->swept >= sweep_every(agenda);
+  gboolean blind = agenda_length(agenda, AGENDA_REFRESH) > 0 && agenda->push != AGENDA_PUSH_ALL &&
+                   !agenda_within_refresh(agenda, agenda->swept, now);
+  if (!asked && !old && !blind)
+    return FALSE;
+  return agenda->online || asked || now >= agenda->setup.next_try(agenda->setup.data);
+}
+
+void agenda_look_again(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->swept = 0;
+  g_cond_broadcast(&agenda->cond);
+}
+
+/* One that is refused for good is refused each time somebody opens it. */
+gboolean agenda_refused(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  if (agenda_within_refresh(agenda, agenda->began, agenda_now(agenda)) &&
+      agenda->began > agenda_folder(agenda, row)->doubted)
+    return FALSE;
+  agenda->swept = 0;
+  g_cond_broadcast(&agenda->cond);
+  return TRUE;
+}
+
+void agenda_begin_again(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->swept = agenda->watch_next = agenda->watch_delay = agenda->lost = 0;
+  g_cond_broadcast(&agenda->cond);
+}
+
+/* ---- what is next ----------------------------------------------------------------------------------------- */
+
+static Folder *next_folder(Agenda *agenda, gboolean sweep) {
+  Folder *folder = !sweep || agenda->overtaken < OVERTAKES ? agenda_take_head(agenda, AGENDA_NEWS) : NULL;
+  return folder ? folder : agenda_take_head(agenda, AGENDA_REFRESH);
+}
+
+static void describe_folder(Folder *folder, AgendaTask *ret) {
+  ret->row = folder->row;
+  ret->asked = folder->asked;
+  ret->said = folder->said;
+  ret->status = folder->status;
+  ret->verified = folder->doubted == 0 && folder->verified > folder->queued;
+  folder->asked = folder->said = FALSE;
+}
+
+gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  while (!agenda->closed) {
+    gint64 now = agenda_now(agenda);
+    gboolean due = sweep_is_due(agenda, now);
+    *ret = (AgendaTask){0};
+    Folder *folder = next_folder(agenda, due);
+    if (folder)
+      describe_folder(folder, ret);
+    gboolean news = folder && folder->doubted != 0;
+    ret->sweep = due && !(news && agenda->overtaken < OVERTAKES);
+    agenda->overtaken = due && !ret->sweep ? agenda->overtaken + 1 : 0;
+    if (ret->sweep || folder)
+      return TRUE;
+    agenda_wait(agenda, next_wakeup(agenda, now));
+  }
+  return FALSE;
+}
+
+/* ---- what came of it -------------------------------------------------------------------------------------- */
+
+void agenda_swept(Agenda *agenda, gboolean well) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->swept = agenda_now(agenda);
+  if (well)
+    agenda->began = agenda->swept;
+  else
+    agenda->swept -= sweep_every(agenda) - SWEEP_RETRY;
+}
+
+void agenda_lost(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  gint64 now = agenda_now(agenda);
+  gboolean calm = agenda->lost == 0 || now - agenda->lost >= agenda->lost_delay + CALM;
+  agenda->lost = now;
+  agenda->lost_delay = calm ? 0 : CLAMP(agenda->lost_delay * 2, SWEEP_RETRY, SWEEP);
+  agenda->swept = calm ? 0 : now - sweep_every(agenda) + agenda->lost_delay;
+  g_cond_broadcast(&agenda->cond);
+}
+
+void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda->n_folders = folders;
+  agenda->n_listed = listed;
+  agenda->asks = asks;
+}
