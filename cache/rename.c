@@ -3,8 +3,9 @@
  * Name and UIDVALIDITY do not identify a mailbox (DELETE and CREATE within a second give the same
  * UIDVALIDITY, siblings share one, RENAME may renumber). So a few messages of the new folder, the lowest and the
  * highest UIDs, are compared with the index by header fingerprint (or INTERNALDATE) and size: all of those the old one
- * should have must be there, and at least one; of a renumbered one half of them, with the lowest. An empty folder
- * proves nothing and counts as new.
+ * should have must be there, and at least one; of a renumbered one, if nothing fits better, half of them with the
+ * lowest (to be wrong costs little: each message is matched by itself afterwards). An empty folder proves nothing and
+ * counts as new.
  */
 #include "cache/rename.h"
 
@@ -17,9 +18,12 @@
 #define SAMPLE 8
 #define KNOWN 20000 /* messages of the old folder that are compared where UIDs do not help */
 
+typedef enum { UNLIKE, ALIKE, SAME } Likeness;
+
 typedef struct {
   Account *account;
   ImapConn *conn;
+  const char *raw;
   ImapMailbox opened;
   GArray *sample; /* IndexMessage */
 } Look;
@@ -31,6 +35,18 @@ static void look_clear(Look *look) {
   g_clear_pointer(&look->sample, g_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Look, look_clear)
+
+static Look *look_new(Account *account, ImapConn *conn, const char *raw) {
+  Look *look = g_new0(Look, 1);
+  *look = (Look){.account = account, .conn = conn, .raw = raw};
+  return look;
+}
+
+static void look_free(Look *look) {
+  look_clear(look);
+  g_free(look);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Look, look_free)
 
 static ImapSeqset *choose(ImapSeqset *all) {
   g_autoptr(ImapSeqset) rest = imap_seqset_copy(all);
@@ -125,21 +141,23 @@ static gboolean has_alike(const Look *look, gint64 mailbox, const IndexMessage *
 }
 
 /* UIDs lost their meaning, so what came after we last looked (it stands behind the others) cannot be told from what was
- * never there. To be wrong costs little: each message is matched by itself afterwards. */
-static gboolean same_by_content(const Look *look, const IndexMailbox *old) {
-  guint found = 0;
-  for (guint i = 0; i < look->sample->len; i++) {
+ * never there. */
+static Likeness by_content(const Look *look, const IndexMailbox *old) {
+  guint found = 0, n = look->sample->len;
+  for (guint i = 0; i < n; i++) {
     found += has_alike(look, old->row, &g_array_index(look->sample, IndexMessage, i));
     if (found == 0)
-      return FALSE;
+      return UNLIKE;
   }
-  return found > 0 && found * 2 >= look->sample->len;
+  return found == 0 || found * 2 < n ? UNLIKE : found < n ? ALIKE : SAME;
 }
 
-static gboolean is_same(const Look *look, const IndexMailbox *old) {
+static Likeness likeness(const Look *look, const IndexMailbox *old) {
   if (look->opened.mailboxid && old->mailboxid)
-    return g_str_equal(look->opened.mailboxid, old->mailboxid);
-  return look->opened.uidvalidity == old->uidvalidity ? same_by_uid(look, old) : same_by_content(look, old);
+    return g_str_equal(look->opened.mailboxid, old->mailboxid) ? SAME : UNLIKE;
+  if (look->opened.uidvalidity == old->uidvalidity)
+    return same_by_uid(look, old) ? SAME : UNLIKE;
+  return by_content(look, old);
 }
 
 gboolean rename_is_same(Account *account, ImapConn *conn, const IndexMailbox *known, gboolean *ret_same,
@@ -147,39 +165,53 @@ gboolean rename_is_same(Account *account, ImapConn *conn, const IndexMailbox *kn
   g_auto(Look) look = {.account = account, .conn = conn};
   if (!look_into(&look, known->raw, error))
     return FALSE;
-  *ret_same = is_same(&look, known);
+  *ret_same = likeness(&look, known) != UNLIKE;
   return TRUE;
 }
 
-/* A folder that cannot be opened is not recognised; only a lost connection is an error. */
-static gboolean match_one(Account *account, ImapConn *conn, GPtrArray *missing, const char *raw, GHashTable *ret,
-                          GError **error) {
-  g_auto(Look) look = {.account = account, .conn = conn};
-  g_autoptr(GError) local = NULL;
-  if (!look_into(&look, raw, &local)) {
-    if (!imap_conn_failed(conn))
-      return TRUE;
-    g_propagate_error(error, g_steal_pointer(&local));
-    return FALSE;
-  }
+/* ---- which of the missing is it --------------------------------------------------------------------------- */
+
+static gboolean match(const Look *look, GPtrArray *missing, Likeness least, GHashTable *ret) {
   for (guint i = 0; i < missing->len; i++) {
     const IndexMailbox *old = missing->pdata[i];
-    if (old->listed != INDEX_LISTED || !is_same(&look, old))
+    if (old->listed != INDEX_LISTED || likeness(look, old) < least)
       continue;
-    if (strcmp(old->raw, raw) != 0)
-      g_hash_table_insert(ret, g_strdup(raw), g_memdup2(&old->row, sizeof old->row));
+    if (strcmp(old->raw, look->raw) != 0)
+      g_hash_table_insert(ret, g_strdup(look->raw), g_memdup2(&old->row, sizeof old->row));
     g_ptr_array_remove_index(missing, i);
-    break;
+    return TRUE;
   }
-  return TRUE;
+  return FALSE;
 }
 
+/* A folder that cannot be opened is not recognised; only a lost connection is an error. Keeps in `unsure` what it saw
+ * of one that is none of the missing for certain. */
+static gboolean match_one(Account *account, ImapConn *conn, GPtrArray *missing, const char *raw, GPtrArray *unsure,
+                          GHashTable *ret, GError **error) {
+  g_autoptr(Look) look = look_new(account, conn, raw);
+  g_autoptr(GError) local = NULL;
+  if (look_into(look, raw, &local)) {
+    if (!match(look, missing, SAME, ret))
+      g_ptr_array_add(unsure, g_steal_pointer(&look));
+    return TRUE;
+  }
+  if (!imap_conn_failed(conn))
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&local));
+  return FALSE;
+}
+
+/* Who is certain goes first: folders of much the same mail would else be taken for each other. */
 GHashTable *rename_find(Account *account, ImapConn *conn, GPtrArray *missing, GPtrArray *fresh, GError **error) {
   g_autoptr(GHashTable) found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr(GPtrArray) unsure = g_ptr_array_new_with_free_func((GDestroyNotify)look_free);
   for (guint i = 0; i < MIN(fresh->len, CANDIDATES) && missing->len > 0; i++) {
     const ImapListing *listing = fresh->pdata[i];
-    if (!(listing->attrs & IMAP_ATTR_NOSELECT) && !match_one(account, conn, missing, listing->name, found, error))
+    if (!(listing->attrs & IMAP_ATTR_NOSELECT) &&
+        !match_one(account, conn, missing, listing->name, unsure, found, error))
       return NULL;
   }
+  for (guint i = 0; i < unsure->len && missing->len > 0; i++)
+    match(unsure->pdata[i], missing, ALIKE, found);
   return g_steal_pointer(&found);
 }
