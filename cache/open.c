@@ -128,6 +128,8 @@ void cache_stop(Cache *cache) {
   if (cache->stopped)
     return;
   cache->stopped = TRUE;
+  if (cache->sync)
+    sync_close(cache->sync);
   g_cancellable_cancel(cache->account.cancellable);
   if (cache->fetch)
     fetch_stop(cache->fetch);

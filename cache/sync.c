@@ -193,8 +193,12 @@ void sync_run(Sync *sync) {
   sync->network = network_new(on_network, sync);
 }
 
-void sync_stop(Sync *sync) {
+void sync_close(Sync *sync) {
   agenda_close(sync->agenda);
+}
+
+void sync_stop(Sync *sync) {
+  sync_close(sync);
   g_clear_pointer(&sync->network, network_free);
   g_clear_pointer(&sync->thread, g_thread_join);
   watch_join(sync->watch);
