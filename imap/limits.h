@@ -3,8 +3,8 @@
 
 /*
  * Every bound on what a server may make us hold, and how long we let it be silent. Nothing is allocated because a
- * server announced it: a size is compared with one of these first. Each has a test that reaches it and goes beyond.
- * A DEFLATE stream needs none of its own: it is inflated into the same buffer that a plain one is read into.
+ * server announced it: a size is compared with one of these first. Each limit has a test that reaches it and goes
+ * beyond. A DEFLATE stream needs none of its own: it is inflated into the same buffer that a plain one is read into.
  */
 
 #define IMAP_LIMIT_LINE (7u << 20)     /* text of one response without its literals; a UID set of 400k holes is 6 MB */

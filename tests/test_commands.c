@@ -309,12 +309,12 @@ START_TEST(test_end) {
 }
 END_TEST
 
-START_TEST(test_five_bads_end_it) {
+START_TEST(test_bads_end_it) {
   g_autoptr(GString) dialogue = g_string_new(NULL);
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < IMAP_LIMIT_BAD; i++)
     g_string_append(dialogue, "C: @ NOOP\nS: @ BAD what\n");
   g_auto(Session) s = session_new("", dialogue->str);
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < IMAP_LIMIT_BAD; i++) {
     ck_assert(!imap_conn_failed(s.conn));
     ck_assert(!imap_noop(s.conn, NULL, NULL));
   }
@@ -428,7 +428,7 @@ int main(void) {
   tcase_add_test(tc, test_untagged_limit);
   tcase_add_test(tc, test_namespace);
   tcase_add_loop_test(tc, test_end, 0, G_N_ELEMENTS(ends));
-  tcase_add_test(tc, test_five_bads_end_it);
+  tcase_add_test(tc, test_bads_end_it);
   tcase_add_test(tc, test_cancel);
   tcase_add_test(tc, test_capabilities);
   tcase_add_test(tc, test_disable);

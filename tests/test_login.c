@@ -386,6 +386,25 @@ START_TEST(test_drip) {
 }
 END_TEST
 
+static gpointer answer_late(gpointer fake) {
+  g_usleep(2100000); /* longer than `timeout` */
+  fake_go(fake);
+  return NULL;
+}
+
+/* Servers delay wrong passwords on purpose: a login may take longer than other answers. */
+START_TEST(test_slow_refusal) {
+  g_autoptr(Fake) fake = fake_new("S: * OK [CAPABILITY IMAP4rev1] hello\nC: @ LOGIN *\nwait\nS: @ NO wrong\n");
+  ImapConfig config = fake_config(fake);
+  g_autoptr(GError) error = NULL;
+  config.timeout = 1;
+  GThread *thread = g_thread_new("late", answer_late, fake);
+  ck_assert_ptr_null(open_within(IMAP_TIMEOUT_LOGIN, &config, &error));
+  ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_AUTH), "%s", error->message);
+  g_thread_join(thread);
+}
+END_TEST
+
 static char *slowly(G_GNUC_UNUSED gpointer data, G_GNUC_UNUSED GCancellable *c, G_GNUC_UNUSED GError **error) {
   g_usleep(3200000); /* longer than the server is given */
   return g_strdup("secret");
@@ -462,6 +481,7 @@ int main(void) {
   tcase_add_test(fake, test_plaintext_is_for_loopback);
   tcase_add_loop_test(fake, test_introduction, 0, G_N_ELEMENTS(introductions));
   tcase_add_test(fake, test_drip);
+  tcase_add_test(fake, test_slow_refusal);
   tcase_add_test(fake, test_slow_user);
   tcase_add_loop_test(fake, test_compress, 0, G_N_ELEMENTS(choices));
   suite_add_tcase(suite, fake);
