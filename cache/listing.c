@@ -3,11 +3,11 @@
  * A listing is a queue of ranges, each a set of UIDs to ask for. Two are in flight; what arrives is taken out of its
  * range and posted to the index.
  *
- * A range that ends in NO keeps what it gave; what is left of it is halved, down to one UID, which is
- * then asked for without header fields, and at last is listed with nothing but its UID: a message that a server cannot
- * describe is still a message, and a folder must not be unreadable because of it. A UID left out with a plain OK was
- * expunged, unless the server goes on naming it (`insist`): then it is treated like a refused one. One at which the
- * line is lost time and again (stumble.c) comes after all others, and at last is not asked for either.
+ * A range that ends in NO keeps what it gave; what is left of it is halved, down to one UID, which is then asked for
+ * without header fields, and at last is listed with nothing but its UID: a message that a server cannot describe is
+ * still a message, and a folder must not be unreadable because of it. A UID left out with a plain OK was expunged,
+ * unless the server goes on naming it (`insist`): then it is treated like a refused one. One at which the line is lost
+ * time and again (stumble.c) comes after all others, and at last is not asked for either.
  */
 #include "cache/listing.h"
 

@@ -51,8 +51,8 @@ static gboolean name_taken(Tree *tree, gint64 parent, const char *name) {
 
 /* Two mailboxes can claim one path where namespaces differ in their delimiter (a.b and a/b), and one can be called like
  * a message. "%~" is what no other name contains. */
-static char *free_name(Tree *tree, gint64 parent, const char *part, gsize len) {
-  g_autofree char *plain = len ? names_folder(part, len) : g_strdup("%");
+static char *free_name(Tree *tree, gint64 parent, const char *part) {
+  g_autofree char *plain = *part ? names_folder(part, strlen(part)) : g_strdup("%");
   g_autofree char *name = g_strdup(plain);
   for (guint n = 2; name_taken(tree, parent, name); n++) {
     g_free(name);
@@ -181,18 +181,43 @@ static IndexMailbox *take_renamed(Tree *tree, const char *raw) {
 
 /* The mailbox that was its parent is another's now. */
 static gboolean follow_parent(Tree *tree, IndexTxn *txn, IndexMailbox *known, const IndexMailbox *parent,
-                              const char *part, gsize len, GError **error) {
+                              const char *part, GError **error) {
   if (known->parent == parent->row)
     return TRUE;
   g_autofree char *key = tree_name_key(known->parent, known->name);
   g_hash_table_remove(tree->names, key);
   leave(tree, known);
   g_free(known->name);
-  known->name = free_name(tree, parent->row, part, len);
+  known->name = free_name(tree, parent->row, part);
   known->parent = parent->row;
   tree_know(tree, known);
   tree_touch(tree, known->parent);
   return index_put_mailbox(txn, known, error);
+}
+
+/* A mailbox without a row of this name, new or renamed; `part` is the end of `raw`, behind the last delimiter. */
+static IndexMailbox *put_named(Tree *tree, IndexTxn *txn, const char *raw, const char *part, const IndexMailbox *parent,
+                               char delimiter, guint attrs, GError **error) {
+  IndexMailbox *mailbox = take_renamed(tree, raw);
+  gboolean fresh = mailbox == NULL;
+  if (fresh)
+    mailbox = g_new0(IndexMailbox, 1);
+  g_free(mailbox->raw);
+  g_free(mailbox->name);
+  mailbox->parent = parent->row;
+  mailbox->delimiter = delimiter;
+  mailbox->attrs = attrs == G_MAXUINT ? IMAP_ATTR_NOSELECT : attrs;
+  /* Yahoo spells it Inbox; one name serves root=, fstab and habit. */
+  gboolean inbox = g_ascii_strcasecmp(raw, "INBOX") == 0;
+  mailbox->name = inbox ? g_strdup("INBOX") : free_name(tree, parent->row, part);
+  mailbox->raw = g_strdup(raw);
+  if (fresh)
+    return put_new(tree, txn, mailbox, error);
+  if (is_hidden(tree, mailbox))
+    mailbox->attrs |= INDEX_HIDDEN;
+  tree_know(tree, mailbox);
+  tree_touch(tree, mailbox->parent);
+  return index_put_mailbox(txn, mailbox, error) ? mailbox : NULL;
 }
 
 static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize len, char delimiter, guint attrs,
@@ -204,33 +229,15 @@ static IndexMailbox *ensure(Tree *tree, IndexTxn *txn, const char *raw, gsize le
   if (!parent)
     return NULL;
   IndexMailbox *known = g_hash_table_lookup(tree->by_raw, name);
+  if (!known)
+    return put_named(tree, txn, name, name + part, parent, delimiter, attrs, error);
   /* Its own line would have come before those of its children. */
-  if (known && attrs == G_MAXUINT && unseen && !tree->account->config->subscribed)
+  if (attrs == G_MAXUINT && unseen && !tree->account->config->subscribed)
     attrs = IMAP_ATTR_NOSELECT;
-  if (known && !follow_parent(tree, txn, known, parent, raw + part, len - part, error))
+  if (!follow_parent(tree, txn, known, parent, name + part, error) ||
+      !update_known(tree, txn, known, delimiter, attrs, error))
     return NULL;
-  if (known)
-    return update_known(tree, txn, known, delimiter, attrs, error) ? known : NULL;
-  IndexMailbox *mailbox = take_renamed(tree, name);
-  gboolean fresh = mailbox == NULL;
-  if (fresh)
-    mailbox = g_new0(IndexMailbox, 1);
-  g_free(mailbox->raw);
-  g_free(mailbox->name);
-  mailbox->parent = parent->row;
-  mailbox->delimiter = delimiter;
-  mailbox->attrs = attrs == G_MAXUINT ? IMAP_ATTR_NOSELECT : attrs;
-  /* Yahoo spells it Inbox; one name serves root=, fstab and habit. */
-  gboolean inbox = g_ascii_strcasecmp(name, "INBOX") == 0;
-  mailbox->name = inbox ? g_strdup("INBOX") : free_name(tree, parent->row, raw + part, len - part);
-  mailbox->raw = g_steal_pointer(&name);
-  if (fresh)
-    return put_new(tree, txn, mailbox, error);
-  if (is_hidden(tree, mailbox))
-    mailbox->attrs |= INDEX_HIDDEN;
-  tree_know(tree, mailbox);
-  tree_touch(tree, mailbox->parent);
-  return index_put_mailbox(txn, mailbox, error) ? mailbox : NULL;
+  return known;
 }
 
 static gboolean apply_listings(Tree *tree, IndexTxn *txn, GError **error) {
