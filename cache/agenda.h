@@ -35,8 +35,8 @@ void agenda_doubt_listing(Agenda *agenda, gint64 row);
 void agenda_refresh(Agenda *agenda, gint64 row); /* queued; as fresh as it is */
 void agenda_relist(Agenda *agenda, gint64 row);  /* queued for a first listing, once more */
 void agenda_look_again(Agenda *agenda);          /* a sweep is due now */
-/* The server will not tell of the folder: it may be called otherwise by now. TRUE: a sweep is due, once for each doubt.
- */
+/* The server will not tell of the folder: it may be called otherwise by now. TRUE: a sweep comes, once for each doubt,
+ * and later where that does not help. */
 gboolean agenda_refused(Agenda *agenda, gint64 row);
 void agenda_begin_again(Agenda *agenda); /* that, and nothing has been tried in vain yet */
 

@@ -9,7 +9,7 @@
  * connecting makes sense again: it is how we come back.
  *
  * One that failed is repeated soon. One folder can cost a connection each time it is opened (a server that crashes over
- * it), and the sweep finds each time that it has to be opened: then it comes less and less often.
+ * it), or refuse to be opened, and the sweep finds each time that it has to be: then it comes less and less often.
  */
 #include "cache/agenda_private.h"
 
@@ -51,15 +51,29 @@ void agenda_look_again(Agenda *agenda) {
   g_cond_broadcast(&agenda->cond);
 }
 
-/* One that is refused for good is refused each time somebody opens it. */
+/* With the mutex held. At once, but later where that does not help; never later than it is due anyway. */
+static void look_after_trouble(Agenda *agenda) {
+  gint64 now = agenda_now(agenda);
+  gboolean calm = agenda->lost == 0 || now - agenda->lost >= agenda->lost_delay + CALM;
+  agenda->lost = now;
+  agenda->lost_delay = calm ? 0 : CLAMP(agenda->lost_delay * 2, SWEEP_RETRY, SWEEP);
+  agenda->swept = calm ? 0 : MIN(agenda->swept, now - sweep_every(agenda) + agenda->lost_delay);
+  g_cond_broadcast(&agenda->cond);
+}
+
+/* One that is refused for good is refused each time somebody opens it, and after each sweep that finds it changed. */
 gboolean agenda_refused(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   if (agenda_within_refresh(agenda, agenda->began, agenda_now(agenda)) &&
       agenda->began > agenda_folder(agenda, row)->doubted)
     return FALSE;
-  agenda->swept = 0;
-  g_cond_broadcast(&agenda->cond);
+  look_after_trouble(agenda);
   return TRUE;
+}
+
+void agenda_lost(Agenda *agenda) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  look_after_trouble(agenda);
 }
 
 void agenda_begin_again(Agenda *agenda) {
@@ -112,16 +126,6 @@ void agenda_swept(Agenda *agenda, gboolean well) {
     agenda->began = agenda->swept;
   else
     agenda->swept -= sweep_every(agenda) - SWEEP_RETRY;
-}
-
-void agenda_lost(Agenda *agenda) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  gint64 now = agenda_now(agenda);
-  gboolean calm = agenda->lost == 0 || now - agenda->lost >= agenda->lost_delay + CALM;
-  agenda->lost = now;
-  agenda->lost_delay = calm ? 0 : CLAMP(agenda->lost_delay * 2, SWEEP_RETRY, SWEEP);
-  agenda->swept = calm ? 0 : now - sweep_every(agenda) + agenda->lost_delay;
-  g_cond_broadcast(&agenda->cond);
 }
 
 void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks) {

@@ -273,6 +273,43 @@ START_TEST(a_refused_folder_is_looked_for_once_for_each_doubt) {
 }
 END_TEST
 
+static void refuse(gint64 row) {
+  agenda_doubt(agenda, row, NULL);
+  ck_assert_int_eq(task().row, row);
+  ck_assert(agenda_refused(agenda, row));
+}
+
+/* Each sweep says that it is another than we know. */
+START_TEST(a_folder_that_is_refused_after_each_sweep_is_looked_for_less_and_less) {
+  refuse(2);
+  ck_assert(task().sweep);
+  for (gint64 delay = 10; delay <= 40; delay *= 2) {
+    agenda_swept(agenda, TRUE);
+    refuse(2);
+    pass(delay);
+    ck_assert(task().sweep);
+  }
+  agenda_swept(agenda, TRUE);
+  refuse(2);
+  pass(59);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(trouble_never_puts_a_sweep_off) {
+  agenda_pushed_all(agenda);
+  for (guint i = 0; i < 20; i++) {
+    agenda_lost(agenda);
+    if (i == 0) {
+      ck_assert(task().sweep);
+      agenda_swept(agenda, TRUE);
+    }
+    pass(1);
+  }
+  ck_assert(task().sweep); /* that which was due 10 s after the second */
+}
+END_TEST
+
 START_TEST(a_refused_folder_is_looked_for_now_and_then) {
   ck_assert(!agenda_refused(agenda, 2));
   pass(15);
@@ -358,6 +395,8 @@ int main(void) {
   tcase_add_test(tests, to_look_again_is_a_sweep_now);
   tcase_add_test(tests, a_refused_folder_is_looked_for_once_for_each_doubt);
   tcase_add_test(tests, a_refused_folder_is_looked_for_now_and_then);
+  tcase_add_test(tests, a_folder_that_is_refused_after_each_sweep_is_looked_for_less_and_less);
+  tcase_add_test(tests, trouble_never_puts_a_sweep_off);
   tcase_add_test(tests, news_go_first_and_are_one_task);
   tcase_add_test(tests, news_of_a_queued_folder_bring_it_to_the_head);
   tcase_add_test(tests, news_during_their_delta_are_another);
