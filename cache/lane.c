@@ -20,6 +20,7 @@
 #define COMMAND_MIN (64u << 10)
 #define COMMAND_MAX (2u << 20)
 #define COMMAND_UIDS 400
+#define REFUSED_EVERY (5 * G_USEC_PER_SEC)
 #define RECONNECT_WAIT G_USEC_PER_SEC
 
 Lane *lane_new(const LaneShared *shared, ImapRole role, WantsKinds kinds) {
@@ -93,9 +94,21 @@ static void drop_with(Lane *lane, const GArray *wants) {
   }
 }
 
+/* A mailbox that has been listed could be opened then, so a refusal may be this session's own trouble (line.h). Whoever
+ * reads a thousand messages of one that is refused for good shall not log in a thousand times. */
+static gboolean try_elsewhere(Lane *lane, const GError *refusal) {
+  gint64 now = g_get_monotonic_time();
+  gboolean busy = g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE) && !imap_selected(lane->conn) &&
+                  !imap_pool_is_paused(lane_account(lane)->pool);
+  if (!(busy || g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED)) ||
+      (lane->refused != 0 && now - lane->refused < REFUSED_EVERY))
+    return FALSE;
+  lane->refused = now;
+  return TRUE;
+}
+
 /* Selects the mailbox of these wants. FALSE: they have been failed, or the connection is to be dropped (then *error is
- * set). A mailbox that has been listed could be opened then, so a refusal without a reason may be this session's own
- * trouble: Dovecot's says "Mailbox was deleted under us" for ever of one that was made anew. */
+ * set). */
 static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   g_auto(IndexMailbox) mailbox = {0};
   g_autoptr(GError) local = NULL;
@@ -110,7 +123,7 @@ static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   /* Renumbered or gone: the folder is looked at; a message that is still there has another UID by then. */
   if (g_error_matches(local, IMAP_ERROR, IMAP_ERROR_GONE) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE))
     sync_doubt(lane->shared->sync, row);
-  if (imap_conn_failed(lane->conn) || g_error_matches(local, IMAP_ERROR, IMAP_ERROR_REFUSED)) {
+  if (imap_conn_failed(lane->conn) || try_elsewhere(lane, local)) {
     drop_with(lane, wants);
     g_propagate_error(error, g_steal_pointer(&local));
     return FALSE;

@@ -18,6 +18,7 @@ struct _Lane {
   GQueue commands;      /* GArray of guint32, oldest first */
   GHashTable *suspects; /* UID -> Want: left out by the server, to be looked at when nothing is in flight */
   Incoming *incoming;
+  gint64 refused;    /* monotonic: when a connection was dropped because it refused a mailbox; 0: never */
   gboolean going;    /* something has been asked for on this lease */
   gboolean doubtful; /* what is in flight was asked for in vain before: nothing goes with it */
 };

@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#define DROP_EVERY 5 /* seconds */
+
 /* The pool waits for nothing but imap_pool_retry(). */
 static gboolean has_given_up(Line *line) {
   return imap_pool_next_try(line->account->pool) == G_MAXINT64;
@@ -59,6 +61,23 @@ ImapConn *line_lease(Line *line, ImapRole role, GError **error) {
 void line_release(Line *line, ImapConn *conn) {
   if (conn)
     imap_pool_release(line->account->pool, conn);
+}
+
+/* One that is refused for good must not cost a login each time somebody looks. */
+static gboolean may_drop(Line *line) {
+  gint now = (gint)(g_get_monotonic_time() / G_USEC_PER_SEC), last = g_atomic_int_get(&line->dropped);
+  return (last == 0 || now - last >= DROP_EVERY) && g_atomic_int_compare_and_exchange(&line->dropped, last, now);
+}
+
+void line_refused(Line *line, ImapConn *conn, gint64 row, const GError *error) {
+  Account *account = line->account;
+  g_auto(IndexMailbox) mailbox = {0};
+  gboolean strange =
+      g_error_matches(error, IMAP_ERROR, IMAP_ERROR_GONE) || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED) ||
+      (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE) && !imap_pool_is_paused(account->pool));
+  if (strange && !imap_conn_failed(conn) && index_get_mailbox(account->index, row, &mailbox, NULL) &&
+      mailbox.listed != INDEX_UNLISTED && agenda_refused(line->agenda, row) && may_drop(line))
+    imap_conn_fail(conn);
 }
 
 void line_mounted(Line *line) {

@@ -48,15 +48,6 @@ static void fail_rest(Line *line, const GError *error) {
     tell(line, g_array_index(rows, gint64, i), error);
 }
 
-/* It could be opened once, so a refusal without a reason may be this session's own trouble: the next try has
- * another. */
-static void distrust(Line *line, ImapConn *conn, gint64 row, const GError *error) {
-  g_auto(IndexMailbox) mailbox = {0};
-  if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED) &&
-      index_get_mailbox(line->account->index, row, &mailbox, NULL) && mailbox.listed != INDEX_UNLISTED)
-    imap_conn_fail(conn);
-}
-
 static void list_slice(Line *line, gint64 row) {
   g_autoptr(GError) error = NULL;
   gint64 started = g_get_monotonic_time();
@@ -65,7 +56,8 @@ static void list_slice(Line *line, gint64 row) {
   if (conn) {
     Slice slice = {.line = line, .conn = conn, .until = started + SLICE};
     listing_first(line->account, conn, row, others_wait, &slice, &paused, &error);
-    distrust(line, conn, row, error);
+    if (error)
+      line_refused(line, conn, row, error);
     line_release(line, conn);
   }
   if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_GONE))

@@ -164,15 +164,6 @@ static const ImapStatus *said_by(SyncTask *self, const TreeNews *news, gint64 ro
   return g_hash_table_lookup(news->status, mailbox.raw);
 }
 
-/* It was listed once. Either it is called otherwise by now, or that is this session's own trouble: Dovecot's goes on
- * for ever to say of one that was made anew that it was deleted. So LIST is asked, over another connection. */
-static void look_elsewhere(SyncTask *self, ImapConn *conn, gint64 row, const GError *refused) {
-  gboolean strange =
-      g_error_matches(refused, IMAP_ERROR, IMAP_ERROR_GONE) || g_error_matches(refused, IMAP_ERROR, IMAP_ERROR_REFUSED);
-  if (strange && agenda_refused(self->line->agenda, row))
-    imap_conn_fail(conn);
-}
-
 /* Answers who waits for this folder, well or badly, or leaves that to the listing thread. FALSE: the line is lost. */
 static gboolean refresh_and_tell(SyncTask *self, ImapConn **conn, AgendaTask *task, const TreeNews *news,
                                  GError **error) {
@@ -189,7 +180,7 @@ static gboolean refresh_and_tell(SyncTask *self, ImapConn **conn, AgendaTask *ta
     return TRUE;
   if (*conn && !imap_conn_failed(*conn)) {
     g_info("folder %" G_GINT64_FORMAT ": %s", row, local->message);
-    look_elsewhere(self, *conn, row, local);
+    line_refused(self->line, *conn, row, local);
     return TRUE;
   }
   g_propagate_error(error, g_steal_pointer(&local));

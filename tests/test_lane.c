@@ -237,7 +237,9 @@ START_TEST(a_lost_connection_is_tried_once_more) {
 }
 END_TEST
 
-#define SHUT "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n"
+#define SHUT                                                                                                           \
+  "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n"                                                       \
+  "C: @ LIST \"\" \"box\"\nS: * LIST () \"/\" \"box\"\nS: @ OK\n"
 
 /* That may be this session's own trouble. */
 START_TEST(a_refused_opening_is_tried_on_another_connection) {
@@ -255,6 +257,28 @@ START_TEST(an_opening_refused_twice_is_told) {
   wait_for(&bench, 1);
   lane_run(bench.lane);
   ck_failure(&bench, 1, CACHE_ERROR_REFUSED);
+}
+END_TEST
+
+/* But not each time. */
+START_TEST(a_mailbox_refused_for_good_costs_no_login_each_time) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, SHUT "next\n" FAKE_LOGIN("UNSELECT") SHUT SHUT);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_failure(&bench, 1, CACHE_ERROR_REFUSED);
+  wait_for(&bench, 2);
+  ck_failure(&bench, 2, CACHE_ERROR_REFUSED);
+}
+END_TEST
+
+START_TEST(an_opening_that_meets_a_bug_is_tried_on_another_connection) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, "C: @ EXAMINE \"box\"\nS: @ NO [SERVERBUG] oh\nnext\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1")
+                          BODY("1", "1") OK);
+  wait_for(&bench, 1);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
 }
 END_TEST
 
@@ -457,6 +481,8 @@ int main(void) {
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);
   tcase_add_test(tests, a_refused_opening_is_tried_on_another_connection);
   tcase_add_test(tests, an_opening_refused_twice_is_told);
+  tcase_add_test(tests, a_mailbox_refused_for_good_costs_no_login_each_time);
+  tcase_add_test(tests, an_opening_that_meets_a_bug_is_tried_on_another_connection);
   tcase_add_test(tests, a_connection_lost_on_opening_is_tried_once_more);
   tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
   tcase_add_test(tests, a_poisonous_message_harms_no_other);
