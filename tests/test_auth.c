@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "imap/auth.h"
+#include "imap/sasl.h"
 #include "tests/fake.h"
 #include "tests/suite.h"
 
@@ -135,8 +135,8 @@ START_TEST(test_row) {
 END_TEST
 
 START_TEST(test_messages) {
-  g_autofree char *x = imap_auth_xoauth2("ann@example.com", "ya29.tok");
-  g_autofree char *o = imap_auth_oauthbearer("a,n=n@example.com", "server.example.com", 143, "vF9dft4qmT");
+  g_autofree char *x = imap_sasl_xoauth2("ann@example.com", "ya29.tok");
+  g_autofree char *o = imap_sasl_oauthbearer("a,n=n@example.com", "server.example.com", 143, "vF9dft4qmT");
   ck_assert_str_eq(x, "user=ann@example.com\001auth=Bearer ya29.tok\001\001");
   ck_assert_str_eq(
       o, "n,a=a=2Cn=3Dn@example.com,\001host=server.example.com\001port=143\001auth=Bearer vF9dft4qmT\001\001");
