@@ -116,13 +116,15 @@ static gboolean use_statuses(SyncTask *self, GHashTable *status, gint64 started,
   guint listed = 0, asks = 0;
   for (guint i = 0; rows && i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
-    if (mailbox->attrs & IMAP_ATTR_NOSELECT)
+    if (mailbox->attrs & IMAP_ATTR_NOSELECT) {
       agenda_verified(agenda, mailbox->row, started, FALSE);
-    else if (mailbox->listed != INDEX_LISTED)
+    } else if (mailbox->listed != INDEX_LISTED) {
       list_the_rest(agenda, mailbox);
-    else if (++listed > 0 &&
-             use_status(agenda, mailbox, status ? g_hash_table_lookup(status, mailbox->raw) : NULL, started))
-      asks++;
+    } else {
+      const ImapStatus *said = status ? g_hash_table_lookup(status, mailbox->raw) : NULL;
+      listed++;
+      asks += use_status(agenda, mailbox, said, started) ? 1 : 0;
+    }
   }
   if (rows)
     agenda_counted(agenda, rows->len, listed, asks);
