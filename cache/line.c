@@ -2,6 +2,9 @@
 /*
  * A mount that one forgets about says only what changes: that it is offline, and why; that it is back; and, as a
  * warning, that it has stopped trying, because then somebody has to act.
+ *
+ * What one session refuses may be well in another, so a connection that refuses a known folder is given up; but a login
+ * costs more than a refusal, hence DROP_EVERY.
  */
 #include "cache/line.h"
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * What all commands that change something have in common: a server may take its time, and a refusal has to say as much
+ * as it can, because it ends in the errno of somebody's write.
+ */
 #include "imap/change.h"
 
 #include <string.h>
 
-#define PATIENCE                                                                                                       \
-  4 /* times the usual silence: with 15 s a minute. Who gives up too early has to look what was done.                  \
-     */
+/* Times the usual silence: with 15 s a minute. Who gives up too early has to look what was done. */
+#define PATIENCE 4
 
 /* What servers say without a code, or with one that nobody knows: lower case, the first that is found counts. Only a
  * refusal of a change is read so. */

@@ -19,8 +19,8 @@
 #define PAUSE_FIRST (5 * G_USEC_PER_SEC)
 #define PAUSE_LAST (300 * G_USEC_PER_SEC)
 #define PAUSE_MEMORY (600 * G_USEC_PER_SEC) /* a plea within this time of the last one is the same trouble */
-#define PAUSE_LONGEST                                                                                                  \
-  (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) /* servers say five minutes; nobody means a day by a typing error */
+/* Servers say five minutes; nobody means a day by a typing error. */
+#define PAUSE_LONGEST (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC)
 
 static gint64 boottime(void) {
   struct timespec now;

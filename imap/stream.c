@@ -26,6 +26,14 @@ static void acknowledge(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
+/* What errno says of a call that was not just interrupted. */
+static ImapIo not_now(GError **error) {
+  if (errno == EAGAIN || errno == EWOULDBLOCK)
+    return IMAP_IO_WAIT;
+  g_set_error(error, IMAP_ERROR, IMAP_ERROR_NETWORK, "the connection broke: %s", g_strerror(errno));
+  return IMAP_IO_ERROR;
+}
+
 static ImapIo socket_read(ImapStream *stream, void *data, gsize len, gsize *ret_len, GError **error) {
   for (;;) {
     gssize n = recv(stream->in_fd, data, len, 0);
@@ -38,12 +46,8 @@ static ImapIo socket_read(ImapStream *stream, void *data, gsize len, gsize *ret_
     }
     if (n == 0)
       return IMAP_IO_EOF;
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      return IMAP_IO_WAIT;
-    if (errno == EINTR)
-      continue;
-    g_set_error(error, IMAP_ERROR, IMAP_ERROR_NETWORK, "the connection broke: %s", g_strerror(errno));
-    return IMAP_IO_ERROR;
+    if (errno != EINTR)
+      return not_now(error);
   }
 }
 
@@ -54,12 +58,8 @@ static ImapIo socket_write(ImapStream *stream, const void *data, gsize len, gsiz
       *ret_len = (gsize)n;
       return IMAP_IO_OK;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      return IMAP_IO_WAIT;
-    if (errno == EINTR)
-      continue;
-    g_set_error(error, IMAP_ERROR, IMAP_ERROR_NETWORK, "the connection broke: %s", g_strerror(errno));
-    return IMAP_IO_ERROR;
+    if (errno != EINTR)
+      return not_now(error);
   }
 }
 
