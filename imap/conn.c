@@ -152,6 +152,11 @@ static void make_prefix(ImapConn *conn) {
     conn->prefix[i] = (char)('A' + random[i] % 26);
 }
 
+/* A proxy may have lost its server instead; then the other connections are found lost as well. */
+static gboolean turned_away(const ImapConn *conn, const GError *failure) {
+  return conn->reached && !conn->greeted && g_error_matches(failure, IMAP_ERROR, IMAP_ERROR_NETWORK);
+}
+
 ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **error) {
   ImapConn *conn = g_new0(ImapConn, 1);
   conn->setup = *setup;
@@ -169,6 +174,8 @@ ImapConn *imap_conn_open(const ImapConnSetup *setup, GCancellable *c, GError **e
     imap_conn_lose(conn, error, IMAP_ERROR_LOCAL, "too many open files");
   else if (imap_login(conn, c, error))
     return conn;
+  if (setup->turned_away != NULL && error != NULL)
+    *setup->turned_away = turned_away(conn, *error);
   imap_conn_close(conn, FALSE);
   return NULL;
 }

@@ -27,6 +27,7 @@ typedef struct {
   /* The server wants to be left alone, with this (clean) text, for so many µs; 0: it does not say how long. */
   void (*throttled)(const char *text, gint64 delay, gpointer data);
   gpointer throttled_data;
+  gboolean *turned_away; /* or NULL: set where the server was reached and hung up without a word */
 } ImapConnSetup;
 
 /* Of the body that is being received, see fetch.c. */
@@ -52,6 +53,7 @@ struct _ImapConn {
   gint64 deadline;     /* monotonic µs by which the server must be done, however it drips; 0: none */
   gint64 rtt;          /* µs; 0: not yet measured */
   gboolean failed;     /* out of step with the server, for good */
+  gboolean reached;    /* over TCP */
   gboolean greeted;    /* the greeting has come */
   gboolean ended;      /* BYE is expected */
   gboolean quiet;      /* secrets pass: continuations are *** in the trace */

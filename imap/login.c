@@ -48,7 +48,8 @@ static gboolean open_line(ImapConn *conn, GCancellable *c, GError **error) {
     return conn->stream != NULL;
   }
   conn->stream = imap_stream_connect(config->host, imap_login_port(config), config->timeout, c, error);
-  if (conn->stream == NULL)
+  conn->reached = conn->stream != NULL;
+  if (!conn->reached)
     return FALSE;
   if (config->tls == IMAP_TLS_IMPLICIT)
     return start_tls(conn, c, error);

@@ -29,10 +29,11 @@ static int living_slot(const ImapPool *pool, guint not_this) {
 }
 
 /* The server will not have one more connection: those who used this slot move in with others. One that will have
- * nothing at all is in trouble, not short of connections. */
-static gboolean share(ImapPool *pool, guint slot, const GError *error) {
+ * nothing at all is in trouble, not short of connections. Courier just hangs up. */
+static gboolean share(ImapPool *pool, guint slot, gboolean turned_away, const GError *error) {
   g_autoptr(GError) pause = imap_trouble_error(&pool->trouble, TRUE);
-  int other = error->code == IMAP_ERROR_UNAVAILABLE && pause == NULL ? living_slot(pool, slot) : -1;
+  gboolean refused = turned_away || error->code == IMAP_ERROR_UNAVAILABLE;
+  int other = refused && pause == NULL ? living_slot(pool, slot) : -1;
   if (other < 0)
     return FALSE;
   for (guint role = 0; role < IMAP_ROLES; role++)
@@ -82,7 +83,8 @@ static ImapConn *attempt_to_connect(const ImapConnSetup *setup, GCancellable *at
 
 /* The lock is held on entry and on return, and free while the line is used. *ret_dropped: imap_pool_drop() came
  * meanwhile. */
-static ImapConn *connect_slot(ImapPool *pool, guint slot, gboolean *ret_dropped, GCancellable *c, GError **error) {
+static ImapConn *connect_slot(ImapPool *pool, guint slot, gboolean *ret_dropped, gboolean *ret_turned_away,
+                              GCancellable *c, GError **error) {
   gboolean only_watches = slot == pool->home[IMAP_ROLE_WATCH] && slot != pool->home[IMAP_ROLE_PROMPT];
   g_autoptr(GCancellable) attempt = g_cancellable_new();
   ImapConnSetup setup = {.config = &pool->config,
@@ -92,7 +94,8 @@ static ImapConn *connect_slot(ImapPool *pool, guint slot, gboolean *ret_dropped,
                          .patience = MAX(IMAP_TIMEOUT_SESSION, 2 * pool->config.timeout),
                          .heard = &pool->heard,
                          .throttled = imap_pool_throttled,
-                         .throttled_data = pool};
+                         .throttled_data = pool,
+                         .turned_away = ret_turned_away};
   pool->slots[slot].attempt = attempt;
   pool->connecting++;
   g_mutex_unlock(&pool->mutex);
@@ -128,8 +131,8 @@ typedef enum { LEASE_OK, LEASE_FAILED, LEASE_AGAIN } Lease;
 static Lease connect_anew(ImapPool *pool, guint slot, ImapConn **ret, GCancellable *c, GError **error) {
   ImapSlot *taken = &pool->slots[slot];
   g_autoptr(GError) failure = NULL;
-  gboolean dropped;
-  ImapConn *conn = connect_slot(pool, slot, &dropped, c, &failure);
+  gboolean dropped, turned_away = FALSE;
+  ImapConn *conn = connect_slot(pool, slot, &dropped, &turned_away, c, &failure);
   g_cond_broadcast(&pool->changed);
   if (conn != NULL && !dropped) {
     imap_trouble_connected(&pool->trouble);
@@ -138,7 +141,7 @@ static Lease connect_anew(ImapPool *pool, guint slot, ImapConn **ret, GCancellab
   }
   taken->busy = FALSE;
   taken->stale = conn != NULL;
-  if (dropped || share(pool, slot, failure))
+  if (dropped || share(pool, slot, turned_away, failure))
     return LEASE_AGAIN;
   imap_trouble_failed(&pool->trouble, failure);
   g_propagate_error(error, g_steal_pointer(&failure));
