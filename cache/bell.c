@@ -8,13 +8,14 @@
 
 #include "cache/resync.h"
 
-#define UNKNOWN_MOST 1000 /* names told of and not in the index, each good for one sweep */
+#define UNKNOWN_MOST 1000 /* names told of and not in the index, each good for one sweep; and names told to be gone */
 
 struct _Bell {
   Account *account;
   Agenda *agenda;
   GHashTable *rows;    /* raw name -> row, as of some moment */
   GHashTable *unknown; /* set of raw names without a row, of this connection */
+  GHashTable *gone;    /* set of raw names that this connection told to be gone */
   GHashTable *begun;   /* row -> UIDVALIDITY for which it was begun again */
 };
 
@@ -24,6 +25,7 @@ Bell *bell_new(Account *account, Agenda *agenda) {
   bell->agenda = agenda;
   bell->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   bell->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  bell->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   bell->begun = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   return bell;
 }
@@ -33,12 +35,14 @@ void bell_free(Bell *bell) {
     return;
   g_hash_table_unref(bell->rows);
   g_hash_table_unref(bell->unknown);
+  g_hash_table_unref(bell->gone);
   g_hash_table_unref(bell->begun);
   g_free(bell);
 }
 
 void bell_begin(Bell *bell) {
   g_hash_table_remove_all(bell->unknown);
+  g_hash_table_remove_all(bell->gone);
 }
 
 /* ---- which folder is meant ------------------------------------------------------------------------------ */
@@ -139,6 +143,15 @@ gboolean bell_must_begin_again(Bell *bell, const ImapStatus *status) {
   gboolean new = g_hash_table_lookup(bell->begun, &mailbox.row) != other;
   g_hash_table_replace(bell->begun, g_memdup2(&mailbox.row, sizeof mailbox.row), other);
   return new;
+}
+
+/* A session of Dovecot may go on to take the new mailbox for the old one, and tell of neither. */
+gboolean bell_was_made_anew(Bell *bell, const ImapListing *listing) {
+  if (!(listing->attrs & IMAP_ATTR_NOSELECT))
+    return g_hash_table_remove(bell->gone, listing->name);
+  if (g_hash_table_size(bell->gone) < UNKNOWN_MOST)
+    g_hash_table_add(bell->gone, g_strdup(listing->name));
+  return FALSE;
 }
 
 /* A folder that went between the last LIST and NOTIFY is told of by neither. */

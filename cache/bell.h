@@ -18,5 +18,7 @@ void bell_status(Bell *bell, const ImapStatus *status);
 void bell_compare(Bell *bell, const IndexMailbox *mailbox, const ImapStatus *status);
 /* After this the server may tell less, until it is asked anew: once for each such change. */
 gboolean bell_must_begin_again(Bell *bell, const ImapStatus *status);
+/* The same, after this name: it was told to be gone, and is there again. */
+gboolean bell_was_made_anew(Bell *bell, const ImapListing *listing);
 /* `told`: an ImapStatus of each mailbox there is. The index has one more. */
 gboolean bell_lacks_one(Bell *bell, const GPtrArray *told);

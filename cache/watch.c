@@ -91,7 +91,10 @@ static Hear take_news(Watch *watch, ImapNewsType type, const ImapNews *news) {
     return HEAR_ON;
   case IMAP_NEWS_NAMES:
     on_names(watch, &news->listing);
-    return HEAR_ON;
+    if (!bell_was_made_anew(watch->bell, &news->listing))
+      return HEAR_ON;
+    g_info("watch: a folder was made anew, from now on the server may tell less");
+    return HEAR_LOST;
   case IMAP_NEWS_OVERFLOW:
     g_info("watch: too much happens for the server to tell");
     return HEAR_LOST;

@@ -180,6 +180,16 @@ START_TEST(an_overflow_means_a_sweep_and_a_new_connection) {
 }
 END_TEST
 
+START_TEST(a_name_made_anew_means_a_new_connection) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN
+              "S: @ OK\nS: * LIST () \"/\" Other\nS: * LIST (\\NonExistent) \"/\" Other\nS: * LIST () \"/\" Other\n"
+              "next\n" FAKE_LOGIN("NOTIFY") NOTIFY STATUS("INBOX", "4", "5") "S: @ OK\n");
+  for (AgendaTask next = task(&bench); next.row != bench.inbox; next = task(&bench))
+    agenda_swept(bench.agenda, TRUE);
+}
+END_TEST
+
 START_TEST(a_lost_line_means_a_sweep_and_a_new_connection) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, FAKE_LOGIN("NOTIFY") NOTIFY AS_KNOWN "S: @ OK\nhalf\nnext\n" FAKE_LOGIN("NOTIFY")
@@ -307,6 +317,7 @@ int main(void) {
   tcase_add_test(tests, names_are_told_and_mean_a_sweep);
   tcase_add_test(tests, an_unknown_name_means_a_sweep);
   tcase_add_test(tests, an_overflow_means_a_sweep_and_a_new_connection);
+  tcase_add_test(tests, a_name_made_anew_means_a_new_connection);
   tcase_add_test(tests, a_lost_line_means_a_sweep_and_a_new_connection);
   tcase_add_test(tests, a_server_that_wants_no_watcher_is_not_away);
   tcase_add_test(tests, without_notify_it_sits_on_inbox);
