@@ -143,10 +143,7 @@ static void keep_rolled(First *first, const ImapSeqset *have) {
   if (!first->rolled)
     return;
   g_autoptr(ImapSeqset) described = imap_seqset_intersect(first->rolled, have);
-  gsize n;
-  const ImapRange *ranges = imap_seqset_ranges(described, &n);
-  for (gsize i = 0; i < n; i++)
-    imap_seqset_add(first->server, ranges[i].first, ranges[i].last);
+  imap_seqset_join(first->server, described);
 }
 
 /* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */

@@ -54,10 +54,7 @@ static ImapSeqset *choose(ImapSeqset *all) {
   guint64 left = imap_seqset_count(rest);
   if (left > SAMPLE / 2)
     imap_seqset_free(imap_seqset_take(rest, left - SAMPLE / 2, G_MAXSIZE));
-  gsize n = 0;
-  const ImapRange *ranges = imap_seqset_ranges(rest, &n);
-  for (gsize i = 0; i < n; i++)
-    imap_seqset_add(chosen, ranges[i].first, ranges[i].last);
+  imap_seqset_join(chosen, rest);
   return chosen;
 }
 

@@ -33,13 +33,6 @@ typedef struct {
   GError *refusal;        /* the first one */
 } Work;
 
-static void join(ImapSeqset *into, const ImapSeqset *more) {
-  gsize n;
-  const ImapRange *ranges = imap_seqset_ranges(more, &n);
-  for (gsize i = 0; i < n; i++)
-    imap_seqset_add(into, ranges[i].first, ranges[i].last);
-}
-
 static void replace(ImapSeqset **set, ImapSeqset *by) {
   imap_seqset_free(*set);
   *set = by;
@@ -67,7 +60,7 @@ static gboolean told(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **err
   }
   if (event->type == IMAP_EVENT_VANISHED && work->command->suffix == NULL) {
     ours = imap_seqset_intersect(event->uids, work->command->uids);
-    join(work->effect->told, ours);
+    imap_seqset_join(work->effect->told, ours);
   }
   return TRUE;
 }
@@ -75,7 +68,7 @@ static gboolean told(ImapEvent *event, gpointer data, G_GNUC_UNUSED GError **err
 /* Takes `refusal`; NULL for OK. */
 static void conclude(Work *work, const ImapSeqset *uids, GError *refusal, ImapEvent *final) {
   told(final, work, NULL);
-  join(refusal == NULL ? work->effect->done : work->effect->refused, uids);
+  imap_seqset_join(refusal == NULL ? work->effect->done : work->effect->refused, uids);
   if (refusal == NULL)
     return;
   imap_change_refine(refusal, final);
@@ -195,7 +188,7 @@ static gboolean send_all(Work *work, GCancellable *c, GError **error) {
 static void conclude_unanswered(Work *work) {
   for (Part *part; (part = g_queue_pop_head(work->flight)) != NULL; part_free(part)) {
     if (work->conn->sent >= part->end)
-      join(work->effect->unknown, part->uids);
+      imap_seqset_join(work->effect->unknown, part->uids);
   }
 }
 

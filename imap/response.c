@@ -9,7 +9,7 @@
 
 /*
  * The first word or two decide: "+", a condition (its text is free and is not parsed), or a row of
- * the table below. Only what has a row is parsed at all, so that whatever else a server says (QUOTA,
+ * the table below. Only what has a row is parsed at all, so that whatever else a server says (METADATA,
  * RECENT, XLIST ...) can do no harm. A response we know but cannot read is an error: nothing tells how much of the
  * stream was misunderstood. Except for a few that are hints, and known to hold garbage: those go unheard.
  */

@@ -20,10 +20,7 @@ static gboolean is_possible(const ImapSeqset *set, GError **error) {
 }
 
 gboolean imap_search_add(ImapSeqset *into, const ImapSeqset *uids, GError **error) {
-  gsize n;
-  const ImapRange *ranges = imap_seqset_ranges(uids, &n);
-  for (gsize i = 0; i < n; i++)
-    imap_seqset_add(into, ranges[i].first, ranges[i].last);
+  imap_seqset_join(into, uids);
   return is_possible(into, error);
 }
 

@@ -119,6 +119,29 @@ const ImapRange *imap_seqset_ranges(const ImapSeqset *set, gsize *ret_n) {
 
 /* ---- two sets ------------------------------------------------------------------------------- */
 
+static void add_each(ImapSeqset *set, const ImapSeqset *more) {
+  for (guint i = 0; i < more->ranges->len; i++)
+    imap_seqset_add(set, range_at(more, i)->first, range_at(more, i)->last);
+}
+
+void imap_seqset_join(ImapSeqset *set, const ImapSeqset *more) {
+  guint i = 0, j = 0, n = set->ranges->len, m = more->ranges->len;
+  /* A few at any place, or many behind the last: else each would move all that follow it. */
+  if (m <= 4 || n == 0 || range_at(set, n - 1)->last < range_at(more, 0)->first) {
+    add_each(set, more);
+    return;
+  }
+  g_autoptr(ImapSeqset) both = imap_seqset_new();
+  while (i < n || j < m) {
+    gboolean ours = j == m || (i < n && range_at(set, i)->first <= range_at(more, j)->first);
+    const ImapRange *next = ours ? range_at(set, i++) : range_at(more, j++);
+    imap_seqset_add(both, next->first, next->last);
+  }
+  GArray *ranges = set->ranges;
+  set->ranges = both->ranges;
+  both->ranges = ranges;
+}
+
 ImapSeqset *imap_seqset_subtract(const ImapSeqset *a, const ImapSeqset *b) {
   ImapSeqset *rest = imap_seqset_new();
   guint j = 0;

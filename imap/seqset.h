@@ -22,6 +22,7 @@ void imap_seqset_free(ImapSeqset *set);
 ImapSeqset *imap_seqset_parse(const char *text, gsize len, guint32 star);
 
 void imap_seqset_add(ImapSeqset *set, guint32 first, guint32 last); /* O(1) when ascending */
+void imap_seqset_join(ImapSeqset *set, const ImapSeqset *more);     /* adds all of `more`; O(ranges) */
 void imap_seqset_remove(ImapSeqset *set, guint32 first, guint32 last);
 gboolean imap_seqset_contains(const ImapSeqset *set, guint32 uid);
 gboolean imap_seqset_equal(const ImapSeqset *a, const ImapSeqset *b);

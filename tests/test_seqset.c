@@ -126,6 +126,35 @@ START_TEST(two_sets) {
 }
 END_TEST
 
+/* By many random ranges, of all lengths and at all distances. */
+START_TEST(joined) {
+  enum { TOP = 2000 };
+  g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+  for (guint round = 0; round < 200; round++) {
+    g_autoptr(ImapSeqset) a = imap_seqset_new(), b = imap_seqset_new(), by_one = imap_seqset_new();
+    guint most = (guint)g_rand_int_range(rand, 1, 100);
+    for (guint i = 0; i < 200; i++) {
+      guint32 first = (guint32)g_rand_int_range(rand, 1, TOP), last = first + (guint32)g_rand_int_range(rand, 0, 8);
+      imap_seqset_add(i % most == 0 ? b : a, first, last);
+      imap_seqset_add(by_one, first, last);
+    }
+    imap_seqset_join(a, b);
+    ck_assert_msg(imap_seqset_equal(a, by_one), "round %u", round);
+  }
+}
+END_TEST
+
+START_TEST(interleaved_sets_are_not_quadratic) {
+  g_autoptr(ImapSeqset) even = imap_seqset_new(), odd = imap_seqset_new();
+  for (guint32 i = 1; i < 1000000; i++) {
+    imap_seqset_add(even, 4 * i, 4 * i);
+    imap_seqset_add(odd, 4 * i + 2, 4 * i + 2);
+  }
+  imap_seqset_join(odd, even);
+  ck_assert_uint_eq(imap_seqset_count(odd), 2 * 999999);
+}
+END_TEST
+
 static const struct {
   const char *before;
   guint64 n;
@@ -215,6 +244,8 @@ int main(void) {
   tcase_add_loop_test(tcase, parse, 0, G_N_ELEMENTS(parsing));
   tcase_add_loop_test(tcase, add_remove, 0, G_N_ELEMENTS(edits));
   tcase_add_loop_test(tcase, two_sets, 0, G_N_ELEMENTS(pairs));
+  tcase_add_test(tcase, joined);
+  tcase_add_test(tcase, interleaved_sets_are_not_quadratic);
   tcase_add_loop_test(tcase, take, 0, G_N_ELEMENTS(takes));
   tcase_add_test(tcase, model);
   tcase_add_test(tcase, range_limit);
