@@ -111,15 +111,17 @@ static void poll_from_now_on(ImapConn *conn) {
 
 static gboolean answered_noop(ImapConn *conn, const ImapEvent *event, GError **error) {
   ImapWatch *watch = &conn->watch;
-  GError *refusal = imap_conn_refusal(conn, event);
-  gboolean look = watch->mode == IMAP_WATCH_NOTIFY && watch->stage == IMAP_WATCH_ASKED && !watch->ending;
+  g_autoptr(GError) refusal = imap_conn_refusal(conn, event);
+  gboolean asked = watch->stage == IMAP_WATCH_ASKED;
+  gboolean look = watch->mode == IMAP_WATCH_NOTIFY && asked && !watch->ending && !watch->may_not_look;
   if (refusal == NULL && look && !watch->told)
     return command(conn, "LIST \"\" INBOX", IMAP_WATCH_LOOKING, watch->patience, error);
   rest(conn, IMAP_WATCH_QUIET);
-  if (refusal == NULL)
+  watch->may_not_look |= !asked && refusal != NULL;
+  if (refusal == NULL || (!asked && !conn->failed))
     return TRUE;
   conn->failed = TRUE;
-  g_propagate_error(error, refusal);
+  g_propagate_error(error, g_steal_pointer(&refusal));
   return FALSE;
 }
 

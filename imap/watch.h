@@ -21,16 +21,17 @@ typedef enum {
 typedef struct {
   ImapWatchMode mode;
   ImapWatchStage stage;
-  guint tag;            /* of the command under way */
-  gint64 due;           /* when to ask next: QUIET and IDLING */
-  gint64 patience;      /* µs without a byte until an answer counts as missing: the other stages */
-  gint64 deadline;      /* when that will be */
-  gboolean told;        /* only the answer to what we asked held news */
-  guint late;           /* DONEs in a row that did, with no news in between */
-  gboolean over;        /* NOTIFICATIONOVERFLOW has come already */
-  gboolean probe;       /* the next question is due when this one is answered */
-  gboolean ending;      /* do not enter IDLE again */
-  gint64 test_interval; /* in place of all intervals, for tests; 0: none */
+  guint tag;             /* of the command under way */
+  gint64 due;            /* when to ask next: QUIET and IDLING */
+  gint64 patience;       /* µs without a byte until an answer counts as missing: the other stages */
+  gint64 deadline;       /* when that will be */
+  gboolean told;         /* only the answer to what we asked held news */
+  guint late;            /* DONEs in a row that did, with no news in between */
+  gboolean over;         /* NOTIFICATIONOVERFLOW has come already */
+  gboolean probe;        /* the next question is due when this one is answered */
+  gboolean ending;       /* do not enter IDLE again */
+  gint64 test_interval;  /* in place of all intervals, for tests; 0: none */
+  gboolean may_not_look; /* NOTIFY: the server refused LIST */
 } ImapWatch;
 
 /* Nothing may be under way. watch.c does the rest from here on. FALSE: the connection is lost. */

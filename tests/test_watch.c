@@ -130,6 +130,18 @@ START_TEST(test_notify_asks_for_less) {
 }
 END_TEST
 
+/* LIST was our idea: a NO to it ends nothing, and it is not asked for again. */
+START_TEST(test_notify_may_not_look) {
+  g_auto(Bench) bench;
+  bench_new(&bench, NOTIFIED "C: @ NOOP\nS: @ OK\nC: @ LIST \"\" INBOX\nS: @ NO\nC: @ NOOP\nS: @ OK\n"
+                             "C: @ NOOP\nS: @ OK\nS: * STATUS Work (MESSAGES 1)\n");
+  bench.conn->watch.test_interval = SOON;
+  g_auto(ImapNews) news = {0};
+  ck_assert(notify(&bench));
+  ck_assert_int_eq(next_until(&bench, G_MAXINT64, &news), IMAP_NEWS_STATUS);
+}
+END_TEST
+
 START_TEST(test_notify_refused) {
   g_auto(Bench) bench;
   bench_new(&bench, FAKE_LOGIN("NOTIFY") SET "*\nS: @ NO\n" SET "*\nS: @ NO\n" SET "*\nS: @ NO\n" SET
@@ -534,6 +546,7 @@ int main(void) {
   tcase_add_test(tc, test_notify_tells);
   tcase_add_test(tc, test_notify_asks_for_less);
   tcase_add_test(tc, test_notify_refused);
+  tcase_add_test(tc, test_notify_may_not_look);
   tcase_add_test(tc, test_notify_not_offered);
   tcase_add_test(tc, test_notify_overflow);
   tcase_add_test(tc, test_notify_overflows_at_once);
