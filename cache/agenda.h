@@ -38,7 +38,7 @@ void agenda_look_again(Agenda *agenda);          /* a sweep is due now */
 /* The server will not tell of the folder: it may be called otherwise by now. TRUE: a sweep comes, once for each doubt,
  * and later where that does not help. */
 gboolean agenda_refused(Agenda *agenda, gint64 row);
-void agenda_begin_again(Agenda *agenda); /* that, and nothing has been tried in vain yet */
+void agenda_begin_again(Agenda *agenda); /* a sweep is due now, and nothing has been tried in vain yet */
 
 /* ---- for the syncing thread ---- */
 typedef struct {
@@ -78,10 +78,10 @@ void agenda_watch_ended(Agenda *agenda, AgendaWatchEnd end);
 gboolean agenda_online(Agenda *agenda, gboolean online, const char *why);
 /* A sweep began, or (not well) failed: soon again. */
 void agenda_swept(Agenda *agenda, gboolean well);
-/* The line was lost over a folder, and with it what it had to say: a sweep, later where that goes on. */
-void agenda_lost(Agenda *agenda);
 /* What it found: folders, those listed; `asks`: how many it has to ask for one by one. */
 void agenda_counted(Agenda *agenda, guint folders, guint listed, guint asks);
+/* The line was lost over a folder, and with it what it had to say: a sweep, later where that goes on. */
+void agenda_lost(Agenda *agenda);
 /* A folder is as we hold it, or held it then (monotonic µs); `flags`: they were compared, too. */
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags);
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when);

@@ -13,8 +13,8 @@ typedef struct _Sync Sync;
 
 Sync *sync_new(Account *account);
 void sync_run(Sync *sync); /* starts the threads, and with them the first conversation */
-void sync_close(
-    Sync *sync);            /* no new work: before what is under way is cancelled, or each thread would try on and on */
+/* No new work. Comes before Account.cancellable is cancelled, or each thread would try on and on. */
+void sync_close(Sync *sync);
 void sync_stop(Sync *sync); /* joins the threads; Account.cancellable must be cancelled */
 void sync_free(Sync *sync); /* stopped, or never run */
 
