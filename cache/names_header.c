@@ -82,7 +82,8 @@ static void append_unfolded(GString *to, const Field *field) {
   }
 }
 
-char *names_field(const char *header, gsize len, const char *name) {
+/* The first field of this name, unfolded, without surrounding blanks; or NULL. A new string, cut at VALUE_MAX. */
+static char *field_of(const char *header, gsize len, const char *name) {
   const char *p = header, *end = header + len;
   for (Field field; next_field(&p, end, &field);)
     if (is_named(&field, name)) {
@@ -107,7 +108,7 @@ static gboolean is_plain(const char *text) {
 }
 
 char *names_subject(const char *header, gsize len) {
-  g_autofree char *raw = names_field(header, len, "subject");
+  g_autofree char *raw = field_of(header, len, "subject");
   if (!raw || is_plain(raw))
     return g_steal_pointer(&raw);
   init_gmime();
@@ -159,7 +160,7 @@ static char *parsed_sender(const char *raw) {
 }
 
 char *names_sender(const char *header, gsize len) {
-  g_autofree char *raw = names_field(header, len, "from");
+  g_autofree char *raw = field_of(header, len, "from");
   if (!raw)
     return NULL;
   char *plain = plain_sender(raw);
@@ -167,7 +168,7 @@ char *names_sender(const char *header, gsize len) {
 }
 
 gint64 names_date(const char *header, gsize len) {
-  g_autofree char *raw = names_field(header, len, "date");
+  g_autofree char *raw = field_of(header, len, "date");
   if (!raw || !*raw)
     return IMAP_UNKNOWN_DATE;
   init_gmime();

@@ -21,7 +21,7 @@ static void moved_free(gpointer data) {
   g_free(data);
 }
 
-void tree_clear(Tree *tree) {
+static void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->by_raw, g_hash_table_unref);
   g_clear_pointer(&tree->by_row, g_hash_table_unref);
   g_clear_pointer(&tree->names, g_hash_table_unref);
@@ -34,6 +34,7 @@ void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->moved, g_ptr_array_unref);
   g_clear_pointer(&tree->rows, g_ptr_array_unref);
 }
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tree, tree_clear)
 
 char *tree_name_key(gint64 parent, const char *name) {
   return g_strdup_printf("%" G_GINT64_FORMAT "/%s", parent, name);
@@ -45,7 +46,7 @@ void tree_know(Tree *tree, IndexMailbox *mailbox) {
   g_hash_table_insert(tree->by_row, &mailbox->row, mailbox);
 }
 
-gboolean tree_load(Tree *tree, Account *account, GError **error) {
+static gboolean tree_load(Tree *tree, Account *account, GError **error) {
   tree->account = account;
   tree->rows = index_mailboxes(account->index, error);
   if (!tree->rows)

@@ -29,8 +29,6 @@ typedef struct {
   char *name;
 } Moved;
 
-gboolean tree_load(Tree *tree, Account *account, GError **error);
-void tree_clear(Tree *tree);
 void tree_know(Tree *tree, IndexMailbox *mailbox);    /* it is in rows, and has a row */
 char *tree_name_key(gint64 parent, const char *name); /* of Tree.names; a new string */
 void tree_touch(Tree *tree, gint64 row);
@@ -42,5 +40,3 @@ gboolean tree_find_renamed(Tree *tree, ImapConn *conn, GHashTable *status, GErro
 /* tree_apply.c: jobs of the index, on a Tree. */
 gboolean tree_apply_listings(IndexTxn *txn, gpointer tree, GError **error);
 gboolean tree_apply_hiding(IndexTxn *txn, gpointer tree, GError **error);
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tree, tree_clear)
