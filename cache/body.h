@@ -37,8 +37,10 @@ void body_digest(BodyTemp *temp, BodyDigest *ret); /* after the last write */
  * index rows (size, hash, body) follow by index_post(). Returns an fd of the octets, the caller's; where it could not
  * be kept (too big for the cache, no space) the fd is of an unlinked file; its offset is at the end. Consumes temp.
  * `ctime` as in index_set_size(). The index may lag by a tenth of a second: call index_flush() before telling anybody
- * of a size that was not the claim. Never -1. */
-int body_commit(BodyTemp *temp, gint64 row, gint64 ctime, GError **error);
+ * of a size that was not the claim. Never -1.
+ * `key` is what the octets were asked for by. Where the index says by then that the row is known by another it is not
+ * kept: it is the message's that stood there. */
+int body_commit(BodyTemp *temp, const IndexKey *key, gint64 ctime, GError **error);
 
 /* An fd, or -1 where there is no body (or it proved wrong and was dropped). Counts as a use. Never waits for the index
  * writer. */

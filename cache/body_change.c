@@ -2,7 +2,10 @@
 /*
  * The table in memory changes first, under the lock; files and index follow, without it. What is dropped is unlinked at
  * once; the index hears of it by a posted job, in the order of the changes. If the job fails that says that a body
- * came, the body is dropped again: without its row in the index it does not exist.
+ * came, the body is dropped again: without its row in the index it does not exist. So it is if the server renumbered
+ * while it came, and the row has been matched to another message since, or to none: one that looks alike is not proven
+ * to be it, and this is the last moment at which nobody can come in between. Whoever waited for it has opened the file
+ * that the row was then; what he was shown of it is kept, so that the next copy is seen to differ.
  */
 #include "cache/body_private.h"
 
@@ -21,14 +24,21 @@ static void change_free(BodyChange *change) {
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BodyChange, change_free)
 
+static gboolean apply_body(IndexTxn *txn, BodyChange *change, GError **error) {
+  gboolean same = FALSE;
+  if (!index_set_size(txn, change->row, change->digest.size, change->digest.sha256, change->ctime, error) ||
+      !index_has_key(txn, &change->key, &same, error))
+    return FALSE;
+  change->stale = !same;
+  return same ? index_release_body(txn, change->row, error) : index_drop_body(txn, change->row, error);
+}
+
 static gboolean apply_change(IndexTxn *txn, gpointer data, GError **error) {
-  const BodyChange *change = data;
-  if (change->row &&
-      !index_set_size(txn, change->row, change->digest.size, change->digest.sha256, change->ctime, error))
+  BodyChange *change = data;
+  if (change->row && !apply_body(txn, change, error))
     return FALSE;
-  if (change->row && !index_release_body(txn, change->row, error))
-    return FALSE;
-  for (guint i = 0; i < change->put->len; i++)
+  /* What comes with a body is its own row. */
+  for (guint i = 0; !change->stale && i < change->put->len; i++)
     if (!index_put_body(txn, &g_array_index(change->put, IndexBody, i), error))
       return FALSE;
   for (guint i = 0; i < change->drop->len; i++)
@@ -39,8 +49,8 @@ static gboolean apply_change(IndexTxn *txn, gpointer data, GError **error) {
 
 static void change_done(gpointer data, const GError *failed) {
   g_autoptr(BodyChange) change = data;
-  if (failed && change->row) {
-    g_debug("a body is dropped, because %s", failed->message);
+  if (change->row && (failed || change->stale)) {
+    g_debug("a body is dropped, because %s", failed ? failed->message : "the server renumbered");
     body_drop(change->store, change->row);
   }
 }

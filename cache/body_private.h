@@ -25,6 +25,8 @@ int body_open_entry(BodyStore *store, const BodyEntry *entry); /* its file, if i
 typedef struct {
   BodyStore *store;
   gint64 row; /* of a body that came; 0: none */
+  IndexKey key;
+  gboolean stale; /* by now another message stands there */
   BodyDigest digest;
   gint64 ctime;
   GArray *put;  /* IndexBody */

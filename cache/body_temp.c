@@ -120,10 +120,11 @@ static void enter(BodyStore *store, BodyChange *change) {
   body_change_note(entry, change);
 }
 
-int body_commit(BodyTemp *temp, gint64 row, gint64 ctime, G_GNUC_UNUSED GError **error) {
+int body_commit(BodyTemp *temp, const IndexKey *key, gint64 ctime, G_GNUC_UNUSED GError **error) {
   BodyStore *store = temp->store;
   BodyChange *change = body_change_new(store);
-  change->row = row;
+  gint64 row = change->row = key->row;
+  change->key = *key;
   change->ctime = ctime;
   body_digest(temp, &change->digest);
   keep_free(store, change, change->digest.size);

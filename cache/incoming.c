@@ -184,18 +184,27 @@ static gboolean check_whole(Incoming *incoming, GError **error) {
   return FALSE;
 }
 
-int incoming_accept(Incoming *incoming, gint64 row, guint32 uid, gboolean *ret_misplaced, GError **error) {
-  g_auto(IndexMessage) message = {0};
-  BodyDigest digest;
-  if (!check_whole(incoming, error) || !index_get_message(incoming->shared->account->index, row, &message, error)) {
+/* A message that has left meanwhile keeps its UID: whoever has it open may still read it. */
+static gboolean check_same(Incoming *incoming, const IndexKey *key, IndexMessage *ret, GError **error) {
+  Index *index = incoming->shared->account->index;
+  g_auto(IndexMailbox) mailbox = {0};
+  if (!index_get_message(index, key->row, ret, error) || !index_get_mailbox(index, key->mailbox, &mailbox, error)) {
     if (!*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message is no more");
-    return -1;
+    return FALSE;
   }
-  if (message.uid != uid) {
+  gboolean same = ret->mailbox == key->mailbox && ret->uid == key->uid && mailbox.uidvalidity == key->uidvalidity;
+  if (!same)
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "the server renumbered; the message is being looked for");
+  return same;
+}
+
+int incoming_accept(Incoming *incoming, const IndexKey *key, gboolean *ret_misplaced, GError **error) {
+  g_auto(IndexMessage) message = {0};
+  BodyDigest digest;
+  gint64 row = key->row;
+  if (!check_whole(incoming, error) || !check_same(incoming, key, &message, error))
     return -1;
-  }
   if (!header_agrees(incoming, &message)) {
     *ret_misplaced = TRUE;
     g_warning("the server answered with another message for row %" G_GINT64_FORMAT "; not accepted", row);
@@ -206,7 +215,7 @@ int incoming_accept(Incoming *incoming, gint64 row, guint32 uid, gboolean *ret_m
   gint64 ctime = changed_time(&message, &digest);
   if (!settle_size(incoming, &message, &digest, ctime, error))
     return -1;
-  int fd = body_commit(g_steal_pointer(&incoming->temp), row, ctime, error);
+  int fd = body_commit(g_steal_pointer(&incoming->temp), key, ctime, error);
   /* One that could not be kept is known only by its size in the index: there before anybody asks. */
   if (fd >= 0 && !body_present(incoming->shared->account->bodies, row)) {
     write_digest(incoming, row, ctime, &digest, NULL);

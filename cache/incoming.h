@@ -25,7 +25,7 @@ GError *incoming_trouble(Incoming *incoming);
  * message is none. */
 gboolean incoming_filled(Incoming *incoming);
 
-/* Makes the body that just ended the body of this message. Returns an fd of it, the caller's, or -1 and an error;
- * `misplaced`: it is another message's body. The exact size is in the index, where it differs from what was shown,
- * before this returns. */
-int incoming_accept(Incoming *incoming, gint64 row, guint32 uid, gboolean *ret_misplaced, GError **error);
+/* Makes the body that just ended, which was asked for by `key`, the body of that message. Returns an fd of it, the
+ * caller's, or -1 and an error; `misplaced`: it is another message's body. The exact size is in the index, where it
+ * differs from what was shown, before this returns. */
+int incoming_accept(Incoming *incoming, const IndexKey *key, gboolean *ret_misplaced, GError **error);

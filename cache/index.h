@@ -58,6 +58,12 @@ typedef struct {
   gboolean unproven;      /* out, of index_add_message(): see there */
 } IndexMessage;
 
+/* What the server knows a message by. The same UID under another UIDVALIDITY is another message. */
+typedef struct {
+  gint64 row, mailbox;
+  guint32 uidvalidity, uid;
+} IndexKey;
+
 void index_mailbox_clear(IndexMailbox *mailbox);
 void index_message_clear(IndexMessage *message);
 
@@ -76,6 +82,7 @@ gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret
 gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **error);
 
 gboolean index_get_message(Index *index, gint64 row, IndexMessage *ret, GError **error); /* tombstones too */
+gboolean index_get_key(Index *index, gint64 row, IndexKey *ret, GError **error); /* living ones that have a UID */
 gboolean index_find_message(Index *index, gint64 mailbox, const char *name, IndexMessage *ret, GError **error);
 gboolean index_find_uid(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, GError **error);
 gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *ret, gsize n, GError **error);
@@ -137,6 +144,7 @@ gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids
 gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
 gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, gboolean *ret_more,
                              GError **error);
+gboolean index_has_key(IndexTxn *txn, const IndexKey *key, gboolean *ret, GError **error); /* no other stands there */
 /* ctime 0: unchanged. */
 gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);

@@ -94,3 +94,37 @@ gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed
   *ret_more = n == INDEX_LEAVE_ROWS;
   return n >= 0 && index_bury(txn, leaving, n, removed, data, error);
 }
+
+/* ---- which message a row stands for ----------------------------------------------------------------------- */
+
+gboolean index_has_key(IndexTxn *txn, const IndexKey *key, gboolean *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT count(*) FROM message AS m JOIN mailbox AS b ON b.row = m.mailbox WHERE m.row = ?1"
+                         " AND m.gone = 0 AND m.mailbox = ?2 AND b.uidvalidity = ?3 AND m.uid = ?4");
+  gint64 n = 0;
+  sqlite3_bind_int64(stmt, 1, key->row);
+  sqlite3_bind_int64(stmt, 2, key->mailbox);
+  sqlite3_bind_int64(stmt, 3, key->uidvalidity);
+  sqlite3_bind_int64(stmt, 4, key->uid);
+  if (!index_number(txn->db, stmt, &n, error))
+    return FALSE;
+  *ret = n > 0;
+  return TRUE;
+}
+
+gboolean index_get_key(Index *index, gint64 row, IndexKey *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT m.mailbox, b.uidvalidity, m.uid FROM message AS m JOIN mailbox AS b"
+                        " ON b.row = m.mailbox WHERE m.row = ?1 AND m.gone = 0 AND m.uid > 0");
+  sqlite3_bind_int64(stmt, 1, row);
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *ret = (IndexKey){.row = row,
+                    .mailbox = sqlite3_column_int64(stmt, 0),
+                    .uidvalidity = (guint32)sqlite3_column_int64(stmt, 1),
+                    .uid = (guint32)sqlite3_column_int64(stmt, 2)};
+  return TRUE;
+}

@@ -116,6 +116,7 @@ static gboolean enter(Lane *lane, GArray *wants, GError **error) {
   if (index_get_mailbox(lane_account(lane)->index, row, &mailbox, &local) &&
       account_open_mailbox(lane_account(lane), lane->conn, &mailbox, NULL, NULL, &local)) {
     lane->mailbox = row;
+    lane->uidvalidity = mailbox.uidvalidity;
     return TRUE;
   }
   if (!local)

@@ -89,7 +89,8 @@ void lane_arrived(Lane *lane, const ImapMessage *message) {
   gint64 row = want->row;
   g_autoptr(GError) error = NULL;
   gboolean misplaced = FALSE;
-  int fd = incoming_accept(lane->incoming, row, message->uid, &misplaced, &error);
+  IndexKey key = {.row = row, .mailbox = lane->mailbox, .uidvalidity = lane->uidvalidity, .uid = message->uid};
+  int fd = incoming_accept(lane->incoming, &key, &misplaced, &error);
   if (fd < 0 && misplaced && want->tries + 1 < TRIES) {
     /* Another message under this UID (Yahoo, Exchange): nothing this session says can be trusted. */
     imap_conn_fail(lane->conn);

@@ -14,6 +14,7 @@ struct _Lane {
   ImapConn *conn;       /* leased, or NULL */
   guint64 received;     /* of conn's octets, counted */
   gint64 mailbox;       /* row of what is selected for the wants in flight; 0: none */
+  guint32 uidvalidity;  /* under which it was opened */
   GHashTable *asked;    /* UID -> Want: in flight */
   GQueue commands;      /* GArray of guint32, oldest first */
   GHashTable *suspects; /* UID -> Want: left out by the server, to be looked at when nothing is in flight */

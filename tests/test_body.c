@@ -23,7 +23,11 @@ static void shell(const char *what) {
   ck_assert_msg(system(command) == 0, "%s", what);
 }
 
+/* Rows 1 and so on with these UIDs, in mailbox 1. */
 static gboolean add_messages(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox mailbox = {.raw = (char *)"box", .name = (char *)"box", .uidvalidity = 7, .listed = INDEX_LISTED};
+  if (!index_put_mailbox(txn, &mailbox, error))
+    return FALSE;
   for (guint32 uid = 1; uid <= GPOINTER_TO_UINT(data); uid++) {
     IndexMessage message = {.mailbox = 1, .uid = uid, .claim = 100, .size = IMAP_UNKNOWN_SIZE, .ctime = 9};
     g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
@@ -64,7 +68,8 @@ static int put(gint64 row, const char *octets, gsize len) {
   ck_assert_msg(temp != NULL, "%s", error ? error->message : "");
   ck_assert(body_write(temp, octets, len / 2, &error));
   ck_assert(body_write(temp, octets + len / 2, len - len / 2, &error));
-  int fd = body_commit(temp, row, 0, &error);
+  IndexKey key = {.row = row, .mailbox = 1, .uidvalidity = 7, .uid = (guint32)row};
+  int fd = body_commit(temp, &key, 0, &error);
   ck_assert_int_ge(fd, 0);
   return fd;
 }
@@ -133,7 +138,7 @@ START_TEST(the_digest_may_be_asked_before) {
   body_digest(temp, &two);
   ck_assert_uint_eq(one.size, 5);
   ck_assert_mem_eq(one.sha256, two.sha256, 32);
-  close(body_commit(temp, 1, 0, NULL));
+  close(body_commit(temp, &(IndexKey){.row = 1, .mailbox = 1, .uidvalidity = 7, .uid = 1}, 0, NULL));
   assert_body(1, "hello");
 }
 END_TEST
@@ -327,6 +332,67 @@ START_TEST(a_body_whose_index_job_fails_is_dropped) {
 }
 END_TEST
 
+/* What may become of row 5 while its body comes. */
+static const char *const renumberings[] = {
+    "UPDATE message SET uid = NULL WHERE row = 5", "UPDATE message SET uid = 5000 WHERE row = 5",
+    "UPDATE mailbox SET uidvalidity = 8 WHERE row = 1", "UPDATE message SET gone = 1 WHERE row = 5"};
+
+typedef struct {
+  const char *sql;
+  GMutex mutex;
+  GCond cond;
+  gboolean running, go;
+} Renumber;
+
+static gboolean renumber(IndexTxn *txn, gpointer data, GError **error) {
+  Renumber *job = data;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&job->mutex);
+  job->running = TRUE;
+  g_cond_signal(&job->cond);
+  while (!job->go)
+    g_cond_wait(&job->cond, &job->mutex);
+  return index_db_exec(txn->db, job->sql, error);
+}
+
+static void begin_renumbering(Renumber *job, const char *sql) {
+  *job = (Renumber){.sql = sql};
+  index_post(the_index, INDEX_SYNC, renumber, job, NULL);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&job->mutex);
+  while (!job->running)
+    g_cond_wait(&job->cond, &job->mutex);
+}
+
+static void end_renumbering(Renumber *job) {
+  g_mutex_lock(&job->mutex);
+  job->go = TRUE;
+  g_cond_signal(&job->cond);
+  g_mutex_unlock(&job->mutex);
+  ck_assert(index_flush(the_index, NULL));
+}
+
+/* It was asked for, came and was entered under what the row was known by, and then that is another message. */
+START_TEST(a_body_that_came_before_renumbering_is_dropped_after) {
+  Renumber job;
+  start(1 << 20, 0, FALSE);
+  if (_i % 2)
+    put_text(5, "before");
+  begin_renumbering(&job, renumberings[_i / 2]);
+  int fd = put(5, "hello", 5);
+  end_renumbering(&job);
+  ck_assert(!body_present(store, 5));
+  assert_body(5, NULL);
+  shell("test ! -e bodies/05/5");
+  g_autofree char *text = text_of(fd); /* whoever waited has the file that it was */
+  ck_assert_str_eq(text, "hello");
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(the_index, 5, &message, NULL));
+  ck_assert_uint_eq(message.size, 5); /* another copy will be seen to differ */
+  stop();
+  start(1 << 20, 0, FALSE);
+  assert_body(5, NULL);
+}
+END_TEST
+
 static gboolean remove_one(IndexTxn *txn, G_GNUC_UNUSED gpointer data, GError **error) {
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
   imap_seqset_add(uids, 1, 1);
@@ -336,6 +402,7 @@ static gboolean remove_one(IndexTxn *txn, G_GNUC_UNUSED gpointer data, GError **
 START_TEST(the_body_of_a_removed_message_goes_with_the_run) {
   start(1 << 20, 0, FALSE);
   put_text(1, "one");
+  ck_assert(index_flush(the_index, NULL));
   ck_assert(index_write(the_index, INDEX_SYNC, remove_one, NULL, NULL));
   assert_body(1, "one");
   stop();
@@ -425,6 +492,7 @@ int main(void) {
   tcase_add_test(c, what_is_too_large_is_served_and_not_kept);
   tcase_add_test(c, a_disk_short_of_space_keeps_nothing);
   tcase_add_test(c, a_body_whose_index_job_fails_is_dropped);
+  tcase_add_loop_test(c, a_body_that_came_before_renumbering_is_dropped_after, 0, 2 * G_N_ELEMENTS(renumberings));
   tcase_add_test(c, the_body_of_a_removed_message_goes_with_the_run);
   tcase_add_test(c, an_empty_body_is_a_body);
   tcase_add_test(c, readers_writers_and_eviction_at_once);

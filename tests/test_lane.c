@@ -190,6 +190,26 @@ START_TEST(a_message_that_went_while_the_line_was_lost_is_gone) {
 }
 END_TEST
 
+static gboolean renumber(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox mailbox = {.row = *(gint64 *)data, .uidvalidity = 8, .listed = INDEX_LISTED};
+  return index_set_state(txn, &mailbox, error);
+}
+
+/* Listed anew while the body was on its way: the rows have the same UIDs, and perhaps other messages. */
+START_TEST(a_body_asked_for_under_another_uidvalidity_is_not_accepted) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, OPEN ASK("1:2") BODY("1", "1") "wait\n" BODY("2", "2") OK);
+  wait_for(&bench, 1);
+  wait_for(&bench, 2);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+  ck_assert(index_write(bench.test->account.index, INDEX_SYNC, renumber, &bench.box, NULL));
+  fake_go(bench.test->fake);
+  ck_failure(&bench, 2, CACHE_ERROR_BUSY);
+  ck_assert(!body_present(bench.test->account.bodies, bench.rows[2]));
+}
+END_TEST
+
 START_TEST(nil_and_nothing_are_asked_for_again_and_never_kept) {
   g_auto(Bench) bench = {0};
   bench_start(&bench,
@@ -476,6 +496,7 @@ int main(void) {
   tcase_add_test(tests, a_folder_that_is_suddenly_empty_proves_nothing);
   tcase_add_test(tests, a_folder_that_is_empty_when_opened_afresh_is);
   tcase_add_test(tests, a_message_that_went_while_the_line_was_lost_is_gone);
+  tcase_add_test(tests, a_body_asked_for_under_another_uidvalidity_is_not_accepted);
   tcase_add_test(tests, nil_and_nothing_are_asked_for_again_and_never_kept);
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
   tcase_add_test(tests, a_lost_connection_is_tried_once_more);

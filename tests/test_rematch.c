@@ -25,7 +25,9 @@ static void put(TestAccount *test, gint64 row, const char *text) {
   g_autoptr(GError) error = NULL;
   BodyTemp *temp = body_begin(test->account.bodies, &error);
   ck_assert(temp && body_write(temp, text, strlen(text), &error));
-  close(body_commit(temp, row, 0, &error));
+  IndexKey key;
+  ck_assert(index_get_key(test->account.index, row, &key, &error));
+  close(body_commit(temp, &key, 0, &error));
 }
 
 /* "": none. */

@@ -223,7 +223,9 @@ static void keep_bodies(TestAccount *test, gint64 folder, guint n) {
     ck_assert(index_find_uid(test->account.index, folder, uid, &message, NULL));
     BodyTemp *temp = body_begin(test->account.bodies, NULL);
     ck_assert(temp && body_write(temp, text, strlen(text), NULL));
-    close(body_commit(temp, message.row, 0, NULL));
+    IndexKey key;
+    ck_assert(index_get_key(test->account.index, message.row, &key, NULL));
+    close(body_commit(temp, &key, 0, NULL));
   }
   ck_assert(index_flush(test->account.index, NULL));
 }
