@@ -9,6 +9,9 @@
  * opening, because flags may change until the end; if that was long after, those that did are asked for before the
  * mailbox counts as listed.
  *
+ * A session whose mailbox was renamed away is told that all has vanished, and each search confirms it. So where a later
+ * look misses more than a fifth of what there was, the mailbox is opened afresh, and what that says goes.
+ *
  * What a search names and no FETCH describes, round after round, is asked for alone and at last listed by its UID.
  */
 #include "cache/listing.h"
@@ -17,13 +20,15 @@
 #include "cache/roll.h"
 
 #define ROUNDS 5 /* looks at a folder that changes while it is listed */
+#define UNSURE_FRACTION 5
 
 typedef struct {
   Account *account;
   ImapConn *conn;
   IndexMailbox mailbox;
-  const ImapMailbox *opened;
+  ImapMailbox *opened;
   gboolean renumbered;
+  gboolean fresh;     /* `server` is what an opening said */
   gboolean lasting;   /* more than one command ago flags may have been other than they are */
   ImapSeqset *server; /* UIDs at the last look */
   ImapSeqset *asked;  /* what was asked for in the round before */
@@ -90,7 +95,7 @@ static gboolean complete(First *first, guint32 exists, GError **error) {
 }
 
 /* Opens it, and where its UIDs changed their meaning lets go of what they meant. */
-static gboolean begin(First *first, ImapMailbox *opened, GError **error) {
+static gboolean begin(First *first, GError **error) {
   Account *account = first->account;
   g_auto(IndexMailbox) any = {.raw = g_strdup(first->mailbox.raw)};
   gboolean known = first->mailbox.listed == INDEX_LISTED || first->mailbox.listed == INDEX_DOUBTED;
@@ -99,17 +104,29 @@ static gboolean begin(First *first, ImapMailbox *opened, GError **error) {
   if (known && g_strcmp0(imap_selected(first->conn), any.raw) == 0 &&
       !imap_unselect(first->conn, account->cancellable, error))
     return FALSE;
-  gboolean fresh = g_strcmp0(imap_selected(first->conn), any.raw) != 0;
-  if (!account_open_mailbox(account, first->conn, &any, opened, &first->server, error))
+  first->fresh = g_strcmp0(imap_selected(first->conn), any.raw) != 0;
+  if (!account_open_mailbox(account, first->conn, &any, first->opened, &first->server, error))
     return FALSE;
-  if (fresh && !complete(first, opened->exists, error))
+  if (first->fresh && !complete(first, first->opened->exists, error))
     return FALSE;
-  first->opened = opened;
   first->lasting = first->mailbox.listed == INDEX_PARTIAL;
   first->renumbered = is_renumbered(first);
-  if (first->renumbered && !rematch_begin(account, &first->mailbox, opened->uidvalidity != 0, error))
+  if (first->renumbered && !rematch_begin(account, &first->mailbox, first->opened->uidvalidity != 0, error))
     return FALSE;
   return index_write(account->index, INDEX_SYNC, write_begin, first, error);
+}
+
+/* The same on a session that has seen nothing yet; what it says may be of another mailbox. */
+static gboolean begin_afresh(First *first, GError **error) {
+  g_info("folder %" G_GINT64_FORMAT ": much is missing while it is listed; it is opened afresh", first->mailbox.row);
+  if (!imap_unselect(first->conn, first->account->cancellable, error))
+    return FALSE;
+  imap_mailbox_clear(first->opened);
+  g_clear_pointer(&first->server, imap_seqset_free);
+  g_clear_pointer(&first->rolled, imap_seqset_free);
+  imap_seqset_free(first->asked);
+  first->asked = imap_seqset_new();
+  return begin(first, error);
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
@@ -146,16 +163,38 @@ static void keep_rolled(First *first, const ImapSeqset *have) {
   imap_seqset_join(first->server, described);
 }
 
+/* What the server has, into first->server. Returns what the index has. */
+static ImapSeqset *compare(First *first, GError **error) {
+  Account *account = first->account;
+  if (!first->server) {
+    first->fresh = FALSE;
+    if (!imap_uids(first->conn, &first->server, account->cancellable, error))
+      return NULL;
+  }
+  ImapSeqset *have = index_uids(account->index, first->mailbox.row, error);
+  if (have)
+    keep_rolled(first, have);
+  return have;
+}
+
+/* Of what has a row, and of what the server named before. */
+static gboolean has_shrunk(const First *first, const ImapSeqset *have) {
+  g_autoptr(ImapSeqset) had = imap_seqset_copy(have);
+  imap_seqset_join(had, first->asked);
+  g_autoptr(ImapSeqset) lost = imap_seqset_subtract(had, first->server);
+  return imap_seqset_count(lost) * UNSURE_FRACTION > imap_seqset_count(had);
+}
+
 /* One look: what the server has and the index lacks is fetched. *ret_done when there was nothing (any more). */
 static gboolean look(First *first, gboolean *ret_done, GError **error) {
-  Account *account = first->account;
   g_clear_pointer(&first->gone, imap_seqset_free);
-  if (!first->server && !imap_uids(first->conn, &first->server, account->cancellable, error))
-    return FALSE;
-  g_autoptr(ImapSeqset) have = index_uids(account->index, first->mailbox.row, error);
+  g_autoptr(ImapSeqset) have = compare(first, error);
+  if (have && !first->fresh && has_shrunk(first, have)) {
+    g_clear_pointer(&have, imap_seqset_free);
+    have = begin_afresh(first, error) ? compare(first, error) : NULL;
+  }
   if (!have)
     return FALSE;
-  keep_rolled(first, have);
   g_autoptr(ImapSeqset) missing = imap_seqset_subtract(first->server, have);
   g_autoptr(ImapSeqset) fresh = imap_seqset_subtract(missing, first->asked);
   g_autoptr(ImapSeqset) again = imap_seqset_intersect(missing, first->asked);
@@ -227,14 +266,15 @@ static gboolean finish(First *first, GError **error) {
 
 gboolean listing_first(Account *account, ImapConn *conn, gint64 row, ListingPause pause, gpointer data,
                        gboolean *ret_paused, GError **error) {
-  g_auto(First) first = {.account = account, .conn = conn, .asked = imap_seqset_new(), .pause_data = data};
   g_auto(ImapMailbox) opened = {0};
+  g_auto(First)
+      first = {.account = account, .conn = conn, .opened = &opened, .asked = imap_seqset_new(), .pause_data = data};
   if (!index_get_mailbox(account->index, row, &first.mailbox, error)) {
     if (error && !*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
     return FALSE;
   }
-  if (!begin(&first, &opened, error))
+  if (!begin(&first, error))
     return FALSE;
   /* Without stable UIDs the next run begins again, so it must not be broken off by us. */
   first.pause = opened.uidvalidity != 0 ? pause : NULL;

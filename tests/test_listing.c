@@ -107,11 +107,58 @@ START_TEST(a_message_the_server_dies_of_is_listed) {
 }
 END_TEST
 
+#define FIVE ROW("2", "b") ROW("3", "c") ROW("4", "d") ROW("5", "e") ROW("6", "f")
+
 START_TEST(an_expunged_message_is_left_out) {
   g_autoptr(TestAccount) test =
-      box_start("UNSELECT", OPEN("2", "7", "3") UIDS("1 2") ASK("1:2", ITEMS) ROW("2", "b") OK UIDS("2"));
+      box_start("UNSELECT", OPEN("6", "7", "7") UIDS("1 2 3 4 5 6") ASK("1:6", ITEMS) FIVE OK UIDS("2 3 4 5 6"));
   box_list(test);
-  ck_uids(test, "2");
+  ck_uids(test, "2:6");
+}
+END_TEST
+
+#define TWO OPEN("2", "7", "3") UIDS("1 2")
+#define BOTH ASK("1:2", ITEMS) ROW("1", "a") ROW("2", "b") OK
+
+/* Cyrus, to a session whose mailbox was renamed: it is empty from then on. Afresh it may be as it was, or another. */
+static const struct {
+  const char *blind, *afresh, *uids;
+} losses[] = {
+    {BOTH UIDS(""), TWO, "1:2"},
+    {BOTH UIDS("2"), TWO, "1:2"},
+    {ASK("1:2", ITEMS) OK UIDS(""), TWO BOTH UIDS("1 2"), "1:2"},
+    {ASK("1:2", ITEMS) ROW("1", "a") OK UIDS(""), TWO ASK("2", ITEMS) ROW("2", "b") OK UIDS("1 2"), "1:2"},
+    {BOTH UIDS(""), OPEN("1", "7", "3") UIDS("2"), "2"},
+    {BOTH UIDS(""), OPEN("0", "7", "3") UIDS(""), ""},
+    {BOTH UIDS(""), OPEN("1", "8", "10") UIDS("9") ASK("9", ITEMS) ROW("9", "b") OK UIDS("9"), "9"},
+    {ASK("1:2", ITEMS) OK UIDS(""), TWO BOTH UIDS("") LEAVE TWO, "1:2"},
+};
+
+START_TEST(what_is_suddenly_missing_is_looked_at_afresh) {
+  g_autofree char *script = g_strconcat(TWO, losses[_i].blind, LEAVE, losses[_i].afresh, NULL);
+  g_autoptr(TestAccount) test = box_start("UNSELECT", script);
+  box_list(test);
+  ck_uids(test, losses[_i].uids);
+  ck_assert_int_eq(box_state(test), INDEX_LISTED);
+}
+END_TEST
+
+static gboolean make_partial(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox *mailbox = data;
+  mailbox->listed = INDEX_PARTIAL;
+  return index_set_state(txn, mailbox, error);
+}
+
+/* The session that it goes on with is as old as the first part. */
+START_TEST(the_rest_is_not_listed_on_a_blind_session) {
+  g_autoptr(TestAccount) test = box_start("UNSELECT", TWO BOTH UIDS("1 2") UIDS("") LEAVE TWO);
+  g_auto(IndexMailbox) mailbox = {0};
+  box_list(test);
+  ck_assert(index_get_mailbox(test->account.index, box, &mailbox, NULL));
+  ck_assert(index_write(test->account.index, INDEX_SYNC, make_partial, &mailbox, NULL));
+  box_list(test);
+  ck_uids(test, "1:2");
+  ck_assert_int_eq(box_state(test), INDEX_LISTED);
 }
 END_TEST
 
@@ -245,6 +292,8 @@ int main(void) {
   tcase_add_test(tests, a_refused_message_is_found_by_halving);
   tcase_add_test(tests, a_message_the_server_dies_of_is_listed);
   tcase_add_test(tests, an_expunged_message_is_left_out);
+  tcase_add_loop_test(tests, what_is_suddenly_missing_is_looked_at_afresh, 0, G_N_ELEMENTS(losses));
+  tcase_add_test(tests, the_rest_is_not_listed_on_a_blind_session);
   tcase_add_test(tests, pushed_flags_are_no_listing);
   tcase_add_test(tests, courier_is_opened_with_select);
   tcase_add_test(tests, another_folder_of_that_name_is_opened_afresh);
