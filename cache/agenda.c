@@ -115,6 +115,27 @@ Folder *agenda_take_head(Agenda *agenda, AgendaQueue queue) {
   return folder;
 }
 
+static gint64 news_at(const Folder *folder) {
+  return folder->asked ? 0 : folder->rests;
+}
+
+Folder *agenda_take_news(Agenda *agenda, gint64 now) {
+  for (GList *link = agenda->queues[AGENDA_NEWS].head; link; link = link->next) {
+    if (news_at(link->data) > now)
+      continue;
+    leave_line(link->data);
+    return link->data;
+  }
+  return NULL;
+}
+
+gint64 agenda_news_at(const Agenda *agenda) {
+  gint64 at = G_MAXINT64;
+  for (const GList *link = agenda->queues[AGENDA_NEWS].head; link; link = link->next)
+    at = MIN(at, news_at(link->data));
+  return at;
+}
+
 guint agenda_length(const Agenda *agenda, AgendaQueue queue) {
   return agenda->queues[queue].length;
 }
@@ -157,6 +178,7 @@ SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
   }
   folder->asked = TRUE;
   enqueue_refresh(agenda, queue, folder);
+  g_cond_broadcast(&agenda->cond); /* it may have stood in line, and rested */
   return SYNC_REFRESHING;
 }
 

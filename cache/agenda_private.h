@@ -13,6 +13,7 @@ typedef struct {
   gint64 doubted;  /* monotonic; 0: no */
   gint64 told;     /* monotonic: when the server last told of it; a directory is told of by its children */
   gint64 queued;   /* monotonic: since when it stands in `line` */
+  gint64 rests;    /* monotonic: news of it wait until then, if nobody asks */
   GQueue *line;    /* the queue it stands in; NULL: none */
   gboolean first;  /* in the queue for first listings, or taken out of it and not yet done */
   gboolean asked;  /* a reader waits for the end of its next refresh */
@@ -33,6 +34,8 @@ struct _Agenda {
   gint64 began;      /* monotonic: the last sweep; 0: none */
   gint64 lost;       /* monotonic: when the line was last lost over a folder; 0: never */
   gint64 lost_delay; /* from then to the sweep */
+  Folder *news;      /* what the task in hand compares because of news alone; or NULL */
+  gint64 news_since; /* monotonic: when it was taken */
   guint overtaken;   /* tasks that went before a sweep that is due */
   guint n_folders, n_listed, asks;
 
@@ -59,6 +62,8 @@ gint64 agenda_now(const Agenda *agenda);
 /* With the mutex held. */
 Folder *agenda_folder(Agenda *agenda, gint64 row);
 Folder *agenda_take_head(Agenda *agenda, AgendaQueue queue); /* out of the queue; NULL: it is empty */
+Folder *agenda_take_news(Agenda *agenda, gint64 now);        /* of those that do not rest */
+gint64 agenda_news_at(const Agenda *agenda);                 /* when the first of them may be taken */
 guint agenda_length(const Agenda *agenda, AgendaQueue queue);
 gboolean agenda_within_refresh(const Agenda *agenda, gint64 when, gint64 now); /* `when` is no longer ago */
 gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory);

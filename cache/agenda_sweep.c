@@ -8,6 +8,10 @@
  * be asked for each folder by itself is asked less often, the more folders there are. While offline a sweep is due when
  * connecting makes sense again: it is how we come back.
  *
+ * Where news of a folder do not end, each comparison may be a list of all its UIDs: after one that news alone had
+ * caused the next rests for REST times as long as it took. A reader does not wait for that, nor do the first news after
+ * a while.
+ *
  * One that failed is repeated soon. One folder can cost a connection each time it is opened (a server that crashes over
  * it), or refuse to be opened, and the sweep finds each time that it has to be: then it comes less and less often.
  */
@@ -18,7 +22,9 @@
 #define POLL_FOLDER SECOND /* for each folder that has to be asked for by itself */
 #define SWEEP_RETRY (10 * SECOND)
 #define CALM (60 * SECOND) /* without a loss: what was lost before was another matter */
-#define OVERTAKES 32       /* news that go before a sweep */
+#define REST 4
+#define REST_MOST (30 * SECOND)
+#define OVERTAKES 32 /* news that go before a sweep */
 
 /* ---- when a sweep is due -------------------------------------------------------------------------------- */
 
@@ -30,9 +36,9 @@ static gint64 sweep_every(const Agenda *agenda) {
 
 /* When there may be something to do although nobody asks. */
 static gint64 next_wakeup(const Agenda *agenda, gint64 now) {
-  if (!agenda->online)
-    return MAX(agenda->setup.next_try(agenda->setup.data), now + SECOND);
-  return agenda->swept + sweep_every(agenda);
+  gint64 sweep = agenda->online ? agenda->swept + sweep_every(agenda)
+                                : MAX(agenda->setup.next_try(agenda->setup.data), now + SECOND);
+  return MIN(sweep, agenda_news_at(agenda));
 }
 
 static gboolean sweep_is_due(const Agenda *agenda, gint64 now) {
@@ -84,9 +90,19 @@ void agenda_begin_again(Agenda *agenda) {
 
 /* ---- what is next ----------------------------------------------------------------------------------------- */
 
-static Folder *next_folder(Agenda *agenda, gboolean sweep) {
-  Folder *folder = !sweep || agenda->overtaken < OVERTAKES ? agenda_take_head(agenda, AGENDA_NEWS) : NULL;
+static Folder *next_folder(Agenda *agenda, gboolean sweep, gint64 now) {
+  Folder *folder = !sweep || agenda->overtaken < OVERTAKES ? agenda_take_news(agenda, now) : NULL;
+  agenda->news = folder && !folder->asked ? folder : NULL;
+  agenda->news_since = now;
   return folder ? folder : agenda_take_head(agenda, AGENDA_REFRESH);
+}
+
+/* The task before has ended. One that failed is tried again as soon as the line is there. */
+static void end_news(Agenda *agenda, gint64 now) {
+  Folder *folder = agenda->news;
+  agenda->news = NULL;
+  if (folder && folder->verified >= agenda->news_since)
+    folder->rests = now + MIN((now - folder->verified) * REST, REST_MOST);
 }
 
 static void describe_folder(Folder *folder, AgendaTask *ret) {
@@ -100,11 +116,12 @@ static void describe_folder(Folder *folder, AgendaTask *ret) {
 
 gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  end_news(agenda, agenda_now(agenda));
   while (!agenda->closed) {
     gint64 now = agenda_now(agenda);
     gboolean due = sweep_is_due(agenda, now);
     *ret = (AgendaTask){0};
-    Folder *folder = next_folder(agenda, due);
+    Folder *folder = next_folder(agenda, due, now);
     if (folder)
       describe_folder(folder, ret);
     gboolean news = folder && folder->doubted != 0;
