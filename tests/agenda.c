@@ -69,12 +69,17 @@ gpointer await_watch(gpointer data) {
   return GINT_TO_POINTER(agenda_await_watch(data));
 }
 
-/* Who finds nothing sleeps, and lets go of the lock, which closing needs. */
-gboolean has_work(GThreadFunc func) {
+GThread *begin_work(GThreadFunc func) {
   gint before = g_atomic_int_get(&looks);
   GThread *thread = g_thread_new("work", func, agenda);
   while (g_atomic_int_get(&looks) == before)
     g_thread_yield();
+  return thread;
+}
+
+/* Who finds nothing sleeps, and lets go of the lock, which closing needs. */
+gboolean has_work(GThreadFunc func) {
+  GThread *thread = begin_work(func);
   agenda_close(agenda);
   return GPOINTER_TO_INT(g_thread_join(thread));
 }

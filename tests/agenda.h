@@ -23,6 +23,7 @@ AgendaTask task(void); /* the next one: there must be one */
 guint taken(AgendaQueue queue);
 
 /* What waits for work, and whether it finds some. That is the end of the agenda. */
+GThread *begin_work(GThreadFunc func); /* it looks: who asks the agenda next finds it asleep, or done */
 gpointer next_task(gpointer agenda);
 gpointer await_watch(gpointer agenda);
 gboolean has_work(GThreadFunc func);

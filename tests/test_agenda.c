@@ -388,7 +388,7 @@ END_TEST
 
 START_TEST(a_reader_does_not_wait_for_a_rest) {
   follow_news(2, TRUE);
-  GThread *thread = g_thread_new("work", next_task, agenda);
+  GThread *thread = begin_work(next_task);
   ck_assert_int_eq(want_listed(4), SYNC_REFRESHING);
   ck_assert(GPOINTER_TO_INT(g_thread_join(thread)));
 }
