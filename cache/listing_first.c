@@ -19,6 +19,7 @@
 #include "cache/removals.h"
 #include "cache/roll.h"
 
+#define BRIEF (1 * G_USEC_PER_SEC)
 #define ROUNDS 5 /* looks at a folder that changes while it is listed */
 #define UNSURE_FRACTION 5
 
@@ -29,7 +30,8 @@ typedef struct {
   ImapMailbox *opened;
   gboolean renumbered;
   gboolean fresh;     /* `server` is what an opening said */
-  gboolean lasting;   /* more than one command ago flags may have been other than they are */
+  gboolean resumed;   /* begun on an earlier connection */
+  gint64 began;       /* monotonic */
   ImapSeqset *server; /* UIDs at the last look */
   ImapSeqset *asked;  /* what was asked for in the round before */
   ImapSeqset *rolled; /* that answered to a roll call at the first look; or NULL */
@@ -109,7 +111,8 @@ static gboolean begin(First *first, GError **error) {
     return FALSE;
   if (first->fresh && !complete(first, first->opened->exists, error))
     return FALSE;
-  first->lasting = first->mailbox.listed == INDEX_PARTIAL;
+  first->resumed = first->mailbox.listed == INDEX_PARTIAL;
+  first->began = g_get_monotonic_time();
   first->renumbered = is_renumbered(first);
   if (first->renumbered && !rematch_begin(account, &first->mailbox, first->opened->uidvalidity != 0, error))
     return FALSE;
@@ -146,7 +149,6 @@ static gboolean fetch(First *first, const ImapSeqset *uids, gboolean insist, GEr
   if (first->paused || imap_seqset_empty(uids))
     return TRUE;
   gboolean ok = listing_fetch(&job, uids, listing_items(first->account), error);
-  first->lasting |= imap_seqset_count(uids) > LISTING_RANGE;
   first->paused = job.ret_paused;
   /* What is listed for the first time has not come: it was only unknown. */
   gboolean came = job.ret_changed && first->mailbox.listed_at != 0;
@@ -218,12 +220,16 @@ static gboolean look_until_done(First *first, GError **error) {
 
 /* ---- the end ------------------------------------------------------------------------------------------- */
 
-/* A folder of one command needs none of it: the flags are those of that answer. */
+/* What changes during a brief listing is found by the next visit, as the MODSEQ that is kept is that of the opening. */
+static gboolean is_brief(const First *first) {
+  return !first->resumed && g_get_monotonic_time() - first->began < BRIEF;
+}
+
 static gboolean catch_up(First *first, const ImapSeqset *have, GError **error) {
   IndexMailbox *mailbox = &first->mailbox;
   gboolean told = mailbox->modseq > 0 && first->opened->modseq > 0 &&
                   account_delta(first->account, first->conn) != IMAP_DELTA_PLAIN;
-  if (!told || !first->lasting || imap_seqset_empty(have))
+  if (!told || is_brief(first) || imap_seqset_empty(have))
     return TRUE;
   g_autoptr(ImapSeqset) none = imap_seqset_new();
   ListingJob job = {
