@@ -9,8 +9,8 @@
  * connecting makes sense again: it is how we come back.
  *
  * Where news of a folder do not end, each comparison may be a list of all its UIDs: after one that news alone had
- * caused the next rests for REST times as long as it took. A reader does not wait for that, nor do the first news after
- * a while.
+ * caused the next rests for REST times as long as it took, if that was long. A reader does not wait for that, nor do
+ * the first news after a while.
  *
  * One that failed is repeated soon. One folder can cost a connection each time it is opened (a server that crashes over
  * it), or refuse to be opened, and the sweep finds each time that it has to be: then it comes less and less often.
@@ -23,6 +23,9 @@
 #define SWEEP_RETRY (10 * SECOND)
 #define CALM (60 * SECOND) /* without a loss: what was lost before was another matter */
 #define REST 4
+#define REST_BELOW                                                                                                     \
+  (SECOND / 4) /* what took no longer may be repeated at once: mail that follows mail shows as soon                    \
+                */
 #define REST_MOST (30 * SECOND)
 #define OVERTAKES 32 /* news that go before a sweep */
 
@@ -101,8 +104,9 @@ static Folder *next_folder(Agenda *agenda, gboolean sweep, gint64 now) {
 static void end_news(Agenda *agenda, gint64 now) {
   Folder *folder = agenda->news;
   agenda->news = NULL;
+  gint64 took = folder ? now - folder->verified : 0;
   if (folder && folder->verified >= agenda->news_since)
-    folder->rests = now + MIN((now - folder->verified) * REST, REST_MOST);
+    folder->rests = took > REST_BELOW ? now + MIN(took * REST, REST_MOST) : 0;
 }
 
 static void describe_folder(Folder *folder, AgendaTask *ret) {
