@@ -23,9 +23,7 @@
 #define SWEEP_RETRY (10 * SECOND)
 #define CALM (60 * SECOND) /* without a loss: what was lost before was another matter */
 #define REST 4
-#define REST_BELOW                                                                                                     \
-  (SECOND / 4) /* what took no longer may be repeated at once: mail that follows mail shows as soon                    \
-                */
+#define REST_BELOW (SECOND / 4) /* may be repeated at once: mail that follows mail shows as soon */
 #define REST_MOST (30 * SECOND)
 #define OVERTAKES 32 /* news that go before a sweep */
 

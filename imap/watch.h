@@ -30,8 +30,8 @@ typedef struct {
   gboolean over;         /* NOTIFICATIONOVERFLOW has come already */
   gboolean probe;        /* the next question is due when this one is answered */
   gboolean ending;       /* do not enter IDLE again */
-  gint64 test_interval;  /* in place of all intervals, for tests; 0: none */
   gboolean may_not_look; /* NOTIFY: the server refused LIST */
+  gint64 test_interval;  /* in place of all intervals, for tests; 0: none */
 } ImapWatch;
 
 /* Nothing may be under way. watch.c does the rest from here on. FALSE: the connection is lost. */
