@@ -3,8 +3,10 @@
 
 #include "cache/body.h"
 #include "cache/cache.h"
+#include "cache/claims.h"
 #include "cache/events.h"
 #include "cache/index.h"
+#include "cache/spool.h"
 #include "cache/stumble.h"
 #include "imap/imap.h"
 
@@ -19,6 +21,9 @@ typedef struct {
   BodyStore *bodies;
   CacheEvents *events;
   Stumbles *stumbles;
+  Claims *claims;            /* who looks at a mailbox, or changes it */
+  Spool *spool;              /* new messages too large for the index */
+  gint64 root;               /* row of the folder at the mount point, from cache_start() on */
   GCancellable *cancellable; /* set by cache_stop() */
 
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */

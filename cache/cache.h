@@ -28,16 +28,24 @@ typedef enum {
   CACHE_ERROR_QUOTA,
   CACHE_ERROR_TOOBIG,
   CACHE_ERROR_EXISTS,
-  CACHE_ERROR_GONE,      /* expunged, or the folder is no more */
-  CACHE_ERROR_GARBAGE,   /* the server broke the protocol */
-  CACHE_ERROR_SPACE,     /* local disk full */
-  CACHE_ERROR_LOCAL,     /* local disk or database failed */
-  CACHE_ERROR_LOCKED,    /* the account is mounted already; the message says where */
-  CACHE_ERROR_CANCELLED, /* cache_stop() */
+  CACHE_ERROR_GONE,        /* expunged, or the folder is no more */
+  CACHE_ERROR_GARBAGE,     /* the server broke the protocol */
+  CACHE_ERROR_SPACE,       /* local disk full */
+  CACHE_ERROR_LOCAL,       /* local disk or database failed */
+  CACHE_ERROR_LOCKED,      /* the account is mounted already; the message says where */
+  CACHE_ERROR_CANCELLED,   /* cache_stop() */
+  CACHE_ERROR_INVALID,     /* no message, no name that the server can hold */
+  CACHE_ERROR_NOT_EMPTY,   /* a folder that holds something */
+  CACHE_ERROR_FOLDER,      /* a folder stands where a message was meant */
+  CACHE_ERROR_NO_FOLDER,   /* or the other way round */
+  CACHE_ERROR_CROSS,       /* not by a rename: copy it */
+  CACHE_ERROR_PROTECTED,   /* INBOX, special-use, the root: not by us */
+  CACHE_ERROR_UNSUPPORTED, /* there is no such attribute here */
 } CacheError;
 
 typedef enum { CACHE_TLS_IMPLICIT, CACHE_TLS_STARTTLS, CACHE_TLS_OFF } CacheTls;
 typedef enum { CACHE_COMPRESS_AUTO, CACHE_COMPRESS_ON, CACHE_COMPRESS_OFF } CacheCompress;
+typedef enum { CACHE_DELETE_TRASH, CACHE_DELETE_EXPUNGE, CACHE_DELETE_MARK, CACHE_DELETE_NEVER } CacheDelete;
 
 typedef struct {
   char *user, *host;
@@ -51,10 +59,14 @@ typedef struct {
   gpointer secret_data;
   char *root; /* path of the folder to show, decoded, '/' between parts; or NULL */
   gboolean names_uid, subscribed;
-  char **hide;                                    /* globs on decoded folder paths; or NULL */
-  char *cache_dir, *state_dir;                    /* parents of ACCOUNT/; or NULL for the XDG places */
-  guint64 cache_size, min_free;                   /* bytes */
-  char *mountpoint;                               /* for the message of CACHE_ERROR_LOCKED */
+  char **hide;                  /* globs on decoded folder paths; or NULL */
+  char *cache_dir, *state_dir;  /* parents of ACCOUNT/; or NULL for the XDG places */
+  guint64 cache_size, min_free; /* bytes */
+  gboolean read_only;           /* refuse every change */
+  CacheDelete remove;           /* what becomes of a message that is removed */
+  char *trash;      /* path of the folder for it where none is \Trash, decoded, '/' between parts; or NULL */
+  guint brake;      /* more removals than that in a minute are refused until cache_release_brake(); 0: no limit */
+  char *mountpoint; /* for the message of CACHE_ERROR_LOCKED */
   void (*trace)(const char *line, gpointer data); /* protocol lines, or NULL */
   gpointer trace_data;
 } CacheConfig;
@@ -71,7 +83,8 @@ void cache_stop(Cache *cache);
 /* After cache_stop() or before cache_start(). Logs out, and makes the index durable. */
 void cache_free(Cache *cache);
 
-typedef enum { CACHE_FOLDER = 1, CACHE_MESSAGE = 2 } CacheKind;
+/* JOURNAL and ERRAND are kinds of what can be waited for, and never of an entry. */
+typedef enum { CACHE_FOLDER = 1, CACHE_MESSAGE = 2, CACHE_JOURNAL = 6, CACHE_ERRAND = 7 } CacheKind;
 
 typedef struct {
   CacheKind kind;
@@ -128,7 +141,12 @@ typedef enum {
   CACHE_EVENT_REMOVED, /* `kind`/`row`, called `name` in folder `parent`, is gone */
   CACHE_EVENT_MOVED,   /* `kind`/`row` is no longer called `name` in folder `parent`, but lives on */
   CACHE_EVENT_ATTR,    /* attributes of message `row` changed */
+  CACHE_EVENT_DATA,    /* so did its octets (and size): a draft that became CR LF, a rewrite that was refused */
+  CACHE_EVENT_DONE,    /* `kind` JOURNAL: nothing of message `row` waits for the server any more; or of any, CACHE_ALL.
+                          `kind` ERRAND: the errand with ticket `row` has ended. Without an error: ask again. */
 } CacheEventType;
+
+#define CACHE_ALL 1 /* row of the event that says that the whole journal is on the server */
 
 typedef struct {
   CacheEventType type;
@@ -155,4 +173,82 @@ typedef struct {
 } CacheTotals;
 gboolean cache_totals(Cache *cache, CacheTotals *ret, GError **error);
 
+/* ---- changing -------------------------------------------------------------------------------------------------
+ * What these functions accept is in the journal before they return, on the disk where they say "durable", and is never
+ * lost; it goes to the server by itself. What the server is known to refuse is FAILED here: READONLY, PERMISSION,
+ * QUOTA, TOOBIG. They wait for the disk and for nothing else. The kernel knows what it asked for: no event repeats it.
+ */
+
+/* The octets of a file while it is open for writing. Handles of one message share them. Thread-safe. */
+typedef struct _CacheDraft CacheDraft;
+
+/* A new file, empty, which stays local as long as it is empty or its name is that of debris. FAILED EXISTS: the name is
+ * taken. *ret_draft is the caller's. */
+CacheAnswer cache_create(Cache *cache, gint64 folder, const char *name, CacheEntry *ret, CacheDraft **ret_draft,
+                         GError **error);
+/* Opens a message for writing, its octets lying there already, or none with `truncate`. WAIT and STALE as in
+ * cache_open_body(). */
+CacheAnswer cache_edit(Cache *cache, gint64 row, gboolean truncate, CacheDraft **ret_draft, GError **error);
+/* The draft of a message that somebody has open for writing, to read from it; NULL: nobody has. The caller's. */
+CacheDraft *cache_draft_of(Cache *cache, gint64 row);
+
+gssize cache_draft_read(CacheDraft *draft, void *buffer, gsize len, guint64 offset, GError **error); /* 0: the end */
+/* Whole or FAILED: SPACE, TOOBIG, QUOTA. */
+gboolean cache_draft_write(CacheDraft *draft, const void *octets, gsize len, guint64 offset, GError **error);
+gboolean cache_draft_truncate(CacheDraft *draft, guint64 size, GError **error);
+/* The octets of a whole message become those of this draft, which is empty; nothing is moved where the server can copy
+ * it. *ret_size: how many. ABSENT: not in this way; read and write them. */
+CacheAnswer cache_draft_copy(CacheDraft *draft, gint64 row, guint64 *ret_size, GError **error);
+guint64 cache_draft_size(CacheDraft *draft);
+/* Durable. Comes more than once, and with half a file. `killed`: the writer is being killed, so this may be half a
+ * file: it stays local. INVALID: these octets are no message, and stay local. */
+gboolean cache_draft_flush(CacheDraft *draft, gboolean killed, GError **error);
+/* This handle is done. After the last one lines end in CR LF, and it is sent 2 s later. Never blocks for long. */
+void cache_draft_close(CacheDraft *draft);
+
+/* The server has this message as it is shown. WAIT: it is being sent, without delay; CACHE_EVENT_DONE of JOURNAL `row`
+ * follows. FAILED: why the server refused it, or that it cannot be reached. Local ones are READY. */
+CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error);
+/* The same of everything: CACHE_ALL. `ret_left`: what is left to send; or NULL. */
+typedef struct {
+  guint64 changes, bytes;
+  char *trouble; /* why nothing moves, a clean line; or NULL */
+} CacheLeft;
+CacheAnswer cache_await_drained(Cache *cache, CacheLeft *ret_left, GError **error);
+void cache_left_clear(CacheLeft *left);
+gboolean cache_sync_disk(Cache *cache, GError **error); /* all that was accepted is durable now */
+
+/* Removes a message from where it is shown. ABSENT: there is none. FOLDER: it is one. PROTECTED: the brake. */
+CacheAnswer cache_remove(Cache *cache, gint64 folder, const char *name, GError **error);
+void cache_release_brake(Cache *cache);
+
+typedef enum { CACHE_RENAME_NOREPLACE = 1 << 0, CACHE_RENAME_EXCHANGE = 1 << 1 } CacheRenameFlags;
+/* Both kinds; a message that stands at the target is replaced. A folder that the server knows: an errand, see
+ * cache_make_folder(). */
+CacheAnswer cache_rename(Cache *cache, gint64 folder, const char *name, gint64 to_folder, const char *to_name,
+                         guint flags, gint64 *ticket, GError **error);
+
+/* Errands are done by the server while the caller waits. *ticket is 0 at first; WAIT sets it: CACHE_EVENT_DONE of
+ * ERRAND *ticket follows, then ask again with it for the outcome, or cache_forget_errand(). */
+CacheAnswer cache_make_folder(Cache *cache, gint64 folder, const char *name, gint64 *ticket, CacheEntry *ret,
+                              GError **error);
+void cache_forget_errand(Cache *cache, gint64 ticket);
+CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, GError **error);
+
+/* mtime in ns since 1970; kept in the index, and of a message not sent yet also its INTERNALDATE. */
+gboolean cache_set_mtime(Cache *cache, CacheKind kind, gint64 row, gint64 mtime, GError **error);
+
+/* Extended attributes, by their names without "user.imap." (flags, seen, uid, ...; "error" in lost+found). A new
+ * string. ABSENT: this object has no such attribute now. FAILED: UNSUPPORTED, or PERMISSION where it cannot be set. */
+CacheAnswer cache_get_attribute(Cache *cache, CacheKind kind, gint64 row, const char *name, char **ret, GError **error);
+CacheAnswer cache_set_attribute(Cache *cache, CacheKind kind, gint64 row, const char *name, const char *value,
+                                gsize len, GError **error);
+
+typedef struct {
+  guint64 total, left;                   /* octets the server grants; 0: no quota is known */
+  guint64 messages_total, messages_left; /* likewise */
+} CacheSpace;
+void cache_space(Cache *cache, CacheSpace *ret); /* as last heard; never blocks */
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheEvent, cache_event_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheLeft, cache_left_clear)

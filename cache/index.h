@@ -19,6 +19,8 @@ typedef struct _IndexTxn IndexTxn;
 
 /* In attrs: not shown (hide=, subscribed); index_find_mailbox(), _children() and _count_children() pass over it. */
 #define INDEX_HIDDEN (1u << 31)
+/* In attrs, with raw NULL: of ours alone, for debris and for what the server refused; LIST knows nothing of it. */
+#define INDEX_LOCAL (1u << 30)
 
 typedef enum {
   INDEX_UNLISTED,
@@ -42,9 +44,11 @@ typedef struct {
 } IndexMailbox;
 
 typedef struct {
-  gint64 row, mailbox;
-  guint32 uid;
-  char name[256];
+  gint64 row;
+  gint64 mailbox;         /* where the server has it, or is to have it */
+  guint32 uid;            /* 0: the server does not have it, or not under a number that we know */
+  gint64 folder;          /* where it is shown: `mailbox`, unless the journal says otherwise; 0: nowhere */
+  char name[256];         /* unique in folder */
   guint flags;            /* ImapFlags */
   char *keywords;         /* blank-separated, or NULL */
   gint64 internaldate;    /* s; first sane value */
@@ -103,7 +107,9 @@ gboolean index_last_row(Index *index, gint64 *ret, GError **error);  /* the high
 char *index_get_meta(Index *index, const char *key, GError **error); /* NULL: not set */
 
 /* ---- writing ---------------------------------------------------------------------------------- */
-typedef enum { INDEX_JOURNAL, INDEX_SYNC, INDEX_BODY, INDEX_PRIORITIES } IndexPriority;
+/* JOURNAL is durable when it is committed; CHANGE goes with it, and is durable within a second, or after
+ * index_sync_disk(). */
+typedef enum { INDEX_JOURNAL, INDEX_CHANGE, INDEX_SYNC, INDEX_BODY, INDEX_PRIORITIES } IndexPriority;
 /* Runs in the writer thread inside a transaction; FALSE rolls this job back, not its neighbours. */
 typedef gboolean (*IndexJob)(IndexTxn *txn, gpointer data, GError **error);
 
@@ -115,6 +121,8 @@ void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer dat
 
 /* Returns once all that was queued before is committed: who must read what a posted job writes calls this first. */
 gboolean index_flush(Index *index, GError **error);
+/* What has been committed is on the disk. */
+gboolean index_sync_disk(Index *index, GError **error);
 
 /* row 0: inserts and sets row. Else updates what LIST says: parent, raw, name, delimiter, attrs. */
 gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error);
@@ -137,6 +145,10 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
                          gboolean *ret_changed, GError **error);
 /* Living messages with these UIDs become tombstones; each is reported. */
 typedef void (*IndexRemoved)(gint64 row, const char *name, gpointer data);
+typedef struct {
+  gint64 row, folder; /* 0: none */
+  char name[256];
+} IndexLeft; /* a message that left the place where it was shown */
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error);
 /* The server renumbered: up to `most` living messages lose their UIDs (*ret_more: there may be others) and wait to be
@@ -148,6 +160,21 @@ gboolean index_has_key(IndexTxn *txn, const IndexKey *key, gboolean *ret, GError
 /* ctime 0: unchanged. */
 gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
+
+/* ---- what may be done in a mailbox, as last heard (cache/access.h) ------------------------------------- */
+typedef struct {
+  gint64 heard;         /* s since 1970 of the last SELECT or MYRIGHTS; 0: never, and the rest means nothing */
+  gboolean read_only;   /* SELECT did not say READ-WRITE */
+  guint rights;         /* ImapRights; IMAP_RIGHTS_ALL where the server has no ACL */
+  gboolean limited;     /* only the following flags can be set, else all */
+  guint permanent;      /* ImapFlags */
+  gboolean any_keyword; /* also keywords that nobody has used yet */
+  char *keywords;       /* blank-separated, that can be set; or NULL */
+  guint64 append_limit; /* octets of one message; 0: none known */
+} IndexAccess;
+void index_access_clear(IndexAccess *access);
+gboolean index_get_access(Index *index, gint64 mailbox, IndexAccess *ret, GError **error); /* FALSE: no such mailbox */
+gboolean index_set_access(IndexTxn *txn, gint64 mailbox, const IndexAccess *access, GError **error);
 
 /* ---- bodies in the cache: rows of their own, only for cache/body --------------------------------- */
 typedef struct {
@@ -175,3 +202,4 @@ gboolean index_skip_rows(IndexTxn *txn, gint64 n, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_close)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMailbox, index_mailbox_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMessage, index_message_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexAccess, index_access_clear)

@@ -3,9 +3,9 @@
  * The one writer. Jobs wait in a queue per priority; the thread takes as many as fit into a batch, runs each in a
  * savepoint of its own, commits once, and then tells each its outcome, in order.
  *
- *   A batch of the journal holds only jobs of the journal and is committed with synchronous=FULL. Any other batch
- *   takes sync and body jobs in turn, for at most BATCH_US, and ends as soon as a job of the journal arrives: that one
- *   waits for the job that runs now and one cheap commit, no longer.
+ *   A batch of the journal holds only jobs of the journal and of changes, and is committed with synchronous=FULL where
+ *   one of the journal was waiting. Any other batch takes sync and body jobs in turn, for at most BATCH_US, and ends as
+ * soon as a job of the journal arrives: that one waits for the job that runs now and one cheap commit, no longer.
  *   Posted body jobs are collected for up to LINGER_US (nobody waits for them, and a commit costs more than they do),
  *   unless somebody calls index_write().
  *   Where SQLite ends the transaction by itself (disk full) or the commit fails, all of the batch fail alike.
@@ -34,22 +34,28 @@ static gboolean any(const IndexWriter *writer) {
   return FALSE;
 }
 
+static gboolean urgent(const IndexWriter *writer) {
+  return !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_JOURNAL]) ||
+         !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_CHANGE]);
+}
+
 /* Whether a batch should start now; else *ret_until is when to look again, 0 for "when woken". */
 static gboolean ready(const IndexWriter *writer, gint64 *ret_until) {
   const GQueue *bodies = &writer->jobs[INDEX_BODY];
   *ret_until = 0;
   if (!any(writer))
     return FALSE;
-  if (writer->closing || writer->waiting || bodies->length >= LINGER_JOBS ||
-      !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_JOURNAL]) ||
+  if (writer->closing || writer->waiting || bodies->length >= LINGER_JOBS || urgent(writer) ||
       !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_SYNC]))
     return TRUE;
   *ret_until = writer->oldest + LINGER_US;
   return g_get_monotonic_time() >= *ret_until;
 }
 
+typedef enum { BATCH_JOURNAL, BATCH_CHANGE, BATCH_OTHER } BatchKind;
+
 /* FALSE: closing, and nothing left. */
-static gboolean await_jobs(IndexWriter *writer, gboolean *ret_journal) {
+static gboolean await_jobs(IndexWriter *writer, BatchKind *ret_kind) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
   gint64 until = 0;
   while (!ready(writer, &until)) {
@@ -60,24 +66,33 @@ static gboolean await_jobs(IndexWriter *writer, gboolean *ret_journal) {
     else
       g_cond_wait(&writer->wake, &writer->mutex);
   }
-  *ret_journal = !g_queue_is_empty(&writer->jobs[INDEX_JOURNAL]);
+  *ret_kind = !g_queue_is_empty(&writer->jobs[INDEX_JOURNAL]) ? BATCH_JOURNAL
+              : urgent(writer)                                ? BATCH_CHANGE
+                                                              : BATCH_OTHER;
   return TRUE;
 }
 
-static Job *next_job(IndexWriter *writer, gboolean journal, gint64 deadline) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
-  GQueue *jobs = writer->jobs;
-  if (g_get_monotonic_time() >= deadline || (!journal && !g_queue_is_empty(&jobs[INDEX_JOURNAL])))
-    return NULL;
+/* The queue whose turn it is. */
+static IndexPriority choose(IndexWriter *writer, BatchKind kind) {
+  const GQueue *jobs = writer->jobs;
+  if (kind != BATCH_OTHER)
+    return g_queue_is_empty((GQueue *)&jobs[INDEX_JOURNAL]) ? INDEX_CHANGE : INDEX_JOURNAL;
   writer->turn = !writer->turn;
   IndexPriority other = writer->turn ? INDEX_SYNC : INDEX_BODY;
-  if (g_queue_is_empty(&jobs[other]))
-    other = INDEX_SYNC + INDEX_BODY - other;
-  GList *link = g_queue_pop_head_link(&jobs[journal ? INDEX_JOURNAL : other]);
+  return g_queue_is_empty((GQueue *)&jobs[other]) ? INDEX_SYNC + INDEX_BODY - other : other;
+}
+
+static Job *next_job(IndexWriter *writer, BatchKind kind, gint64 deadline) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
+  if (g_get_monotonic_time() >= deadline || (kind == BATCH_OTHER && urgent(writer)) ||
+      (kind == BATCH_CHANGE && !g_queue_is_empty(&writer->jobs[INDEX_JOURNAL])))
+    return NULL;
+  IndexPriority priority = choose(writer, kind);
+  GList *link = g_queue_pop_head_link(&writer->jobs[priority]);
   Job *job = link ? link->data : NULL;
   if (job && job->waited)
     writer->waiting--;
-  if (other == INDEX_BODY)
+  if (priority == INDEX_BODY)
     writer->oldest = g_get_monotonic_time();
   return job;
 }
@@ -129,12 +144,12 @@ static void finish_job(IndexWriter *writer, Job *job, const GError *lost) {
   g_free(job);
 }
 
-static void run_batch(Index *index, gboolean journal) {
+static void run_batch(Index *index, BatchKind kind) {
   g_autoptr(GError) lost = NULL;
   GQueue batch = G_QUEUE_INIT;
   gint64 deadline = g_get_monotonic_time() + BATCH_US;
-  gboolean open = begin(index, journal, &lost);
-  for (Job *job; (job = next_job(&index->writer, journal, deadline));) {
+  gboolean open = begin(index, kind == BATCH_JOURNAL, &lost);
+  for (Job *job; (job = next_job(&index->writer, kind, deadline));) {
     g_queue_push_tail_link(&batch, &job->link);
     if (!open || !(open = run_job(index, job, &lost)))
       break;
@@ -147,9 +162,9 @@ static void run_batch(Index *index, gboolean journal) {
 
 static gpointer writer_main(gpointer data) {
   Index *index = data;
-  gboolean journal = FALSE;
-  while (await_jobs(&index->writer, &journal))
-    run_batch(index, journal);
+  BatchKind kind = BATCH_OTHER;
+  while (await_jobs(&index->writer, &kind))
+    run_batch(index, kind);
   return NULL;
 }
 

@@ -17,10 +17,14 @@ static void deliver(Fs *fs, const CacheEvent *event) {
   case CACHE_EVENT_BODY:
     park_event(fs->park, inode_number(fs->root, CACHE_MESSAGE, event->row), event);
     break;
+  case CACHE_EVENT_DONE:
+    park_event(fs->park, inode_number(fs->root, event->kind, event->row), event);
+    break;
   case CACHE_EVENT_CHANGED:
   case CACHE_EVENT_REMOVED:
   case CACHE_EVENT_MOVED:
   case CACHE_EVENT_ATTR:
+  case CACHE_EVENT_DATA:
     notify_push(fs->notify, event);
     break;
   }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the replay share: replay.c chooses the work, each op has a file of its own. Nobody else includes
+ * this. */
+#include "cache/claims.h"
+#include "cache/journal.h"
+#include "cache/replay.h"
+
+/* One op on one connection. The mailboxes are claimed and the batch is not empty. Settles each item through the
+ * functions below, and leaves what it could not as it was. FALSE: the line is lost, or the disk fails. */
+typedef gboolean (*ReplayFunc)(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+
+gboolean replay_append(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_confirm(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error); /* NEW, CONFIRMED */
+gboolean replay_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_remove(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_flags(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+/* UNKNOWN: looks for what became of it. NEW by UIDs from uidnext on, one to one, by Message-ID, else size and hash;
+ * MOVE and REMOVE by both mailboxes. */
+gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+
+/* ---- what they need ---- */
+Account *replay_account(Replay *replay);
+Sync *replay_sync(Replay *replay);
+
+/* SELECT, for changing: READ-WRITE and of the UIDVALIDITY that the index has; what it says of flags is kept. FALSE:
+ * READONLY, GONE, or the line. */
+gboolean replay_select(Replay *replay, ImapConn *conn, gint64 mailbox, ImapMailbox *ret, GError **error);
+
+/* One item, and its events. `error` of refused: a temporary one is tried again later, with back-off; a permanent one
+ * undoes the change, says so in the log and in lost+found. */
+gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
+                       GError **error);
+gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);
+gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error);
+gboolean replay_again(Replay *replay, const JournalItem *item, GError **error); /* surely not done: READY */
+gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error);
+/* Many at once, by the UIDs of the batch. */
+gboolean replay_done_uids(Replay *replay, const JournalBatch *batch, const ImapSeqset *uids, GError **error);
+
+/* Test builds stop dead at the N-th step; else nothing. */
+#ifdef REPLAY_STEPS
+void replay_step(void);
+#else
+#define replay_step() ((void)0)
+#endif
