@@ -235,6 +235,10 @@ void cache_retry(Cache *cache) {
   sync_retry(cache->sync);
 }
 
+gboolean cache_is_wanted(Cache *cache) {
+  return place_is_wanted(&cache->place);
+}
+
 /* ---- news and numbers ------------------------------------------------------------------------------------------ */
 
 gboolean cache_next_event(Cache *cache, CacheEvent *ret) {

@@ -163,6 +163,8 @@ void cache_event_clear(CacheEvent *event);
 
 /* The user says that things have changed: forget refused logins and back-off, connect anew, look at everything. */
 void cache_retry(Cache *cache);
+/* Of a guest: somebody wants to mount the account, and waits for a moment: end. */
+gboolean cache_is_wanted(Cache *cache);
 /* What goes on, for SIGUSR1: clean lines for a person (line, push, queues, pauses the server asked for, what is
  * cached). A new string. Does not block. */
 char *cache_describe(Cache *cache);

@@ -6,7 +6,8 @@
  *
  * One process per account: an flock on a file in each of the two directories, which holds pid and mount point for the
  * sentence that the second process says. An flock goes with the process, however that ends; as that takes a moment
- * after the mount has gone, who unmounts and mounts again finds us patient.
+ * after the mount has gone, who unmounts and mounts again finds us patient. Who waits says so by a file: a process
+ * without a mount, that only sends what is left, then leaves at once.
  */
 #include "cache/place.h"
 
@@ -23,6 +24,10 @@
 
 #define PATIENCE_MS 2500 /* an unmounted daemon ends within two seconds */
 #define LOOK_MS 20
+
+#define WANTED "wanted"
+#define WANTED_S 10 /* an older one was left by somebody who was killed while he waited */
+#define GUEST "-"   /* in place of the mount point */
 
 static const char *const lock_names[] = {"state.lock", "cache.lock"};
 static const char tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -133,18 +138,43 @@ static gboolean say_locked(int fd, const char *account, GError **error) {
     return FALSE;
   }
   g_autofree char *pid = imap_clean_text(lines[0], -1), *where = imap_clean_text(lines[1], -1);
+  if (g_str_equal(where, GUEST)) {
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCKED, "%s is in use: what was changed is still being sent (pid %s)",
+                account, pid);
+    return FALSE;
+  }
   g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCKED, "%s is mounted at %s already (pid %s)", account, where, pid);
   return FALSE;
 }
 
-/* flock() knows no deadline. */
-static gboolean lock_patiently(int fd) {
-  for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOOK_MS) {
-    if (errno != EWOULDBLOCK || waited >= PATIENCE_MS)
-      return FALSE;
-    g_usleep(LOOK_MS * 1000);
+static void say_wanted(int at) {
+  int fd = openat(at, WANTED, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd >= 0) {
+    futimens(fd, NULL);
+    close(fd);
   }
-  return TRUE;
+}
+
+gboolean place_is_wanted(const Place *place) {
+  struct stat st;
+  return fstatat(place->state_fd, WANTED, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ABS(g_get_real_time() / G_USEC_PER_SEC - st.st_mtim.tv_sec) <= WANTED_S;
+}
+
+/* flock() knows no deadline. */
+static gboolean lock_patiently(int at, int fd, gboolean guest) {
+  gboolean locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  if (locked || guest || errno != EWOULDBLOCK)
+    return locked;
+  say_wanted(at);
+  for (int waited = 0; !locked && errno == EWOULDBLOCK && waited < PATIENCE_MS; waited += LOOK_MS) {
+    g_usleep(LOOK_MS * 1000);
+    locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  }
+  int number = errno;
+  unlinkat(at, WANTED, 0);
+  errno = number;
+  return locked;
 }
 
 static gboolean lock_place(int at, const char *name, const char *account, const char *mountpoint, int *ret,
@@ -152,13 +182,13 @@ static gboolean lock_place(int at, const char *name, const char *account, const 
   int fd = openat(at, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return failed_on(error, "open", name);
-  if (!lock_patiently(fd)) {
+  if (!lock_patiently(at, fd, mountpoint == NULL)) {
     errno == EWOULDBLOCK ? say_locked(fd, account, error) : failed_on(error, "lock", name);
     close(fd);
     return FALSE;
   }
   *ret = fd;
-  g_autofree char *text = g_strdup_printf("%d\n%s\n", (int)getpid(), mountpoint);
+  g_autofree char *text = g_strdup_printf("%d\n%s\n", (int)getpid(), mountpoint ? mountpoint : GUEST);
   gsize len = strlen(text);
   if (fchmod(fd, 0600) != 0 || ftruncate(fd, 0) != 0 || pwrite(fd, text, len, 0) != (ssize_t)len)
     return failed_on(error, "write", name);

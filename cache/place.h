@@ -20,14 +20,16 @@ typedef struct {
   int lock_fd[2];
 } Place;
 
-/* `account` is a file name (see place_account). NULL bases are the XDG places; without HOME the password database says
- * where home is. On failure *ret needs no place_close(). */
+/* `account` is a file name (see place_account). Without a mount point we are a guest, who leaves when it is wanted.
+ * NULL bases are the XDG places; without HOME the password database says where home is. On failure *ret needs no
+ * place_close(). */
 gboolean place_open(Place *ret, const char *state_base, const char *cache_base, const char *account,
                     const char *mountpoint, GError **error);
 /* After index_open() and before body_store_open(): whether index and cache belong together. Sets distrust, wiped and
  * older, does what they ask of the index (drops the rows of bodies, moves the rows ahead) and stamps both anew. */
 gboolean place_match(Place *place, Index *index, GError **error);
-void place_close(Place *place); /* unlocks */
+gboolean place_is_wanted(const Place *place); /* somebody else waits for the locks just now */
+void place_close(Place *place);               /* unlocks */
 /* "user@host", with ":port" if that is not 0; other characters as %XX. A new string. */
 char *place_account(const char *user, const char *host, guint port);
 

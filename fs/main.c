@@ -9,6 +9,7 @@
 
 #include "fs/daemon.h"
 #include "fs/mountpoint.h"
+#include "fs/unmount.h"
 #include "fs/version.h"
 
 #define EXIT_USAGE 1
@@ -58,6 +59,10 @@ static int start(Options *options, GError **error) {
   return options->foreground ? daemon_foreground(&daemon) : daemon_background(&daemon);
 }
 
+static int leave(const Options *options, GError **error) {
+  return unmount_drained(options->mountpoint, error) ? 0 : EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
   g_auto(Options) options = {0};
   g_autoptr(GError) error = NULL;
@@ -67,10 +72,10 @@ int main(int argc, char **argv) {
   /* GLib makes its C locale at the first number, which may then pass for wrong: let it be one that nobody reads. */
   g_ascii_strtoull("0", NULL, 10);
   if (options_parse(&options, argc, argv, &error)) {
-    if (options.action != OPTIONS_MOUNT)
-      return tell(&options);
     prepare();
-    status = start(&options, &error);
+    status = options.action == OPTIONS_MOUNT     ? start(&options, &error)
+             : options.action == OPTIONS_UNMOUNT ? leave(&options, &error)
+                                                 : tell(&options);
   }
   if (error)
     g_printerr("imapfs: %s\n", error->message);

@@ -19,6 +19,8 @@
 #include "fs/options_table.h"
 #include "fs/source.h"
 
+#define OPTION_DRAIN 256 /* no letter: nobody types it */
+
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static gboolean fail(GError **error, const char *format, ...) {
   va_list args;
@@ -79,7 +81,7 @@ static gboolean apply_list(Options *ret, const char *list, GError **error) {
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 static gboolean set_defaults(Options *ret, GError **error) {
-  *ret = (Options){.tls = OPTION_TLS_BY_SOURCE, .kernel = g_string_new(NULL)};
+  *ret = (Options){.tls = OPTION_TLS_BY_SOURCE, .kernel = g_string_new(NULL), .drain_fd = -1};
   const Option *option;
   for (gsize i = 0; (option = option_at(i)); i++)
     if (option->standard && !option_set(option, ret, option->standard))
@@ -104,6 +106,13 @@ static gboolean parse_switch(Options *ret, int c, gboolean helper, GError **erro
     return TRUE;
   case 'V':
     ret->action = OPTIONS_VERSION;
+    return TRUE;
+  case 'u':
+    ret->action = OPTIONS_UNMOUNT;
+    return TRUE;
+  case OPTION_DRAIN:
+    ret->action = OPTIONS_DRAIN;
+    ret->drain_fd = atoi(optarg);
     return TRUE;
   case 'v':
     ret->log_level = MAX(ret->log_level, LOG_LEVEL_INFO);
@@ -165,8 +174,11 @@ static gboolean join_source(Options *ret, Source *source, GError **error) {
 
 /* One of the command line, or '?' after which *bad names it. */
 static int next_switch(int argc, char **argv, gboolean helper, char **bad) {
-  static const struct option words[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-  int c = getopt_long(argc, argv, helper ? "o:fdhVvsnrwt:N:" : "o:fdhV", words, NULL);
+  static const struct option words[] = {{"help", no_argument, NULL, 'h'},
+                                        {"version", no_argument, NULL, 'V'},
+                                        {"drain", required_argument, NULL, OPTION_DRAIN},
+                                        {0}};
+  int c = getopt_long(argc, argv, helper ? "o:fdhVvsnrwt:N:" : "o:fduhV", words, NULL);
   if (c == '?')
     *bad = optopt ? g_strdup_printf("-%c", optopt) : g_strdup(argv[optind - 1]);
   return c;
@@ -192,22 +204,29 @@ static gboolean parse_args(Options *ret, int argc, char **argv, GError **error) 
   return TRUE;
 }
 
+/* What stands on the command line beside the switches. */
+static gboolean parse_operands(Options *ret, int n, char **operands, GError **error) {
+  g_auto(Source) source = {0};
+  if (ret->action == OPTIONS_HELP || ret->action == OPTIONS_VERSION)
+    return TRUE;
+  if (ret->action == OPTIONS_UNMOUNT) {
+    ret->mountpoint = g_strdup(operands[0]);
+    return n == 1 || fail(error, "usage: imapfs -u MOUNTPOINT; see imapfs -h");
+  }
+  if (n != 2)
+    return fail(error, "usage: imapfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT; see imapfs -h");
+  ret->mountpoint = g_strdup(operands[1]);
+  if (!source_parse(operands[0], &source, error) || !join_source(ret, &source, error) || !check_owner(ret, error))
+    return FALSE;
+  return !ret->passfile || !ret->password_command || fail(error, "passfile= and password_command= exclude each other");
+}
+
 gboolean options_parse(Options *ret, int argc, char **argv, GError **error) {
   g_auto(Options) options = {0};
-  g_auto(Source) source = {0};
 
-  if (!set_defaults(&options, error) || !parse_args(&options, argc, argv, error))
+  if (!set_defaults(&options, error) || !parse_args(&options, argc, argv, error) ||
+      !parse_operands(&options, argc - optind, argv + optind, error))
     return FALSE;
-  if (options.action != OPTIONS_HELP && options.action != OPTIONS_VERSION) {
-    if (argc - optind != 2)
-      return fail(error, "usage: imapfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT; see imapfs -h");
-    if (!source_parse(argv[optind], &source, error) || !join_source(&options, &source, error) ||
-        !check_owner(&options, error))
-      return FALSE;
-    options.mountpoint = g_strdup(argv[optind + 1]);
-    if (options.passfile && options.password_command)
-      return fail(error, "passfile= and password_command= exclude each other");
-  }
   if (options.debug)
     options.log_level = LOG_LEVEL_DEBUG;
   *ret = options;
@@ -226,7 +245,9 @@ gboolean options_need_prompt(const Options *options) {
 
 char *options_help(void) {
   GString *text = g_string_new("usage: imapfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT\n"
-                               "Mounts the IMAP account SOURCE on the directory MOUNTPOINT.\n\n"
+                               "       imapfs -u MOUNTPOINT\n"
+                               "Mounts the IMAP account SOURCE on the directory MOUNTPOINT; or, with -u, waits until\n"
+                               "all that was changed there is on the server, and unmounts it.\n\n"
                                "SOURCE is imaps://user@host[:port][/folder], imap://... (STARTTLS),\n"
                                "or user@host:[/folder] as the mount table shows it.\n\n"
                                "  -f  stay in the foreground     -d  also trace requests and protocol\n"
@@ -241,7 +262,8 @@ char *options_help(void) {
                            option->standard ? option->standard : "", option->standard ? ")" : "");
   }
   g_string_append(text, "\nThe options of mount(8) are understood as well. The mount is always nosuid, nodev,\n"
-                        "default_permissions. Unmount with fusermount3 -u MOUNTPOINT.\n");
+                        "default_permissions. Unmount with imapfs -u MOUNTPOINT; umount(8) waits for nothing,\n"
+                        "and the rest is sent afterwards (drain=).\n");
   return g_string_free(text, FALSE);
 }
 

@@ -4,7 +4,14 @@
 #include "cache/cache.h"
 
 /* The command line, as `imapfs` and as the helper of mount(8). */
-typedef enum { OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_FAKE } OptionsAction;
+typedef enum {
+  OPTIONS_MOUNT,
+  OPTIONS_HELP,
+  OPTIONS_VERSION,
+  OPTIONS_FAKE,
+  OPTIONS_UNMOUNT, /* only mountpoint is set */
+  OPTIONS_DRAIN,   /* of ours alone: send what an unmounted daemon left (fs/drain.h) */
+} OptionsAction;
 
 typedef struct {
   OptionsAction action;
@@ -18,6 +25,8 @@ typedef struct {
   guint32 uid, gid;
   gboolean uid_given, gid_given, allow_other, allow_root, foreground, debug, sloppy;
   GString *kernel; /* options for libfuse, comma-separated */
+  guint drain;     /* seconds */
+  int drain_fd;    /* DRAIN: of the password that was typed; -1 */
 } Options;
 
 gboolean options_parse(Options *ret, int argc, char **argv, GError **error);

@@ -37,6 +37,7 @@ static const Option table[] = {
     {"compress", OPTION_CHOICE, AT(compress), "auto|on|off", "auto", "compress what is read", 0, 0},
     {"log", OPTION_LOG, AT(log_level), "LEVEL|FILE", "warning", "error, warning, info or debug; or a file, not syslog",
      0, 0},
+    {"drain", OPTION_NUMBER, AT(drain), "SECONDS", "300", "after unmounting go on sending so long; 0: not", 0, 86400},
     {"uid", OPTION_USER, AT(uid), "USER", NULL, "owner of the files; as root this implies allow_other", 0, 0},
     {"gid", OPTION_GROUP, AT(gid), "GROUP", NULL, "group of the files", 0, 0},
     {"allow_other", OPTION_FLAG, AT(allow_other), NULL, NULL, "let other users in, as far as the modes do", 0, 0},

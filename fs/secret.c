@@ -238,6 +238,26 @@ char *secret_get(gpointer data, GError **error) {
   return copy;
 }
 
+/* A pipe holds a page, and forgets it when it is read. */
+int secret_hand_on(Secret *secret) {
+  int ends[2];
+  gsize len = strlen(secret->page);
+  if (!secret->typed || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    return -1;
+  gboolean written = write(ends[1], secret->page, len) == (gssize)len;
+  close(ends[1]);
+  if (written)
+    return ends[0];
+  close(ends[0]);
+  return -1;
+}
+
+gboolean secret_take(Secret *secret, int fd, GError **error) {
+  secret->typed = read_line(fd, secret->cancel, SECRET_COMMAND_MS, secret->page, error);
+  close(fd);
+  return secret->typed;
+}
+
 void secret_cancel(Secret *secret) {
   eventfd_write(secret->cancel, 1);
 }

@@ -160,12 +160,28 @@ START_TEST(mount_helper) {
 }
 END_TEST
 
+START_TEST(unmounting_and_draining) {
+  g_auto(Options) o = {0}, drain = {0};
+  parse_ok(&o, "imapfs -u mnt");
+  ck_assert_int_eq(o.action, OPTIONS_UNMOUNT);
+  ck_assert_str_eq(o.mountpoint, "mnt");
+  parse_ok(&drain, "imapfs --drain=3 -f a@h: mnt -o drain=7");
+  ck_assert_int_eq(drain.action, OPTIONS_DRAIN);
+  ck_assert_int_eq(drain.drain_fd, 3);
+  ck_assert_uint_eq(drain.drain, 7);
+  ck_assert_int_eq(o.drain_fd, -1);
+}
+END_TEST
+
 static const struct {
   const char *line, *named; /* what the message must contain */
 } wrong[] = {
     {"imapfs", "usage"},
     {"imapfs a@h:", "usage"},
     {"imapfs a@h: mnt more", "usage"},
+    {"imapfs -u", "imapfs -u MOUNTPOINT"},
+    {"imapfs -u a@h: mnt", "imapfs -u MOUNTPOINT"},
+    {"mount.imapfs -u mnt", "-u"},
     {"imapfs -x a@h: mnt", "-x"},
     {"imapfs -o", "-o"},
     {"imapfs --verbose a@h: mnt", "--verbose"},
@@ -276,6 +292,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, paths_become_absolute);
   tcase_add_test(tc, mount_options);
   tcase_add_test(tc, mount_helper);
+  tcase_add_test(tc, unmounting_and_draining);
   tcase_add_test(tc, mistakes_are_named);
   tcase_add_test(tc, root_mounts_for_a_user);
   tcase_add_test(tc, help_lists_all);

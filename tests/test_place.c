@@ -112,6 +112,30 @@ START_TEST(one_that_is_ending_is_waited_for) {
 }
 END_TEST
 
+/* A process without a mount sees that it is in the way, and leaves. */
+static gpointer leave_when_wanted(gpointer place) {
+  while (!place_is_wanted(place))
+    g_usleep(1000);
+  place_close(place);
+  return NULL;
+}
+
+START_TEST(a_guest_leaves_when_it_is_wanted) {
+  g_auto(Place) guest, place;
+  g_autoptr(GError) error = NULL;
+  ck_assert(place_open(&guest, state, cache, "a@h", NULL, &error));
+  ck_assert(!place_is_wanted(&guest));
+  GThread *thread = g_thread_new("guest", leave_when_wanted, &guest);
+  open_place(&place);
+  g_thread_join(thread);
+  ck_assert(!place_is_wanted(&place));
+  Place second;
+  ck_assert(!place_open(&second, state, cache, "a@h", NULL, &error)); /* at once: a guest waits for nobody */
+  ck_assert(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_LOCKED));
+  ck_assert(!place_is_wanted(&place));
+}
+END_TEST
+
 START_TEST(one_directory_for_both_is_fine) {
   g_auto(Place) place;
   g_autoptr(GError) error = NULL;
@@ -319,6 +343,7 @@ int main(void) {
   tcase_add_loop_test(c, all_is_private_whatever_the_umask, 0, 3);
   tcase_add_test(c, the_second_is_told_where_the_first_is);
   tcase_add_test(c, one_that_is_ending_is_waited_for);
+  tcase_add_test(c, a_guest_leaves_when_it_is_wanted);
   tcase_add_test(c, one_directory_for_both_is_fine);
   tcase_add_test(c, what_others_could_change_is_refused);
   tcase_add_test(c, what_belongs_to_others_is_refused);
