@@ -241,7 +241,9 @@ CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, G
 gboolean cache_set_mtime(Cache *cache, CacheKind kind, gint64 row, gint64 mtime, GError **error);
 
 /* Extended attributes, by their names without "user.imap." (flags, seen, uid, ...; "error" in lost+found). A new
- * string. ABSENT: this object has no such attribute now. FAILED: UNSUPPORTED, or PERMISSION where it cannot be set. */
+ * string. ABSENT: this object has no such attribute now. FAILED: UNSUPPORTED, or PERMISSION where it cannot be set.
+ * WAIT (get): of a message, its octets are being fetched, as in cache_open_body(): then ask again, once (octets that
+ * cannot be kept say WAIT again); of a folder, its first listing. */
 CacheAnswer cache_get_attribute(Cache *cache, CacheKind kind, gint64 row, const char *name, char **ret, GError **error);
 CacheAnswer cache_set_attribute(Cache *cache, CacheKind kind, gint64 row, const char *name, const char *value,
                                 gsize len, GError **error);
