@@ -256,3 +256,4 @@ void cache_space(Cache *cache, CacheSpace *ret); /* as last heard; never blocks 
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheEvent, cache_event_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheLeft, cache_left_clear)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheDraft, cache_draft_close)
