@@ -26,7 +26,11 @@
  *     └─────────┴── edits        refused: no row and the old state; a NEW: REFUSED, shown in lost+found
  *
  * Rows of one message are replayed in the order of seq. SENT is written before the command goes out; what is SENT when
- * the journal is opened is UNKNOWN. CONFIRMED (only NEW) has its UID; our octets stay until they were compared.
+ * the journal is opened is UNKNOWN. A NEW that is CONFIRMED has its UID; our octets stay until they were compared. A
+ * REMOVE that is CONFIRMED is as done as it will be: the server has the message flagged \Deleted, and nothing there
+ * takes just this one away (no UIDPLUS), or it is to be so (delete=mark). Such a row waits for nothing and concerns
+ * nobody (journal_next, _waits, _left and _concerns pass over it); it only goes on hiding the message, and goes with
+ * it.
  */
 typedef enum { JOURNAL_NEW = 1, JOURNAL_MOVE, JOURNAL_REMOVE, JOURNAL_FLAGS, JOURNAL_RMDIR } JournalOp;
 
@@ -165,8 +169,14 @@ gboolean journal_placed(IndexTxn *txn, gint64 seq, gint64 mailbox, guint32 uidva
                         IndexLeft *ret_other, GError **error);
 /* CONFIRMED, and compared: the row leaves. */
 gboolean journal_finish(IndexTxn *txn, gint64 seq, GError **error);
-/* FLAGS are set, a REMOVE is done (the message ends), an RMDIR too. */
+/* FLAGS are set, a REMOVE is done (the message ends), an RMDIR too. A MOVE: somebody else removed the message, which
+ * ends. */
 gboolean journal_done(IndexTxn *txn, gint64 seq, GError **error);
+/* A REMOVE: the server has flagged it \Deleted, and keeps it. CONFIRMED. */
+gboolean journal_mark(IndexTxn *txn, gint64 seq, GError **error);
+/* After journal_placed(), where the server goes on having the message at (mailbox, uid), too, flagged \Deleted: that
+ * gets a row of its own, hidden in the same way. */
+gboolean journal_leave_behind(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid, GError **error);
 
 /* The server will not. The change is undone: what was removed or moved is shown again (under another name where its own
  * is taken), and a NEW goes to `lost_found` with the reason. What is behind it (a REMOVE `after` it) goes too. */
