@@ -9,11 +9,12 @@
  */
 typedef struct {
   guint64 size, bare_lf; /* octets; LF that no CR precedes: as many octets are added */
-  gboolean nul, bare_cr, eight_bit_header, final_crlf, crcrlf;
-  gboolean begins; /* begins with a complete RFC 5322 field line */
+  gboolean nul, bare_cr, eight_bit_header, final_crlf, crcrlf; /* bare_cr: CR before anything but LF */
+  gboolean begins;                                             /* begins with a complete RFC 5322 field line */
   /* private */
-  guint state, line;
-  gboolean in_header, first_line, field;
+  guint state;        /* of the first line */
+  gboolean in_header; /* no empty line was seen yet */
+  gboolean blank;     /* the line is empty so far, but for a CR */
   guint8 last, before;
 } Octets;
 
