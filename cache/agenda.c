@@ -8,6 +8,7 @@
  *            directory without messages)
  *   running  taken out by the thread that works on it; a new request queues it again, but for a first listing, which
  *            serves all that come while it runs
+ *   postponed  found to be claimed by somebody; queued again when it is free
  *
  * A folder is fresh while nothing speaks against it and it was verified within `refresh`, or since the server tells
  * what happens to it (agenda_line.c). Push is believed, and looked after: a reader that opens what was not verified for
@@ -89,14 +90,20 @@ static void enqueue(Agenda *agenda, AgendaQueue queue, Folder *folder) {
     return;
   leave_line(folder);
   folder->line = line;
+  folder->postponed = FALSE;
   folder->queued = agenda_now(agenda);
   g_queue_push_tail_link(line, &folder->link);
   g_cond_broadcast(&agenda->cond);
 }
 
+/* Offline nobody holds it for long in vain: there it is tried anyway, and fails as it should. */
+static gboolean must_wait(const Agenda *agenda, const Folder *folder) {
+  return folder->postponed && agenda->online;
+}
+
 /* A first listing sees everything: while it is due or runs there is nothing else to do. */
 static void enqueue_first(Agenda *agenda, Folder *folder) {
-  if (folder->first)
+  if (folder->first && (!folder->postponed || must_wait(agenda, folder)))
     return;
   folder->first = TRUE;
   leave_line(folder);
@@ -104,14 +111,20 @@ static void enqueue_first(Agenda *agenda, Folder *folder) {
 }
 
 static void enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder) {
-  if (!folder->first)
+  if (!folder->first && !must_wait(agenda, folder))
     enqueue(agenda, queue, folder);
+}
+
+/* Out of its queue, to be worked on. */
+static void begin(Folder *folder) {
+  leave_line(folder);
+  folder->freed = FALSE;
 }
 
 Folder *agenda_take_head(Agenda *agenda, AgendaQueue queue) {
   Folder *folder = g_queue_peek_head(&agenda->queues[queue]);
   if (folder)
-    leave_line(folder);
+    begin(folder);
   return folder;
 }
 
@@ -123,8 +136,9 @@ Folder *agenda_take_news(Agenda *agenda, gint64 now) {
   for (GList *link = agenda->queues[AGENDA_NEWS].head; link; link = link->next) {
     if (news_at(link->data) > now)
       continue;
-    leave_line(link->data);
-    return link->data;
+    Folder *folder = link->data;
+    begin(folder);
+    return folder;
   }
   return NULL;
 }
@@ -140,9 +154,50 @@ guint agenda_length(const Agenda *agenda, AgendaQueue queue) {
   return agenda->queues[queue].length;
 }
 
+/* ---- what is claimed by others -------------------------------------------------------------------------- */
+
+static void bring_back(Agenda *agenda, Folder *folder) {
+  folder->postponed = FALSE;
+  enqueue(agenda, folder->first ? AGENDA_FIRST : folder->doubted ? AGENDA_NEWS : AGENDA_REFRESH, folder);
+}
+
+void agenda_postpone(Agenda *agenda, const AgendaTask *task) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  Folder *folder = agenda_folder(agenda, task->row);
+  folder->asked |= task->asked;
+  if (task->said && !folder->said) {
+    folder->said = TRUE;
+    folder->status = task->status;
+  }
+  folder->postponed = folder->line == NULL;
+  if (folder->postponed && folder->freed)
+    bring_back(agenda, folder);
+}
+
+void agenda_freed(Agenda *agenda, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  Folder *folder = agenda_folder(agenda, row);
+  folder->freed = TRUE;
+  if (folder->postponed)
+    bring_back(agenda, folder);
+}
+
+static void bring_back_all(Agenda *agenda, gboolean first) {
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, agenda->folders);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    Folder *folder = value;
+    if (folder->postponed && folder->first == first)
+      bring_back(agenda, folder);
+  }
+}
+
 GArray *agenda_take(Agenda *agenda, AgendaQueue queue) {
   GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  if (queue == AGENDA_NEWS || queue == AGENDA_FIRST)
+    bring_back_all(agenda, queue == AGENDA_FIRST);
   for (Folder *folder; (folder = agenda_take_head(agenda, queue));) {
     if (folder->asked || queue == AGENDA_FIRST)
       g_array_append_val(rows, folder->row);

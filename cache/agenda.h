@@ -51,6 +51,11 @@ typedef struct {
 } AgendaTask;
 gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret); /* blocks; FALSE: closed */
 
+/* ---- for both, where somebody else has claimed the folder (cache/claims.h) ---- */
+/* It comes back when it is free; whoever waits goes on waiting, but not where the line is known to be down. */
+void agenda_postpone(Agenda *agenda, const AgendaTask *task);
+void agenda_freed(Agenda *agenda, gint64 row); /* any thread: also where it has not been postponed yet */
+
 /* ---- for the listing thread ---- */
 gint64 agenda_next_first(Agenda *agenda);        /* blocks; 0: closed. Not queued again until one of these: */
 void agenda_put_off(Agenda *agenda, gint64 row); /* its turn comes again after the others */
@@ -87,7 +92,8 @@ void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags)
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when);
 gboolean agenda_flags_due(Agenda *agenda, gint64 row); /* not compared for long */
 
-/* Takes out all that wait in a queue, and returns those whose readers are to be told. New array of gint64. */
+/* Takes out all that wait in a queue (and with NEWS and FIRST what is postponed), and returns those whose readers are
+ * to be told. New array of gint64. */
 typedef enum { AGENDA_NEWS, AGENDA_REFRESH, AGENDA_FIRST, AGENDA_TREE, AGENDA_QUEUES } AgendaQueue;
 GArray *agenda_take(Agenda *agenda, AgendaQueue queue);
 

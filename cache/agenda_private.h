@@ -8,16 +8,18 @@
 
 typedef struct {
   gint64 row;
-  gint64 verified; /* monotonic; 0: never in this mount */
-  gint64 flags;    /* monotonic; last comparison of flags */
-  gint64 doubted;  /* monotonic; 0: no */
-  gint64 told;     /* monotonic: when the server last told of it; a directory is told of by its children */
-  gint64 queued;   /* monotonic: since when it stands in `line` */
-  gint64 rests;    /* monotonic: news of it wait until then, if nobody asks */
-  GQueue *line;    /* the queue it stands in; NULL: none */
-  gboolean first;  /* in the queue for first listings, or taken out of it and not yet done */
-  gboolean asked;  /* a reader waits for the end of its next refresh */
-  gboolean said;   /* `status` is what push said of it last */
+  gint64 verified;    /* monotonic; 0: never in this mount */
+  gint64 flags;       /* monotonic; last comparison of flags */
+  gint64 doubted;     /* monotonic; 0: no */
+  gint64 told;        /* monotonic: when the server last told of it; a directory is told of by its children */
+  gint64 queued;      /* monotonic: since when it stands in `line` */
+  gint64 rests;       /* monotonic: news of it wait until then, if nobody asks */
+  GQueue *line;       /* the queue it stands in; NULL: none */
+  gboolean first;     /* in the queue for first listings, or taken out of it and not yet done */
+  gboolean postponed; /* found to be claimed: in no queue until it is free, or somebody asks while offline */
+  gboolean freed;     /* it was free since it was taken out */
+  gboolean asked;     /* a reader waits for the end of its next refresh */
+  gboolean said;      /* `status` is what push said of it last */
   ImapStatus status;
   GList link;
 } Folder;

@@ -11,11 +11,12 @@
  */
 typedef struct _Claims Claims;
 
-/* `freed`: a mailbox that somebody tried in vain is free again; called without a lock. */
+/* `freed` (or NULL): a mailbox that somebody tried in vain is free again; called without a lock. */
 Claims *claims_new(void (*freed)(gint64 mailbox, gpointer data), gpointer data);
 void claims_free(Claims *claims);
 
 gboolean claims_try(Claims *claims, gint64 mailbox);
+gboolean claims_contended(Claims *claims, gint64 mailbox); /* somebody waits to take it: give way soon */
 /* Both (the second may be 0), and never one alone. Blocks. FALSE: cancelled. */
 gboolean claims_take(Claims *claims, gint64 mailbox, gint64 other, GCancellable *cancellable);
 void claims_release(Claims *claims, gint64 mailbox, gint64 other);

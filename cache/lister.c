@@ -20,6 +20,7 @@ struct _Lister {
 typedef struct {
   Line *line;
   ImapConn *conn;
+  gint64 row;
   gint64 until; /* monotonic */
 } Slice;
 
@@ -27,7 +28,9 @@ static gboolean others_wait(gpointer data) {
   Slice *slice = data;
   if (g_get_monotonic_time() < slice->until)
     return FALSE;
-  return agenda_others_first(slice->line->agenda) || imap_pool_contended(slice->line->account->pool, slice->conn);
+  Account *account = slice->line->account;
+  return agenda_others_first(slice->line->agenda) || imap_pool_contended(account->pool, slice->conn) ||
+         claims_contended(account->claims, slice->row);
 }
 
 static void tell(Line *line, gint64 row, const GError *error) {
@@ -48,17 +51,33 @@ static void fail_rest(Line *line, const GError *error) {
     tell(line, g_array_index(rows, gint64, i), error);
 }
 
+/* FALSE: it is claimed, and postponed. */
+static gboolean list(Line *line, ImapConn *conn, gint64 row, gint64 started, gboolean *ret_paused, GError **error) {
+  Account *account = line->account;
+  Slice slice = {.line = line, .conn = conn, .row = row, .until = started + SLICE};
+  GError *local = NULL;
+  if (!claims_try(account->claims, row))
+    return FALSE;
+  listing_first(account, conn, row, others_wait, &slice, ret_paused, &local);
+  claims_release(account->claims, row, 0);
+  if (local) {
+    line_refused(line, conn, row, local);
+    g_propagate_error(error, local);
+  }
+  return TRUE;
+}
+
 static void list_slice(Line *line, gint64 row) {
   g_autoptr(GError) error = NULL;
   gint64 started = g_get_monotonic_time();
-  gboolean paused = FALSE;
+  gboolean paused = FALSE, listed = FALSE;
   ImapConn *conn = line_lease(line, IMAP_ROLE_BULK, &error);
-  if (conn) {
-    Slice slice = {.line = line, .conn = conn, .until = started + SLICE};
-    listing_first(line->account, conn, row, others_wait, &slice, &paused, &error);
-    if (error)
-      line_refused(line, conn, row, error);
-    line_release(line, conn);
+  if (conn)
+    listed = list(line, conn, row, started, &paused, &error);
+  line_release(line, conn);
+  if (conn && !listed) {
+    agenda_postpone(line->agenda, &(AgendaTask){.row = row});
+    return;
   }
   if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_GONE))
     agenda_look_again(line->agenda);

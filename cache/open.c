@@ -47,6 +47,10 @@ static ImapPool *make_pool(Account *account) {
 
 G_STATIC_ASSERT((int)CACHE_TLS_OFF == (int)IMAP_TLS_OFF && (int)CACHE_COMPRESS_OFF == (int)IMAP_COMPRESS_OFF);
 
+static void on_freed(gint64 mailbox, gpointer data) {
+  sync_freed(((Cache *)data)->sync, mailbox);
+}
+
 static gboolean open_stores(Cache *cache, GError **error) {
   Account *account = &cache->account;
   const CacheConfig *config = account->config;
@@ -69,6 +73,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->account.cancellable = g_cancellable_new();
   cache->account.stumbles = stumbles_new();
   cache->account.events = cache_events_new();
+  cache->account.claims = claims_new(on_freed, cache);
   if (!open_stores(cache, error)) {
     cache_free(cache);
     return NULL;
@@ -151,6 +156,7 @@ void cache_free(Cache *cache) {
     place_close(&cache->place);
   cache_events_free(cache->account.events);
   g_object_unref(cache->account.cancellable);
+  claims_free(cache->account.claims);
   stumbles_free(cache->account.stumbles);
   g_free(cache);
 }

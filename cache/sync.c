@@ -66,6 +66,10 @@ void sync_doubt(Sync *sync, gint64 mailbox) {
   agenda_doubt(sync->agenda, mailbox, NULL);
 }
 
+void sync_freed(Sync *sync, gint64 mailbox) {
+  agenda_freed(sync->agenda, mailbox);
+}
+
 void sync_kick(Sync *sync) {
   if (!agenda_kick(sync->agenda))
     return;

@@ -30,6 +30,7 @@ void sync_mounted(Sync *sync); /* from now on the log is told how the line is */
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
 /* Something contradicted what we hold of this folder: look now. */
 void sync_doubt(Sync *sync, gint64 mailbox);
+void sync_freed(Sync *sync, gint64 mailbox); /* a claim that stood in the way is no more. Any thread */
 /* A user waits while we are offline: try the line again now (at most every few seconds). */
 void sync_kick(Sync *sync);
 /* The same, and refused logins are forgotten: the user says so. Connections are made anew, everything is looked at. */

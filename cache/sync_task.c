@@ -140,6 +140,7 @@ static gboolean verify_folders(SyncTask *self, const TreeNews *news, gint64 star
 
 /* ---- one folder ---------------------------------------------------------------------------------------------- */
 
+/* With the folder claimed. */
 static ResyncResult refresh(SyncTask *self, ImapConn **conn, gint64 row, const ImapStatus *status, GError **error) {
   Account *account = self->line->account;
   Agenda *agenda = self->line->agenda;
@@ -166,13 +167,21 @@ static const ImapStatus *said_by(SyncTask *self, const TreeNews *news, gint64 ro
   return g_hash_table_lookup(news->status, mailbox.raw);
 }
 
-/* Answers who waits for this folder, well or badly, or leaves that to the listing thread. FALSE: the line is lost. */
+/* Answers who waits for this folder, well or badly, or leaves that to the listing thread, or to when it is free. FALSE:
+ * the line is lost. */
 static gboolean refresh_and_tell(SyncTask *self, ImapConn **conn, AgendaTask *task, const TreeNews *news,
                                  GError **error) {
   g_autoptr(GError) local = NULL;
   gint64 row = task->row;
   const ImapStatus *status = task->sweep ? said_by(self, news, row) : task->said ? &task->status : NULL;
+  Claims *claims = self->line->account->claims;
+  if (!claims_try(claims, row)) {
+    agenda_postpone(self->line->agenda, task);
+    task->row = 0;
+    return TRUE;
+  }
   ResyncResult result = refresh(self, conn, row, status, &local);
+  claims_release(claims, row, 0);
   task->row = 0;
   if (result == RESYNC_RELIST)
     agenda_relist(self->line->agenda, row);

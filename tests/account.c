@@ -21,6 +21,7 @@ static TestAccount *account_new(void) {
                             .index = index_open(fd, NULL, &error),
                             .events = cache_events_new(),
                             .stumbles = stumbles_new(),
+                            .claims = claims_new(NULL, NULL),
                             .cancellable = g_cancellable_new()};
   close(fd);
   ck_assert_msg(test->account.index != NULL, "%s", error ? error->message : "");
@@ -72,13 +73,14 @@ void test_account_free(TestAccount *test) {
   index_close(test->account.index);
   cache_events_free(test->account.events);
   g_object_unref(test->account.cancellable);
+  claims_free(test->account.claims);
   stumbles_free(test->account.stumbles);
   tempdir_free(test->dir);
   g_free(test);
 }
 
 char *test_account_events(TestAccount *test) {
-  static const char *const types[] = {"FOLDER", "BODY", "CHANGED", "REMOVED", "MOVED", "ATTR"};
+  static const char *const types[] = {"FOLDER", "BODY", "CHANGED", "REMOVED", "MOVED", "ATTR", "DATA", "DONE"};
   g_autoptr(GString) text = g_string_new(NULL);
   CacheEvent end = {.type = CACHE_EVENT_FOLDER, .row = -1, .fd = -1};
   cache_events_push(test->account.events, &end);

@@ -125,6 +125,74 @@ START_TEST(news_of_a_running_listing_follow_it) {
 }
 END_TEST
 
+/* ---- claims ----------------------------------------------------------------------------------------------- */
+
+START_TEST(what_is_claimed_comes_back_when_it_is_free) {
+  ImapStatus status = {.has_messages = TRUE, .messages = 7};
+  agenda_doubt(agenda, 3, &status);
+  ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
+  AgendaTask first = task();
+  agenda_postpone(agenda, &first);
+  agenda_doubt(agenda, 3, NULL); /* the echo of what its holder does there */
+  agenda_refresh(agenda, 4);
+  ck_assert_int_eq(task().row, 4);
+  agenda_freed(agenda, 3);
+  AgendaTask again = task();
+  ck_assert_int_eq(again.row, 3);
+  ck_assert(again.asked);
+  ck_assert(!again.said); /* of before the echo */
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(one_that_is_free_before_it_is_postponed_comes_back) {
+  ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
+  AgendaTask first = task();
+  agenda_freed(agenda, 3);
+  agenda_postpone(agenda, &first);
+  ck_assert(task().asked);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(a_claimed_first_listing_comes_back_once) {
+  ck_assert_int_eq(want(4, INDEX_UNLISTED, 0), SYNC_LISTING);
+  AgendaTask first = {.row = agenda_next_first(agenda)};
+  agenda_postpone(agenda, &first);
+  ck_assert_int_eq(want(4, INDEX_UNLISTED, 0), SYNC_LISTING);
+  ck_assert(!agenda_others_first(agenda));
+  agenda_freed(agenda, 4);
+  ck_assert_int_eq(agenda_next_first(agenda), 4);
+  agenda_end_first(agenda, 4, TRUE);
+  agenda_freed(agenda, 4);
+  ck_assert(!agenda_others_first(agenda));
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_claim_offline) {
+  ck_assert_int_eq(want(4, INDEX_UNLISTED, 0), SYNC_LISTING);
+  AgendaTask first = {.row = agenda_next_first(agenda)};
+  ck_assert_int_eq(want_listed(3), SYNC_REFRESHING);
+  AgendaTask second = task();
+  agenda_postpone(agenda, &first);
+  agenda_postpone(agenda, &second);
+  agenda_online(agenda, FALSE, "no route");
+  ck_assert_uint_eq(taken(AGENDA_NEWS), 0);
+  ck_assert_uint_eq(taken(AGENDA_REFRESH), 1);
+  ck_assert_uint_eq(taken(AGENDA_FIRST), 1);
+}
+END_TEST
+
+START_TEST(who_asks_offline_has_it_tried_again) {
+  ck_assert_int_eq(want(4, INDEX_UNLISTED, 0), SYNC_LISTING);
+  AgendaTask first = {.row = agenda_next_first(agenda)};
+  agenda_postpone(agenda, &first);
+  agenda_online(agenda, FALSE, "no route");
+  ck_assert_int_eq(want(4, INDEX_UNLISTED, 0), SYNC_LISTING);
+  ck_assert_int_eq(agenda_next_first(agenda), 4);
+}
+END_TEST
+
 /* ---- sweeps -------------------------------------------------------------------------------------------- */
 
 START_TEST(a_directory_wants_a_sweep) {
@@ -454,6 +522,11 @@ int main(void) {
   tcase_add_test(tests, news_during_a_first_listing_follow_it);
   tcase_add_test(tests, news_of_a_listing_count_only_while_it_runs);
   tcase_add_test(tests, news_of_a_running_listing_follow_it);
+  tcase_add_test(tests, what_is_claimed_comes_back_when_it_is_free);
+  tcase_add_test(tests, one_that_is_free_before_it_is_postponed_comes_back);
+  tcase_add_test(tests, a_claimed_first_listing_comes_back_once);
+  tcase_add_test(tests, nobody_waits_for_a_claim_offline);
+  tcase_add_test(tests, who_asks_offline_has_it_tried_again);
   tcase_add_test(tests, a_directory_wants_a_sweep);
   tcase_add_test(tests, a_reader_sweeps_where_the_last_one_is_old);
   tcase_add_test(tests, a_failed_sweep_is_not_repeated_at_once);
