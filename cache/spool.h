@@ -4,9 +4,10 @@
 #include <glib.h>
 
 /*
- * Large new messages on their way to the server: spool/ROW in the state directory, self-describing (an extended
- * attribute or a leading record holds mailbox, name, flags and date), so that they can be found again without the
- * index. And discarded/, where refused messages go when they are removed. Thread-safe.
+ * Large new messages on their way to the server: spool/ROW in the state directory, with spool/ROW.about beside it
+ * (mailbox, name, flags and date), so that they can be found again without the index. And discarded/, where refused
+ * messages go when they are removed. What is called ROW never changes, it is only replaced. Thread-safe, but for two
+ * calls for one row.
  */
 typedef struct _Spool Spool;
 
@@ -15,7 +16,7 @@ void spool_close(Spool *spool);
 
 int spool_temp(Spool *spool, GError **error); /* an fd of a nameless file in spool/, read and write; -1 */
 /* The file, on the disk, is called ROW from now on, and replaces what was called so. `about` says what it is, as clean
- * lines. Durable when it returns. */
+ * lines. Durable when it returns. Nothing may be written to fd afterwards. */
 gboolean spool_keep(Spool *spool, int fd, gint64 row, const char *about, GError **error);
 int spool_get(Spool *spool, gint64 row, GError **error); /* an fd to read, at the start; -1 */
 void spool_drop(Spool *spool, gint64 row);
