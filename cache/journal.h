@@ -159,7 +159,7 @@ gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, Journ
 /* The rest inside a job of priority SYNC, but send, which is JOURNAL. `seqs`: GArray of gint64. */
 gboolean journal_send(IndexTxn *txn, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error);
 gboolean journal_set_state(IndexTxn *txn, const GArray *seqs, JournalState state, GError **error);
-/* Not done, and to be tried again then. */
+/* Not done, and to be tried again then: READY. One that is UNKNOWN stays so, and is looked for again then. */
 gboolean journal_retry(IndexTxn *txn, const GArray *seqs, gint64 due, const char *reason, GError **error);
 
 /* The server has the message of this NEW, MOVE or REMOVE (into the trash) in `mailbox` now. A NEW becomes CONFIRMED,

@@ -20,6 +20,7 @@ gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GErro
 /* UNKNOWN: looks for what became of it. NEW by UIDs from uidnext on, one to one, by Message-ID, else size and hash;
  * MOVE and REMOVE by both mailboxes. */
 gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
 /* ---- what they need ---- */
 Account *replay_account(Replay *replay);
@@ -29,14 +30,24 @@ Sync *replay_sync(Replay *replay);
  * READONLY, GONE, or the line. */
 gboolean replay_select(Replay *replay, ImapConn *conn, gint64 mailbox, ImapMailbox *ret, GError **error);
 
-/* One item, and its events. `error` of refused: a temporary one is tried again later, with back-off; a permanent one
- * undoes the change, says so in the log and in lost+found. */
+/* journal_send(): what may have been done from now on if we end. Before the first command that changes something. */
+gboolean replay_send(Replay *replay, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error);
+
+/* What became of one item. They are committed together, when the op returns or by replay_settle(), and events follow.
+ * An item that was sent and is not settled is UNKNOWN. `refusal` of refused: a temporary one is tried again later, with
+ * back-off; a permanent one undoes the change, says so in the log and in lost+found. */
 gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
                        GError **error);
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);
 gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error);
 gboolean replay_again(Replay *replay, const JournalItem *item, GError **error); /* surely not done: READY */
 gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error);
+/* It is UNKNOWN and was looked for in vain. TRUE in *ret_sure: often enough to say that it was not done (then
+ * replay_again()); else it is looked for again in a while. */
+gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_sure, GError **error);
+gboolean replay_settle(Replay *replay, GError **error); /* now */
+/* Nothing of the batch could be begun, for that reason (taken). FALSE, with it: the connection is lost. */
+gboolean replay_refused_all(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *refusal, GError **error);
 /* Many at once, by the UIDs of the batch. */
 gboolean replay_done_uids(Replay *replay, const JournalBatch *batch, const ImapSeqset *uids, GError **error);
 
