@@ -28,6 +28,7 @@ typedef struct {
 
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */
   gint wrong_sizes; /* atomic; claims that proved wrong since the account was first seen */
+  gint tree_stamp;  /* atomic; goes up with each change of the folders (cache/tree_private.h) */
   gint64 doubted;   /* of the sync thread: the row whose name a delta found to show another mailbox; 0 */
   gint wrong_deltas[IMAP_DELTA_QRESYNC + 1]; /* atomic; by strategy: times that what it told was not so */
 } Account;

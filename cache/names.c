@@ -190,3 +190,26 @@ char *names_folder(const char *raw, gsize len) {
     cut_with_hash(name, keep, raw, len);
   return g_string_free(name, FALSE);
 }
+
+/* Undoes each %XX. NULL: a '%' that is none. */
+static char *unescape(const char *name, gsize len) {
+  g_autoptr(GString) text = g_string_sized_new(len);
+  for (gsize i = 0; i < len; i++) {
+    int high = name[i] == '%' && len - i > 2 ? g_ascii_xdigit_value(name[i + 1]) : -1;
+    int low = high >= 0 ? g_ascii_xdigit_value(name[i + 2]) : -1;
+    if (name[i] == '%' && (low < 0 || high + low == 0))
+      return NULL;
+    g_string_append_c(text, low < 0 ? name[i] : (char)(high * 16 + low));
+    i += low < 0 ? 0 : 2;
+  }
+  return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* Whatever the forms above do not tell apart is settled by showing it again. */
+char *names_unfold(const char *name) {
+  gboolean octets = g_str_has_suffix(name, "%");
+  g_autofree char *text = unescape(name, strlen(name) - (octets ? 1 : 0));
+  g_autofree char *raw = !text ? NULL : octets ? g_strdup(text) : imap_utf7_encode(text);
+  g_autofree char *shown = raw && *raw ? names_folder(raw, strlen(raw)) : NULL;
+  return g_strcmp0(shown, name) == 0 ? g_steal_pointer(&raw) : NULL;
+}

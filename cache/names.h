@@ -23,6 +23,8 @@ gint64 names_date(const char *header, gsize len);
 /* One part of a mailbox name as shown: decoded modified UTF-7, else its octets and a final "%"; '/', '%', controls,
  * bidi marks, invalid octets, "." and ".." as %XX; longer than 255 octets: cut, with a hash. A new string. */
 char *names_folder(const char *raw, gsize len);
+/* The octets that names_folder() shows as exactly this. A new string; NULL: it shows nothing so. */
+char *names_unfold(const char *name);
 
 /* "NAME~2.4711.eml" for "NAME.4711.eml" and 2: another name for what would else collide. ret may be name. */
 void names_suffix(const char *name, guint n, char ret[NAMES_MAX + 1]);

@@ -6,6 +6,10 @@
  *
  * A mailbox missing from one LIST is not gone yet: servers forget, and behind a load balancer two connections may
  * disagree. The first update that misses it changes nothing of it and says so; only the confirmed one ends the row.
+ *
+ * Folders are also made and renamed by users (tree_make.c), in another thread. No lock spans a conversation, so each
+ * transaction that changes the folders looks whether its picture is still that of the last change (Account.tree_stamp),
+ * and is made anew where it is not. All transactions run in one thread: there the stamp cannot change under them.
  */
 #include "cache/tree.h"
 
@@ -15,13 +19,14 @@
 #include "cache/tree_private.h"
 
 #define END_AT_ONCE 5000 /* messages of one transaction */
+#define UPDATES 8        /* tries, while others change the folders */
 
 static void moved_free(gpointer data) {
   g_free(((Moved *)data)->name);
   g_free(data);
 }
 
-static void tree_clear(Tree *tree) {
+void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->by_raw, g_hash_table_unref);
   g_clear_pointer(&tree->by_row, g_hash_table_unref);
   g_clear_pointer(&tree->names, g_hash_table_unref);
@@ -34,7 +39,6 @@ static void tree_clear(Tree *tree) {
   g_clear_pointer(&tree->moved, g_ptr_array_unref);
   g_clear_pointer(&tree->rows, g_ptr_array_unref);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tree, tree_clear)
 
 char *tree_name_key(gint64 parent, const char *name) {
   return g_strdup_printf("%" G_GINT64_FORMAT "/%s", parent, name);
@@ -42,12 +46,24 @@ char *tree_name_key(gint64 parent, const char *name) {
 
 void tree_know(Tree *tree, IndexMailbox *mailbox) {
   g_hash_table_add(tree->names, tree_name_key(mailbox->parent, mailbox->name));
-  g_hash_table_insert(tree->by_raw, mailbox->raw ? mailbox->raw : (char *)"", mailbox);
+  if (!(mailbox->attrs & INDEX_LOCAL))
+    g_hash_table_insert(tree->by_raw, mailbox->raw ? mailbox->raw : (char *)"", mailbox);
   g_hash_table_insert(tree->by_row, &mailbox->row, mailbox);
 }
 
-static gboolean tree_load(Tree *tree, Account *account, GError **error) {
+/* The job that set the stamp has run before this one, so when this one is committed that one is. */
+static gboolean nothing(IndexTxn *txn, gpointer data, GError **error) {
+  (void)txn;
+  (void)data;
+  (void)error;
+  return TRUE;
+}
+
+gboolean tree_load(Tree *tree, Account *account, GError **error) {
   tree->account = account;
+  tree->stamp = g_atomic_int_get(&account->tree_stamp);
+  if (!index_write(account->index, INDEX_CHANGE, nothing, NULL, error))
+    return FALSE;
   tree->rows = index_mailboxes(account->index, error);
   if (!tree->rows)
     return FALSE;
@@ -77,20 +93,27 @@ void tree_note(Tree *tree, CacheEventType type, CacheKind kind, gint64 row, gint
 
 /* ---- the update ------------------------------------------------------------------------------------- */
 
-static void tell_changes(Tree *tree) {
-  for (guint i = 0; i < tree->moved->len; i++) {
-    const Moved *moved = tree->moved->pdata[i];
-    account_tell(tree->account, moved->type, moved->kind, moved->row, moved->parent, moved->name, NULL);
-  }
+void tree_tell_ended(Tree *tree) {
   for (guint i = 0; i < tree->ended->len; i++) {
     const IndexMailbox *mailbox = tree->ended->pdata[i];
     account_tell(tree->account, CACHE_EVENT_REMOVED, CACHE_FOLDER, mailbox->row, mailbox->parent, mailbox->name, NULL);
   }
+}
+
+void tree_tell_touched(Tree *tree, gint64 knows) {
   GHashTableIter iter;
   gpointer row;
   g_hash_table_iter_init(&iter, tree->touched);
   while (g_hash_table_iter_next(&iter, &row, NULL))
-    account_tell(tree->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, *(gint64 *)row, 0, NULL, NULL);
+    if (*(gint64 *)row != knows)
+      account_tell(tree->account, CACHE_EVENT_CHANGED, CACHE_FOLDER, *(gint64 *)row, 0, NULL, NULL);
+}
+
+static void tell_moved(Tree *tree) {
+  for (guint i = 0; i < tree->moved->len; i++) {
+    const Moved *moved = tree->moved->pdata[i];
+    account_tell(tree->account, moved->type, moved->kind, moved->row, moved->parent, moved->name, NULL);
+  }
 }
 
 /* ---- messages of mailboxes that have none any more ---------------------------------------------- */
@@ -113,7 +136,7 @@ static gboolean write_unlisted(IndexTxn *txn, gpointer data, GError **error) {
 
 /* In parts, after the rest. Cut off here, what ended is finished by the next run, and what was emptied by the next
  * LIST. */
-static gboolean drop_messages(Tree *tree, GError **error) {
+gboolean tree_drop_messages(Tree *tree, GError **error) {
   Account *account = tree->account;
   for (guint i = 0; i < tree->ended->len; i++)
     for (End end = {.row = ((IndexMailbox *)tree->ended->pdata[i])->row, .more = TRUE}; end.more;)
@@ -142,23 +165,46 @@ static gboolean leave_selected(Account *account, ImapConn *conn, GError **error)
   return !imap_conn_has(conn, "LIST-STATUS") || imap_unselect(conn, account->cancellable, error);
 }
 
-gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed, TreeNews *ret,
-                     GError **error) {
+/* *ret_stale: somebody made or renamed a folder meanwhile, which this LIST may not know. */
+static gboolean update_once(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed,
+                            gboolean *ret_stale, TreeNews *ret, GError **error) {
   g_auto(Tree) tree = {.end_missing = confirmed, .hints = renames};
   g_autoptr(GHashTable) status = NULL;
+  gint64 doubted = account->doubted;
+  /* What is made from here on is seen as such, whether LIST shows it or not. */
+  gint stamp = g_atomic_int_get(&account->tree_stamp);
   if (!leave_selected(account, conn, error) ||
       !imap_list(conn, account->config->subscribed, &tree.listings, &status, account->cancellable, error))
     return FALSE;
   g_ptr_array_sort(tree.listings, by_name);
   if (!tree_load(&tree, account, error) || !tree_find_renamed(&tree, conn, status, error))
     return FALSE;
+  tree.stamp = stamp;
   if (!index_write(account->index, INDEX_SYNC, tree_apply_listings, &tree, error))
     return FALSE;
-  tell_changes(&tree);
-  if (!drop_messages(&tree, error))
+  *ret_stale = tree.stale;
+  if (tree.stale) {
+    account->doubted = doubted;
+    return TRUE;
+  }
+  tell_moved(&tree);
+  tree_tell_ended(&tree);
+  tree_tell_touched(&tree, 0);
+  if (!tree_drop_messages(&tree, error))
     return FALSE;
   *ret = (TreeNews){.unconfirmed = tree.missing, .status = g_steal_pointer(&status)};
   return TRUE;
+}
+
+gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboolean confirmed, TreeNews *ret,
+                     GError **error) {
+  gboolean stale = TRUE;
+  for (guint i = 0; stale && i < UPDATES; i++)
+    if (!update_once(account, conn, renames, confirmed, &stale, ret, error))
+      return FALSE;
+  if (stale)
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "folders are being made all the time");
+  return !stale;
 }
 
 void tree_news_clear(TreeNews *news) {

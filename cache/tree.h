@@ -19,6 +19,22 @@ gboolean tree_update(Account *account, ImapConn *conn, GHashTable *renames, gboo
                      GError **error);
 void tree_news_clear(TreeNews *news);
 
+/* The server's name of what is to be shown as `name` in `parent`. A new string; NULL: INVALID (a name that it cannot
+ * have), PERMISSION (nothing can stand there). `personal`: as imap_namespace() says. */
+char *tree_raw_name(Account *account, const IndexMailbox *parent, const ImapNamespace *personal, const char *name,
+                    char *ret_delimiter, GError **error);
+/* The same of a path of shown names, '/' between them, in the personal namespace: "Trash" is INBOX.Trash where that is
+ * "INBOX." */
+char *tree_raw_path(Account *account, const ImapNamespace *personal, const char *path, char *ret_delimiter,
+                    GError **error);
+
+/* CREATE (with `use`, as imap_create()), SUBSCRIBE, and it is in the index. CACHE_ERROR_EXISTS as EXISTS of imap/.
+ * `knows`: the row of the parent whose watcher knows that it changes; 0: nobody does. Blocks. */
+gboolean tree_make(Account *account, ImapConn *conn, const char *raw, char delimiter, guint use, gint64 knows,
+                   gint64 *ret_row, GError **error);
+/* The server has renamed this mailbox, and with it all below: in the index, too. fs/ is told only of others. */
+gboolean tree_renamed(Account *account, gint64 row, const char *raw, GError **error);
+
 /* Applies hide= of this mount to the rows of the last one; for a start without network. */
 gboolean tree_apply_hide(Account *account, GError **error);
 

@@ -157,6 +157,8 @@ static gboolean end_replaced(Tree *tree, IndexTxn *txn, const char *raw, GError 
 static gboolean detach_renamed(Tree *tree, IndexTxn *txn, GError **error) {
   GHashTableIter iter;
   gpointer raw, row;
+  if (!tree->renamed)
+    return TRUE;
   g_hash_table_iter_init(&iter, tree->renamed);
   while (g_hash_table_iter_next(&iter, NULL, &row)) {
     IndexMailbox *mailbox = g_hash_table_lookup(tree->by_row, row);
@@ -294,10 +296,33 @@ static gboolean apply_touched(Tree *tree, IndexTxn *txn, GError **error) {
   return TRUE;
 }
 
+/* In the thread of all transactions. */
+static gboolean is_current(Tree *tree) {
+  tree->stale = g_atomic_int_get(&tree->account->tree_stamp) != tree->stamp;
+  if (!tree->stale)
+    g_atomic_int_inc(&tree->account->tree_stamp);
+  return !tree->stale;
+}
+
 gboolean tree_apply_listings(IndexTxn *txn, gpointer data, GError **error) {
   Tree *tree = data;
+  if (!is_current(tree))
+    return TRUE;
   return ensure_root(tree, txn, error) && detach_renamed(tree, txn, error) && apply_listings(tree, txn, error) &&
          apply_missing(tree, txn, error) && apply_touched(tree, txn, error);
+}
+
+gboolean tree_apply_part(IndexTxn *txn, gpointer data, GError **error) {
+  Tree *tree = data;
+  if (!is_current(tree))
+    return TRUE;
+  for (guint i = 0; i < tree->rows->len; i++) {
+    const IndexMailbox *mailbox = tree->rows->pdata[i];
+    if (mailbox->raw)
+      g_hash_table_add(tree->present, g_strdup(mailbox->raw));
+  }
+  return ensure_root(tree, txn, error) && detach_renamed(tree, txn, error) && apply_listings(tree, txn, error) &&
+         apply_touched(tree, txn, error);
 }
 
 gboolean tree_apply_hiding(IndexTxn *txn, gpointer data, GError **error) {

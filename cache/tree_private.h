@@ -6,6 +6,8 @@
 
 typedef struct {
   Account *account;
+  gint stamp;          /* Account.tree_stamp of this picture */
+  gboolean stale;      /* out: another has changed the folders since: nothing was done */
   GPtrArray *rows;     /* IndexMailbox*, owned: as in the index, then with the changes */
   GHashTable *by_raw;  /* raw -> IndexMailbox* of rows */
   GHashTable *by_row;  /* row -> IndexMailbox* */
@@ -29,6 +31,10 @@ typedef struct {
   char *name;
 } Moved;
 
+/* The picture is that of all changes before it. Blocks until they are committed. */
+gboolean tree_load(Tree *tree, Account *account, GError **error);
+void tree_clear(Tree *tree);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tree, tree_clear)
 void tree_know(Tree *tree, IndexMailbox *mailbox);    /* it is in rows, and has a row */
 char *tree_name_key(gint64 parent, const char *name); /* of Tree.names; a new string */
 void tree_touch(Tree *tree, gint64 row);
@@ -40,3 +46,9 @@ gboolean tree_find_renamed(Tree *tree, ImapConn *conn, GHashTable *status, GErro
 /* tree_apply.c: jobs of the index, on a Tree. */
 gboolean tree_apply_listings(IndexTxn *txn, gpointer tree, GError **error);
 gboolean tree_apply_hiding(IndexTxn *txn, gpointer tree, GError **error);
+/* These listings only; what they do not show stays. */
+gboolean tree_apply_part(IndexTxn *txn, gpointer tree, GError **error);
+/* After the commit: what went; and whose members changed, but for the folder `knows` (or 0), of which it is known. */
+void tree_tell_ended(Tree *tree);
+void tree_tell_touched(Tree *tree, gint64 knows);
+gboolean tree_drop_messages(Tree *tree, GError **error); /* of `ended` and `emptied` */
