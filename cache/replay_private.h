@@ -38,7 +38,11 @@ gboolean replay_send(Replay *replay, const JournalBatch *batch, guint32 uidvalid
  * back-off; a permanent one undoes the change, says so in the log and in lost+found. */
 gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
                        GError **error);
+/* The same, but the server also goes on having it where it was, flagged \Deleted: journal_leave_behind(). */
+gboolean replay_left(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
+                     GError **error);
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);
+gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error); /* a REMOVE: journal_mark() */
 gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error);
 gboolean replay_again(Replay *replay, const JournalItem *item, GError **error); /* surely not done: READY */
 gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error);
