@@ -207,6 +207,9 @@ static IndexDb *take_idle(Index *index, gboolean *ret_make) {
 
 IndexReader *index_reader_take(Index *index, GError **error) {
   gboolean make = FALSE;
+  /* Inside a job: what that has written is seen by the write connection alone. */
+  if (g_thread_self() == index->writer.thread)
+    return index->db;
   IndexDb *db = take_idle(index, &make);
   if (!make)
     return db;
@@ -223,6 +226,8 @@ IndexReader *index_reader_take(Index *index, GError **error) {
 
 void index_reader_release(IndexReader *reader) {
   Index *index = reader->index;
+  if (!index) /* the write connection */
+    return;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->mutex);
   index->readers[index->idle++] = reader;
   g_cond_signal(&index->returned);

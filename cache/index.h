@@ -77,7 +77,7 @@ void index_message_clear(IndexMessage *message);
 Index *index_open(int dirfd, gboolean *ret_unclean, GError **error);
 void index_close(Index *index);
 
-/* ---- reading: FALSE with *error NULL means "no such row" ------------------------------------- */
+/* ---- reading: FALSE with *error NULL means "no such row". Inside a job they see what it has written ------- */
 gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error);
 gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error);
 GPtrArray *index_mailboxes(Index *index, GError **error); /* all living ones, IndexMailbox*, parents first */
@@ -159,6 +159,10 @@ gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed
 gboolean index_has_key(IndexTxn *txn, const IndexKey *key, gboolean *ret, GError **error); /* no other stands there */
 /* ctime 0: unchanged. */
 gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sha256[32], gint64 ctime, GError **error);
+/* The dates of a message as shown, ns; its mtime, and the INTERNALDATE (s) it is to be appended with. */
+gboolean index_set_mtime(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
+gboolean index_set_ctime(IndexTxn *txn, gint64 row, gint64 ctime, GError **error);
+gboolean index_set_internaldate(IndexTxn *txn, gint64 row, gint64 internaldate, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
 
 /* ---- what may be done in a mailbox, as last heard (cache/access.h) ------------------------------------- */

@@ -226,3 +226,23 @@ gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sh
   g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_GONE, "the index: no such message");
   return FALSE;
 }
+
+static gboolean set_date(IndexTxn *txn, IndexStmt *taken, gint64 row, gint64 date, GError **error) {
+  g_autoptr(IndexStmt) stmt = taken;
+  sqlite3_bind_int64(stmt, 1, row);
+  sqlite3_bind_int64(stmt, 2, date);
+  return index_run(txn->db, stmt, error);
+}
+
+gboolean index_set_mtime(IndexTxn *txn, gint64 row, gint64 mtime, GError **error) {
+  return set_date(txn, index_use(txn->db, "UPDATE message SET mtime = ?2 WHERE row = ?1"), row, mtime, error);
+}
+
+gboolean index_set_ctime(IndexTxn *txn, gint64 row, gint64 ctime, GError **error) {
+  return set_date(txn, index_use(txn->db, "UPDATE message SET ctime = ?2 WHERE row = ?1"), row, ctime, error);
+}
+
+gboolean index_set_internaldate(IndexTxn *txn, gint64 row, gint64 internaldate, GError **error) {
+  return set_date(txn, index_use(txn->db, "UPDATE message SET internaldate = ?2 WHERE row = ?1"), row, internaldate,
+                  error);
+}

@@ -53,6 +53,49 @@ END_TEST
 
 typedef struct {
   Index *index;
+  char *seen;
+} Look;
+
+static gboolean write_and_look(IndexTxn *txn, gpointer data, GError **error) {
+  Look *look = data;
+  if (!index_set_meta(txn, "mine", "written", error))
+    return FALSE;
+  look->seen = index_get_meta(look->index, "mine", error);
+  return FALSE;
+}
+
+START_TEST(a_job_reads_what_it_has_written) {
+  g_autoptr(Index) index = open_index(NULL);
+  Look look = {.index = index};
+  ck_assert(!index_write(index, INDEX_CHANGE, write_and_look, &look, NULL));
+  ck_assert_str_eq(look.seen, "written");
+  g_free(look.seen);
+  ck_assert_ptr_null(index_get_meta(index, "mine", NULL));
+}
+END_TEST
+
+static gboolean set_dates(IndexTxn *txn, gpointer data, GError **error) {
+  gint64 row = *(gint64 *)data;
+  return index_set_mtime(txn, row, -5, error) && index_set_ctime(txn, row, 6, error) &&
+         index_set_internaldate(txn, row, -1, error);
+}
+
+START_TEST(dates_are_set_one_by_one) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 box = add_mailbox(index, 1, "a");
+  add_messages(index, box, 1, 1);
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_find_uid(index, box, 1, &message, NULL));
+  do_write(index, set_dates, &message.row);
+  ck_assert(index_find_uid(index, box, 1, &message, NULL));
+  ck_assert_int_eq(message.mtime, -5);
+  ck_assert_int_eq(message.ctime, 6);
+  ck_assert_int_eq(message.internaldate, -1);
+}
+END_TEST
+
+typedef struct {
+  Index *index;
   gint stop;
   gint64 mailbox;
   guint32 uid;
@@ -212,6 +255,8 @@ int main(void) {
   tcase_add_test(tests, a_job_that_fails_takes_nobody_along);
   tcase_add_test(tests, a_flush_waits_for_what_was_posted);
   tcase_add_test(tests, closing_runs_what_was_posted);
+  tcase_add_test(tests, a_job_reads_what_it_has_written);
+  tcase_add_test(tests, dates_are_set_one_by_one);
   tcase_add_test(tests, the_journal_does_not_wait_for_listings);
   tcase_add_test(tests, bodies_are_not_starved_by_listings);
   tcase_add_test(tests, many_read_while_one_writes);
