@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/local.h"
+
 /* ---- entries ------------------------------------------------------------------------------------------------ */
 
 static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
@@ -172,7 +174,7 @@ CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error) {
     return none_or_failed(error);
   if (!is_known(&mailbox))
     return await_listing(cache, &mailbox, NULL);
-  if (sync_want(cache->sync, &mailbox) == SYNC_FRESH)
+  if (local_is(&mailbox) || sync_want(cache->sync, &mailbox) == SYNC_FRESH)
     return CACHE_READY;
   sync_kick(cache->sync);
   return CACHE_STALE;

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/local.h"
 #include "tests/account.h"
 #include "tests/suite.h"
 
@@ -51,6 +52,22 @@ START_TEST(the_namespace_itself_is_no_folder) {
   g_auto(IndexMailbox) inbox = {0};
   ck_assert(index_get_mailbox(test->account.index, test_account_folder(test, "INBOX"), &inbox, NULL));
   ck_assert(!(inbox.attrs & IMAP_ATTR_NOSELECT));
+}
+END_TEST
+
+START_TEST(a_local_folder_is_none_of_its_business) {
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" INBOX\n") LIST("S: * LIST () \"/\" a\n")
+                                                         LIST("S: * LIST () \"/\" a\n"));
+  update(test, FALSE, FALSE);
+  gint64 root = test_account_folder(test, ""), row = 0;
+  ck_assert(local_make(&test->account, root, ".x", &row, NULL));
+  update(test, FALSE, FALSE);
+  update(test, TRUE, FALSE);
+  ck_assert_int_eq(test_account_folder(test, ""), root);
+  ck_assert_int_eq(test_account_folder(test, ".x"), row);
+  ck_assert_int_ne(test_account_folder(test, "a"), 0);
+  ck_assert(tree_apply_hide(&test->account, NULL));
+  ck_assert_int_eq(test_account_folder(test, ".x"), row);
 }
 END_TEST
 
@@ -210,6 +227,7 @@ int main(void) {
   TCase *tests = tcase_create("tree");
   tcase_add_test(tests, splits_names_at_their_own_delimiter);
   tcase_add_test(tests, the_namespace_itself_is_no_folder);
+  tcase_add_test(tests, a_local_folder_is_none_of_its_business);
   tcase_add_test(tests, inbox_is_always_there);
   tcase_add_test(tests, inbox_has_one_spelling);
   tcase_set_timeout(tests, 30);

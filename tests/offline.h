@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/cache_private.h"
+
+/*
+ * A Cache that never starts: no server, no threads but the index's own. It has a root, INBOX and Archive, listed and
+ * empty; what the journal takes stays in it.
+ */
+typedef struct {
+  char *dir;
+  CacheConfig config; /* may be changed before offline_open() */
+  Cache *cache;
+  gint64 root, inbox, archive;
+} Offline;
+
+void offline_init(Offline *offline); /* as a fixture does */
+void offline_open(Offline *offline);
+void offline_clear(Offline *offline);
+
+gint64 offline_mailbox(Offline *offline, gint64 parent, const char *name, guint attrs);
+/* A message that the server has, with this UID; its size and hash are those of `octets`, or not known with NULL. */
+gint64 offline_message(Offline *offline, gint64 mailbox, guint32 uid, const char *name, const char *octets);
+IndexMailbox offline_folder(Offline *offline, gint64 row);              /* or the test fails */
+gint64 offline_find(Offline *offline, gint64 folder, const char *name); /* of a message; 0: there is none */
+char *offline_events(Offline *offline); /* "CHANGED 3" of each event that is there, a line each; a new string */
