@@ -4,12 +4,16 @@
 #include "cache/account.h"
 
 /*
- * lost+found, a local folder at the root of the mount that is shown only while it holds something: what the server
- * refused, and spooled files that nothing in the index claims.
+ * lost+found, a local folder (cache/local.h) at the root of the mount that is shown only while it holds something: what
+ * the server refused, and spooled files that nothing in the index claims.
  */
 #define LOSTFOUND_NAME "lost+found"
 
-/* Its row; made where there is none yet. */
+/* At the start: where there is one, it follows `root` (another root= was given). */
+gboolean lostfound_open(Account *account, gint64 root, GError **error);
+/* Its row; made where there is none yet. Not inside a job. */
 gboolean lostfound_row(Account *account, gint64 root, gint64 *ret, GError **error);
-/* After something came or left: shown or not. TRUE in *ret_changed: its parent's membership changed. */
-gboolean lostfound_show(IndexTxn *txn, gint64 row, gboolean *ret_changed, GError **error);
+/* In a job, after something came or left: shown or not. TRUE in *ret_changed: its parent's membership changed;
+ * lostfound_tell() after the commit. */
+gboolean lostfound_show(Account *account, IndexTxn *txn, gint64 row, gboolean *ret_changed, GError **error);
+void lostfound_tell(Account *account, gint64 row);

@@ -10,6 +10,7 @@
 #include "cache/cache_private.h"
 
 #include "cache/error.h"
+#include "cache/lostfound.h"
 #include "cache/tree.h"
 
 #define PATIENCE (3 * G_USEC_PER_SEC)
@@ -123,6 +124,9 @@ gboolean cache_start(Cache *cache, GError **error) {
     return FALSE;
   cache->root = tree_resolve(&cache->account, cache->account.config->root, error);
   if (cache->root == 0)
+    return FALSE;
+  cache->account.root = cache->root;
+  if (!lostfound_open(&cache->account, cache->root, error))
     return FALSE;
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
