@@ -18,7 +18,6 @@
  */
 #include "cache/agenda_private.h"
 
-#define FLAGS_EVERY (3600 * SECOND) /* where nothing tells that flags moved */
 #define KICK_EVERY (3 * SECOND)
 #define TRUST (60 * SECOND)
 
@@ -110,7 +109,7 @@ static void enqueue_first(Agenda *agenda, Folder *folder) {
   enqueue(agenda, AGENDA_FIRST, folder);
 }
 
-static void enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder) {
+void agenda_enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder) {
   if (!folder->first && !must_wait(agenda, folder))
     enqueue(agenda, queue, folder);
 }
@@ -228,11 +227,11 @@ SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox) {
     return SYNC_FRESH;
   if (folder->doubted == 0 && agenda_is_pushed(agenda, folder, directory)) {
     if (!directory && (agenda->push != AGENDA_PUSH_ALL || now - folder->verified >= TRUST))
-      enqueue_refresh(agenda, queue, folder);
+      agenda_enqueue_refresh(agenda, queue, folder);
     return SYNC_FRESH;
   }
   folder->asked = TRUE;
-  enqueue_refresh(agenda, queue, folder);
+  agenda_enqueue_refresh(agenda, queue, folder);
   g_cond_broadcast(&agenda->cond); /* it may have stood in line, and rested */
   return SYNC_REFRESHING;
 }
@@ -248,15 +247,18 @@ gboolean agenda_kick(Agenda *agenda) {
 
 /* ---- asked by whoever learns something ----------------------------------------------------------------- */
 
-void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  Folder *folder = agenda_folder(agenda, row);
+void agenda_note_doubt(Agenda *agenda, Folder *folder, const ImapStatus *status) {
   folder->doubted = agenda_now(agenda);
   folder->said = status != NULL;
   if (status)
     folder->status = *status;
   folder->status.name = NULL;
-  enqueue_refresh(agenda, AGENDA_NEWS, folder);
+  agenda_enqueue_refresh(agenda, AGENDA_NEWS, folder);
+}
+
+void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  agenda_note_doubt(agenda, agenda_folder(agenda, row), status);
 }
 
 void agenda_doubt_listing(Agenda *agenda, gint64 row) {
@@ -268,7 +270,7 @@ void agenda_doubt_listing(Agenda *agenda, gint64 row) {
 
 void agenda_refresh(Agenda *agenda, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  enqueue_refresh(agenda, AGENDA_REFRESH, agenda_folder(agenda, row));
+  agenda_enqueue_refresh(agenda, AGENDA_REFRESH, agenda_folder(agenda, row));
 }
 
 void agenda_relist(Agenda *agenda, gint64 row) {
@@ -317,16 +319,10 @@ void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags)
   if (folder->doubted <= started)
     folder->doubted = 0;
   if (flags)
-    folder->flags = started;
+    agenda_note_flags(agenda, folder, started);
 }
 
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   return agenda_folder(agenda, row)->verified >= when;
-}
-
-gboolean agenda_flags_due(Agenda *agenda, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
-  gint64 last = agenda_folder(agenda, row)->flags;
-  return last == 0 || agenda_now(agenda) - last > FLAGS_EVERY;
 }

@@ -22,13 +22,22 @@ Agenda *agenda_new(const AgendaSetup *setup);
 void agenda_free(Agenda *agenda);
 void agenda_close(Agenda *agenda); /* whoever waits for work returns */
 
+/* To compare the flags of more messages than that is left to the clock, where the server cannot say which moved: each
+ * comparison has all of them on the line, some 40 octets each. */
+#define AGENDA_FLAGS_MOST 50000
+
 /* ---- asked by readers ---- */
 SyncAnswer agenda_want(Agenda *agenda, const IndexMailbox *mailbox); /* FRESH, or it is queued now */
+/* Flags of a listed folder are asked for: where nobody tells that they move they are compared, unless that was a moment
+ * ago. */
+void agenda_want_flags(Agenda *agenda, const IndexMailbox *mailbox);
 gboolean agenda_kick(Agenda *agenda); /* we are offline, and nobody asked for another try in the last seconds */
 
 /* ---- asked by whoever learns something ---- */
 /* The folder is not what we hold, whatever the clock says: next in line. `status` (or NULL): what it is said to be. */
 void agenda_doubt(Agenda *agenda, gint64 row, const ImapStatus *status);
+/* The same, and it is flags that moved. */
+void agenda_doubt_flags(Agenda *agenda, gint64 row);
 /* The same of one that may be in the middle of its first listing, which may have looked before that: then it is next in
  * line when the listing ends. Otherwise the listing to come sees everything. */
 void agenda_doubt_listing(Agenda *agenda, gint64 row);
@@ -90,7 +99,9 @@ void agenda_lost(Agenda *agenda);
 /* A folder is as we hold it, or held it then (monotonic µs); `flags`: they were compared, too. */
 void agenda_verified(Agenda *agenda, gint64 row, gint64 started, gboolean flags);
 gboolean agenda_verified_since(Agenda *agenda, gint64 row, gint64 when);
-gboolean agenda_flags_due(Agenda *agenda, gint64 row); /* not compared for long */
+typedef enum { AGENDA_FLAGS_KNOWN, AGENDA_FLAGS_WANTED, AGENDA_FLAGS_OLD } AgendaFlags;
+AgendaFlags agenda_flags_due(Agenda *agenda, gint64 row); /* OLD: not compared for long */
+void agenda_flags_told(Agenda *agenda, gboolean told);    /* the server says which flags moved (CONDSTORE) */
 
 /* Takes out all that wait in a queue (and with NEWS and FIRST what is postponed), and returns those whose readers are
  * to be told. New array of gint64. */

@@ -10,6 +10,8 @@ typedef struct {
   gint64 row;
   gint64 verified;    /* monotonic; 0: never in this mount */
   gint64 flags;       /* monotonic; last comparison of flags */
+  gint64 compared;    /* µs that it took */
+  gint64 wanted;      /* monotonic: flags moved, or somebody wants them as of then; 0: no */
   gint64 doubted;     /* monotonic; 0: no */
   gint64 told;        /* monotonic: when the server last told of it; a directory is told of by its children */
   gint64 queued;      /* monotonic: since when it stands in `line` */
@@ -41,6 +43,8 @@ struct _Agenda {
   guint overtaken;   /* tasks that went before a sweep that is due */
   guint n_folders, n_listed, asks;
 
+  gboolean flags_told; /* by CONDSTORE */
+
   gboolean online;
   gint64 online_since; /* s since 1970 */
   char *why;
@@ -69,5 +73,9 @@ gint64 agenda_news_at(const Agenda *agenda);                 /* when the first o
 guint agenda_length(const Agenda *agenda, AgendaQueue queue);
 gboolean agenda_within_refresh(const Agenda *agenda, gint64 when, gint64 now); /* `when` is no longer ago */
 gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory);
+void agenda_enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder); /* unless its first listing is due */
+void agenda_note_doubt(Agenda *agenda, Folder *folder, const ImapStatus *status);
+void agenda_note_flags(Agenda *agenda, Folder *folder, gint64 started); /* they were compared then */
 void agenda_note_use(Agenda *agenda, gint64 row, gint64 now);
+#define AGENDA_REST 4 /* as many times as long as a comparison took that nobody waits for, the folder rests */
 void agenda_wait(Agenda *agenda, gint64 until); /* for a change, an hour at most */

@@ -21,8 +21,7 @@
 #define POLL (60 * SECOND)
 #define POLL_FOLDER SECOND /* for each folder that has to be asked for by itself */
 #define SWEEP_RETRY (10 * SECOND)
-#define CALM (60 * SECOND) /* without a loss: what was lost before was another matter */
-#define REST 4
+#define CALM (60 * SECOND)      /* without a loss: what was lost before was another matter */
 #define REST_BELOW (SECOND / 4) /* may be repeated at once: mail that follows mail shows as soon */
 #define REST_MOST (30 * SECOND)
 #define OVERTAKES 32 /* news that go before a sweep */
@@ -104,7 +103,7 @@ static void end_news(Agenda *agenda, gint64 now) {
   agenda->news = NULL;
   gint64 took = folder ? now - folder->verified : 0;
   if (folder && folder->verified >= agenda->news_since)
-    folder->rests = took > REST_BELOW ? now + MIN(took * REST, REST_MOST) : 0;
+    folder->rests = took > REST_BELOW ? now + MIN(took * AGENDA_REST, REST_MOST) : 0;
 }
 
 static void describe_folder(Folder *folder, AgendaTask *ret) {
@@ -112,7 +111,7 @@ static void describe_folder(Folder *folder, AgendaTask *ret) {
   ret->asked = folder->asked;
   ret->said = folder->said;
   ret->status = folder->status;
-  ret->verified = folder->doubted == 0 && folder->verified > folder->queued;
+  ret->verified = folder->doubted == 0 && folder->wanted == 0 && folder->verified > folder->queued;
   folder->asked = folder->said = FALSE;
 }
 

@@ -132,6 +132,16 @@ void bell_status(Bell *bell, const ImapStatus *status) {
   bell_compare(bell, &mailbox, status);
 }
 
+void bell_moved(Bell *bell, gint64 row, gboolean flags) {
+  g_auto(IndexMailbox) mailbox = {0};
+  gboolean dear =
+      flags && index_get_mailbox(bell->account->index, row, &mailbox, NULL) && mailbox.exists > AGENDA_FLAGS_MOST;
+  if (flags && !dear)
+    agenda_doubt_flags(bell->agenda, row);
+  else
+    agenda_doubt(bell->agenda, row, NULL);
+}
+
 /* Dovecot tells no more of an INBOX that got another UIDVALIDITY, to who has asked before. Once for each of them: until
  * the folder has been listed anew, news go on to differ from the row. */
 gboolean bell_must_begin_again(Bell *bell, const ImapStatus *status) {

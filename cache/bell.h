@@ -16,6 +16,8 @@ gboolean bell_find(Bell *bell, const char *raw, IndexMailbox *ret);
 /* The server says this of a mailbox: it is verified by that, or it is news. */
 void bell_status(Bell *bell, const ImapStatus *status);
 void bell_compare(Bell *bell, const IndexMailbox *mailbox, const ImapStatus *status);
+/* IDLE: something moved in this folder; `flags`: nothing but those of a message. */
+void bell_moved(Bell *bell, gint64 row, gboolean flags);
 /* After this the server may tell less, until it is asked anew: once for each such change. */
 gboolean bell_must_begin_again(Bell *bell, const ImapStatus *status);
 /* The same, after this name: it was told to be gone, and is there again. */

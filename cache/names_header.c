@@ -107,12 +107,16 @@ static gboolean is_plain(const char *text) {
   return !strstr(text, "=?") && g_utf8_validate(text, -1, NULL);
 }
 
-char *names_subject(const char *header, gsize len) {
-  g_autofree char *raw = field_of(header, len, "subject");
+char *names_field(const char *header, gsize len, const char *field) {
+  g_autofree char *raw = field_of(header, len, field);
   if (!raw || is_plain(raw))
     return g_steal_pointer(&raw);
   init_gmime();
   return valid(g_mime_utils_header_decode_text(NULL, raw));
+}
+
+char *names_subject(const char *header, gsize len) {
+  return names_field(header, len, "subject");
 }
 
 /* The plain spellings; NULL: ask GMime. */

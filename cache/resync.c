@@ -170,9 +170,10 @@ static gboolean flags_are_told(const Resync *resync, const ImapStatus *status) {
          account_delta(resync->account, resync->conn) != IMAP_DELTA_PLAIN;
 }
 
-ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, gboolean flags,
+ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const ImapStatus *status, ResyncFlags flags,
                         gboolean confirmed, GError **error) {
-  g_auto(Resync) resync = {.account = account, .conn = conn, .flags = flags, .thorough = flags, .confirmed = confirmed};
+  g_auto(Resync) resync = {.account = account, .conn = conn, .confirmed = confirmed};
+  resync.thorough = flags == RESYNC_FLAGS_OLD;
   if (!index_get_mailbox(account->index, row, &resync.mailbox, error)) {
     if (error && !*error)
       g_set_error(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
@@ -184,7 +185,7 @@ ResyncResult resync_run(Account *account, ImapConn *conn, gint64 row, const Imap
     return RESYNC_FAILED;
   if (!status)
     status = &resync.asked;
-  resync.flags = flags && !flags_are_told(&resync, status);
+  resync.flags = flags != RESYNC_FLAGS_AS_TOLD && !flags_are_told(&resync, status);
   if (!resync.flags && resync_same(&resync.mailbox, status))
     return RESYNC_DONE;
   resync.delta = (Delta){.account = account, .conn = conn, .mailbox = &resync.mailbox};

@@ -15,10 +15,15 @@ typedef enum {
   RESYNC_FAILED,
 } ResyncResult;
 
-/* `status`: what was just said of it (LIST-STATUS, NOTIFY), or NULL to ask. `flags`: compare flags even where nothing
- * says that they moved. Blocks, owns the connection while it runs; tells fs/ of changes. UNSURE has no error, but for
- * FAILED there is one: IMAP_ERROR_GONE where the row is no more. */
-ResyncResult resync_run(Account *account, ImapConn *conn, gint64 mailbox, const ImapStatus *status, gboolean flags,
+typedef enum {
+  RESYNC_FLAGS_AS_TOLD, /* compare them where the server says that some moved */
+  RESYNC_FLAGS_OLD,     /* in any case, and be thorough: once in a long time */
+  RESYNC_FLAGS_WANTED,  /* in any case, unless the server would have said that some moved */
+} ResyncFlags;
+
+/* `status`: what was just said of it (LIST-STATUS, NOTIFY), or NULL to ask. Blocks, owns the connection while it runs;
+ * tells fs/ of changes. UNSURE has no error, but for FAILED there is one: IMAP_ERROR_GONE where the row is no more. */
+ResyncResult resync_run(Account *account, ImapConn *conn, gint64 mailbox, const ImapStatus *status, ResyncFlags flags,
                         gboolean confirmed, GError **error);
 
 /* The status says that membership (and flags, where it has HIGHESTMODSEQ) are those of the row. */

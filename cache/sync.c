@@ -62,6 +62,13 @@ SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox) {
   return answer;
 }
 
+void sync_want_flags(Sync *sync, const IndexMailbox *mailbox) {
+  if (mailbox->listed != INDEX_LISTED)
+    return;
+  agenda_want_flags(sync->agenda, mailbox);
+  sync_want(sync, mailbox);
+}
+
 void sync_doubt(Sync *sync, gint64 mailbox) {
   agenda_doubt(sync->agenda, mailbox, NULL);
 }

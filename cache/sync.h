@@ -28,6 +28,8 @@ void sync_mounted(Sync *sync); /* from now on the log is told how the line is */
 
 /* FRESH: nothing speaks against what we hold. Else the work is queued, and CACHE_EVENT_FOLDER tells how it ended. */
 SyncAnswer sync_want(Sync *sync, const IndexMailbox *mailbox);
+/* The same, for who reads flags and waits for nothing. */
+void sync_want_flags(Sync *sync, const IndexMailbox *mailbox);
 /* Something contradicted what we hold of this folder: look now. */
 void sync_doubt(Sync *sync, gint64 mailbox);
 void sync_freed(Sync *sync, gint64 mailbox); /* a claim that stood in the way is no more. Any thread */

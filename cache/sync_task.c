@@ -145,7 +145,11 @@ static ResyncResult refresh(SyncTask *self, ImapConn **conn, gint64 row, const I
   Account *account = self->line->account;
   Agenda *agenda = self->line->agenda;
   gint64 started = g_get_monotonic_time();
-  gboolean flags = agenda_flags_due(agenda, row);
+  static const ResyncFlags due[] = {[AGENDA_FLAGS_KNOWN] = RESYNC_FLAGS_AS_TOLD,
+                                    [AGENDA_FLAGS_WANTED] = RESYNC_FLAGS_WANTED,
+                                    [AGENDA_FLAGS_OLD] = RESYNC_FLAGS_OLD};
+  ResyncFlags flags = due[agenda_flags_due(agenda, row)];
+  agenda_flags_told(agenda, account_delta(account, *conn) != IMAP_DELTA_PLAIN);
   ResyncResult result = resync_run(account, *conn, row, status, flags, FALSE, error);
   if (result == RESYNC_UNSURE) {
     g_auto(TreeNews) news = {0};
@@ -155,7 +159,7 @@ static ResyncResult refresh(SyncTask *self, ImapConn **conn, gint64 row, const I
     result = resync_run(account, *conn, row, NULL, flags, TRUE, error);
   }
   if (result == RESYNC_DONE)
-    agenda_verified(agenda, row, started, flags);
+    agenda_verified(agenda, row, started, flags != RESYNC_FLAGS_AS_TOLD);
   return result;
 }
 

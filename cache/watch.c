@@ -87,7 +87,7 @@ static Hear take_news(Watch *watch, ImapNewsType type, const ImapNews *news) {
     g_info("watch: a folder was renumbered, from now on the server may tell less");
     return HEAR_LOST;
   case IMAP_NEWS_MAILBOX:
-    agenda_doubt(agenda_of(watch), watch->sits_on, NULL);
+    bell_moved(watch->bell, watch->sits_on, news->flags);
     return HEAR_ON;
   case IMAP_NEWS_NAMES:
     on_names(watch, &news->listing);

@@ -215,6 +215,7 @@ typedef enum {
 typedef struct {
   ImapStatus status;
   ImapListing listing;
+  gboolean flags; /* MAILBOX: those of a message moved */
 } ImapNews;
 void imap_news_clear(ImapNews *news);
 

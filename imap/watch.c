@@ -205,6 +205,7 @@ static ImapNewsType hear(ImapConn *conn, ImapEvent *event, ImapNews *ret, GError
     rest(conn, IMAP_WATCH_IDLING);
   if (watch->mode == IMAP_WATCH_NOTIFY)
     return notified(conn, event, ret);
+  ret->flags = event->type == IMAP_EVENT_FETCH;
   return moves_mailbox(event) ? moved(watch) : IMAP_NEWS_NONE;
 }
 

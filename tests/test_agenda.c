@@ -56,15 +56,6 @@ START_TEST(what_a_sweep_verified_meanwhile_is_only_told) {
 }
 END_TEST
 
-START_TEST(flags_are_due_now_and_then) {
-  ck_assert(agenda_flags_due(agenda, 3));
-  agenda_verified(agenda, 3, clock_now, TRUE);
-  ck_assert(!agenda_flags_due(agenda, 3));
-  pass(3601);
-  ck_assert(agenda_flags_due(agenda, 3));
-}
-END_TEST
-
 /* ---- first listings ----------------------------------------------------------------------------------- */
 
 START_TEST(an_unlisted_folder_is_listed_once) {
@@ -516,7 +507,6 @@ int main(void) {
   tcase_add_test(tests, doubt_outweighs_the_clock);
   tcase_add_test(tests, doubt_outlives_a_look_that_began_before);
   tcase_add_test(tests, what_a_sweep_verified_meanwhile_is_only_told);
-  tcase_add_test(tests, flags_are_due_now_and_then);
   tcase_add_test(tests, an_unlisted_folder_is_listed_once);
   tcase_add_test(tests, a_renumbered_folder_is_listed_anew);
   tcase_add_test(tests, news_during_a_first_listing_follow_it);

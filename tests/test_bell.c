@@ -79,6 +79,25 @@ START_TEST(a_status_is_news_or_a_proof_or_neither) {
 }
 END_TEST
 
+START_TEST(flags_of_a_huge_folder_are_left_to_the_clock) {
+  g_auto(IndexMailbox) mailbox = {0};
+  agenda_verified(agenda, work, clock_now, TRUE);
+  bell_moved(bell, work, FALSE);
+  ck_assert_int_eq(agenda_flags_due(agenda, work), AGENDA_FLAGS_KNOWN);
+  ck_assert(index_get_mailbox(account.index, work, &mailbox, NULL));
+  mailbox.exists = AGENDA_FLAGS_MOST + 1;
+  do_write(account.index, set_state, &mailbox);
+  bell_moved(bell, work, TRUE);
+  ck_assert_int_eq(task().row, work);
+  ck_assert_int_eq(agenda_flags_due(agenda, work), AGENDA_FLAGS_KNOWN);
+  mailbox.exists--;
+  do_write(account.index, set_state, &mailbox);
+  bell_moved(bell, work, TRUE);
+  ck_assert_int_eq(task().row, work);
+  ck_assert_int_eq(agenda_flags_due(agenda, work), AGENDA_FLAGS_WANTED);
+}
+END_TEST
+
 START_TEST(inbox_is_one_in_any_case) {
   static const char *const names[] = {"INBOX", "inbox", "Inbox"};
   for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -157,6 +176,7 @@ int main(void) {
   TCase *tests = tcase_create("all");
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, a_status_is_news_or_a_proof_or_neither, 0, G_N_ELEMENTS(cases));
+  tcase_add_test(tests, flags_of_a_huge_folder_are_left_to_the_clock);
   tcase_add_test(tests, inbox_is_one_in_any_case);
   tcase_add_test(tests, a_renamed_folder_is_found_under_its_new_name_only);
   tcase_add_test(tests, an_unknown_name_is_looked_for_once);

@@ -227,6 +227,27 @@ START_TEST(without_notify_it_sits_on_inbox) {
 }
 END_TEST
 
+#define SIT_INBOX                                                                                                      \
+  "C: @ EXAMINE \"Inbox\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 4] x\nS: @ OK\n"                 \
+  "C: @ IDLE\nS: + go\n"
+
+/* The server has no CONDSTORE: only to compare them shows which flags moved, and mail that comes is no reason to. */
+START_TEST(idle_tells_flags_and_messages_apart) {
+  static const struct {
+    const char *told;
+    AgendaFlags due;
+  } cases[] = {{"S: * 2 FETCH (FLAGS (\\Seen))\n", AGENDA_FLAGS_WANTED}, {"S: * 4 EXISTS\n", AGENDA_FLAGS_KNOWN}};
+  g_autofree char *script = g_strconcat(FAKE_LOGIN("IDLE"), SIT_INBOX "wait\n", cases[_i].told, NULL);
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, script);
+  await_push(&bench, AGENDA_PUSH_FOLDER);
+  agenda_verified(bench.agenda, bench.inbox, g_get_monotonic_time(), TRUE);
+  fake_go(bench.fake);
+  ck_assert_int_eq(task(&bench).row, bench.inbox);
+  ck_assert_int_eq(agenda_flags_due(bench.agenda, bench.inbox), cases[_i].due);
+}
+END_TEST
+
 static gboolean renumber(IndexTxn *txn, gpointer data, GError **error) {
   Bench *bench = data;
   g_auto(IndexMailbox) inbox = {0};
@@ -321,6 +342,7 @@ int main(void) {
   tcase_add_test(tests, a_lost_line_means_a_sweep_and_a_new_connection);
   tcase_add_test(tests, a_server_that_wants_no_watcher_is_not_away);
   tcase_add_test(tests, without_notify_it_sits_on_inbox);
+  tcase_add_loop_test(tests, idle_tells_flags_and_messages_apart, 0, 2);
   tcase_add_loop_test(tests, a_folder_that_became_another_is_sat_on_anew, 0, G_N_ELEMENTS(moves));
   tcase_add_test(tests, a_folder_that_is_always_another_is_not_sat_on_again);
   tcase_add_test(tests, an_opening_that_differs_is_news);

@@ -40,14 +40,14 @@ static TestAccount *listed(const char *capabilities, const char *start, const ch
   return test;
 }
 
-static ResyncResult visit(TestAccount *test, gboolean flags, gboolean confirmed) {
+static ResyncResult visit(TestAccount *test, ResyncFlags flags, gboolean confirmed) {
   g_autoptr(GError) error = NULL;
   ResyncResult result = resync_run(&test->account, test->conn, box, NULL, flags, confirmed, &error);
   ck_assert_msg(result != RESYNC_FAILED, "%s", error ? error->message : "");
   return result;
 }
 
-#define ck_done(test) ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_DONE)
+#define ck_done(test) ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_DONE)
 
 static void ck_events(TestAccount *test, const char *removed, gboolean changed) {
   g_autofree char *events = test_account_events(test);
@@ -112,6 +112,21 @@ START_TEST(condstore_asks_for_flags_and_mail_at_once) {
 }
 END_TEST
 
+/* It would have said so: who wants flags pays a STATUS. */
+START_TEST(condstore_flags_that_are_wanted_cost_nothing_more) {
+  g_autoptr(TestAccount) test = listed(CONDSTORE, CSTART, ASKED("3", "4", "100"));
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_WANTED, FALSE), RESYNC_DONE);
+}
+END_TEST
+
+START_TEST(plain_flags_that_are_wanted_are_compared) {
+  g_autoptr(TestAccount) test =
+      listed("UNSELECT", PSTART, STATUS("3", "4", "7") OPEN("3", "7", "4") FLAGS("1:3") FLAG("2", "\\Answered") OK);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_WANTED, FALSE), RESYNC_DONE);
+  ck_assert_uint_eq(box_flags(test, 2), IMAP_FLAG_ANSWERED);
+}
+END_TEST
+
 /* Nobody says that flags moved: they are compared when that is due, and not before. */
 START_TEST(plain_compares_flags_now_and_then) {
   g_autoptr(TestAccount) test =
@@ -125,7 +140,7 @@ START_TEST(plain_compares_flags_now_and_then) {
   ck_assert(index_get_message(test->account.index, box_row(test, 4), &message, NULL));
   ck_assert_int_gt(message.ctime, message.mtime);
   ck_events(test, "", TRUE);
-  ck_assert_int_eq(visit(test, TRUE, FALSE), RESYNC_DONE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_OLD, FALSE), RESYNC_DONE);
   ck_assert_uint_eq(box_flags(test, 2), IMAP_FLAG_ANSWERED);
   ck_events(test, "", FALSE);
 }
@@ -187,7 +202,7 @@ END_TEST
 /* Somebody deletes 6 between the opening and the search: nobody lied. */
 START_TEST(what_goes_meanwhile_is_no_lie) {
   g_autoptr(TestAccount) test = listed(QRESYNC, QSEVEN, TOLD(KNOWN7, "7", "8", "105", "", "1:5,7"));
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_UNSURE);
   ck_assert_int_eq(test->account.wrong_deltas[IMAP_DELTA_QRESYNC], 0);
 }
 END_TEST
@@ -215,10 +230,10 @@ START_TEST(losing_much_must_be_confirmed) {
                                        LEAVE STATUS("2", "4", "7") OPEN("2", "7", "4") UIDS("1 3"));
   gint64 row = box_row(test, 2);
   g_autofree char *removed = g_strdup_printf("REMOVED %d 2020-01-01_b.2.eml\n", (int)row);
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_UNSURE);
   ck_uids(test, "1:3");
   ck_events(test, "", FALSE);
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_DONE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_DONE);
   ck_uids(test, "1,3");
   ck_events(test, removed, TRUE);
   g_auto(IndexMessage) gone = {0};
@@ -233,9 +248,9 @@ START_TEST(a_set_that_lacks_a_message_must_be_confirmed) {
       listed(QRESYNC, QSEVEN,
              TOLD(KNOWN7, "7", "8", "105", VANISHED("6"), "1:5,7") LEAVE //
                  ASKED("6", "8", "105") TOLD(KNOWN7, "6", "8", "105", VANISHED("6"), "1:5,7"));
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_UNSURE);
   ck_uids(test, "1:7");
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_DONE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_DONE);
   ck_uids(test, "1:5,7");
 }
 END_TEST
@@ -246,7 +261,7 @@ START_TEST(the_last_word_is_who_answers) {
                                        TOLD(KNOWN7, "7", "8", "105", "", "1:5,7") //
                                        FLAGS("1:4294967295") FLAG("1", "") FLAG("2", "") FLAG("3", "") FLAG("4", "")
                                            FLAG("5", "") FLAG("6", "") FLAG("7", "") OK);
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_DONE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_DONE);
   ck_uids(test, "1:7");
 }
 END_TEST
@@ -298,10 +313,10 @@ START_TEST(renumbered_mail_keeps_rows_and_names) {
       STATUS("2", "13", "8") OPEN("2", "8", "13") LEAVE STATUS("2", "13", "8") OPEN("2", "8", "13") //
       LEAVE OPEN("2", "8", "13") UIDS("11 12") ASK("11:12", ITEMS) ROW("11", "b") ROW("12", "new") OK UIDS("11 12"));
   gint64 row = box_row(test, 2);
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_UNSURE);
   ck_assert_int_eq(test->account.doubted, box);
   ck_uids(test, "1:3");
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_RELIST);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_RELIST);
   box_list(test);
   ck_uids(test, "11:12");
   ck_assert_int_eq(box_row(test, 11), row);
@@ -325,8 +340,8 @@ START_TEST(other_uids_are_no_other_membership) {
              LEAVE OPEN("3", "8", "4") UIDS("1 2 3") ASK("1:3", ITEMS) ROW("1", "a") ROW("2", "b") ROW("3", "c")
                  OK UIDS("1 2 3"));
   gint64 mtime = box_mtime(test);
-  ck_assert_int_eq(visit(test, FALSE, FALSE), RESYNC_UNSURE);
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_RELIST);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, FALSE), RESYNC_UNSURE);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_RELIST);
   box_list(test);
   ck_uids(test, "1:3");
   ck_assert_int_eq(box_mtime(test), mtime);
@@ -342,7 +357,7 @@ START_TEST(a_falling_uidnext_may_mean_another_mailbox) {
                  LEAVE OPEN("3", "7", "9") UIDS("1 2 8") ASK("1:2,8", ITEMS) ROW("1", "c") ROW("2", "new") ROW("8", "x")
                      OK UIDS("1 2 8"));
   gint64 three = box_row(test, 3), two = box_row(test, 2);
-  ck_assert_int_eq(visit(test, FALSE, TRUE), RESYNC_RELIST);
+  ck_assert_int_eq(visit(test, RESYNC_FLAGS_AS_TOLD, TRUE), RESYNC_RELIST);
   box_list(test);
   ck_uids(test, "1:2,8");
   ck_assert_int_eq(box_row(test, 1), three);
@@ -389,6 +404,8 @@ int main(void) {
   tcase_add_test(tests, qresync_tells_flags_in_the_opening);
   tcase_add_test(tests, qresync_takes_one_more_round_trip_for_new_mail);
   tcase_add_test(tests, condstore_asks_for_flags_and_mail_at_once);
+  tcase_add_test(tests, condstore_flags_that_are_wanted_cost_nothing_more);
+  tcase_add_test(tests, plain_flags_that_are_wanted_are_compared);
   tcase_add_test(tests, plain_compares_flags_now_and_then);
   tcase_add_test(tests, a_refused_changedsince_is_asked_plainly);
   tcase_add_test(tests, what_vanished_is_removed_in_one_round_trip);

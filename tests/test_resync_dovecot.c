@@ -120,12 +120,12 @@ static TestAccount *mount(const char *user, char **disable) {
 /* As the sync does it. */
 static void visit(TestAccount *test, gint64 folder) {
   g_autoptr(GError) error = NULL;
-  ResyncResult result = resync_run(&test->account, test->conn, folder, NULL, TRUE, FALSE, &error);
+  ResyncResult result = resync_run(&test->account, test->conn, folder, NULL, RESYNC_FLAGS_OLD, FALSE, &error);
   if (result == RESYNC_UNSURE) {
     imap_conn_fail(test->conn);
     test_account_lease(test);
     update_tree(test);
-    result = resync_run(&test->account, test->conn, folder, NULL, TRUE, TRUE, &error);
+    result = resync_run(&test->account, test->conn, folder, NULL, RESYNC_FLAGS_OLD, TRUE, &error);
   }
   if (result == RESYNC_RELIST)
     list(test, folder);
