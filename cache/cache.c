@@ -22,7 +22,7 @@ static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEnt
   *ret = (CacheEntry){
       .kind = CACHE_MESSAGE,
       .row = message->row,
-      .parent = message->mailbox,
+      .parent = message->folder,
       .size = exact                                 ? message->size
               : message->claim != IMAP_UNKNOWN_SIZE ? message->claim
                                                     : 0,
@@ -31,7 +31,7 @@ static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEnt
                body_present(cache->account.bodies, message->row),
       .mtime = message->mtime,
       .ctime = message->ctime,
-      .nlink = message->gone ? 0 : 1,
+      .nlink = message->gone || message->folder == 0 ? 0 : 1,
   };
   g_strlcpy(ret->name, message->name, sizeof ret->name);
 }
@@ -55,7 +55,8 @@ static gboolean entry_of_mailbox(Cache *cache, const IndexMailbox *mailbox, Cach
 
 /* All its messages are in the index. One that is being matched again was known before, and stays visible. */
 static gboolean is_known(const IndexMailbox *mailbox) {
-  return (mailbox->attrs & IMAP_ATTR_NOSELECT) || mailbox->listed == INDEX_LISTED || mailbox->listed_at != 0;
+  return (mailbox->attrs & (IMAP_ATTR_NOSELECT | INDEX_LOCAL)) || mailbox->listed == INDEX_LISTED ||
+         mailbox->listed_at != 0;
 }
 
 static CacheAnswer none_or_failed(GError **error) {

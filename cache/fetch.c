@@ -199,7 +199,7 @@ void fetch_opened(Fetch *fetch, gint64 row) {
 }
 
 void fetch_missed(Fetch *fetch, const IndexMessage *message) {
-  tell_looker(fetch, message->mailbox, message->row);
+  tell_looker(fetch, message->folder, message->row);
 }
 
 static void expect(Fetch *fetch, const GArray *next, gint64 mailbox) {
@@ -221,7 +221,7 @@ static void look(Fetch *fetch, const Opened *opened) {
   BodyStore *bodies = fetch->shared.account->bodies;
   for (guint i = 0; i < next->len; i++) {
     const IndexNext *one = &g_array_index(next, IndexNext, i);
-    Want want = {.row = one->row, .mailbox = opened->mailbox, .uid = one->uid, .size = one->size};
+    Want want = {.row = one->row, .mailbox = one->mailbox, .uid = one->uid, .size = one->size};
     want.large = is_large(fetch, want.size);
     if (want.uid != 0 && !body_present(bodies, one->row))
       wants_ahead(fetch->wants, &want);

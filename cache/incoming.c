@@ -154,7 +154,7 @@ static gboolean settle_size(Incoming *incoming, const IndexMessage *message, con
     account_wrong_size(account);
   if (!shown)
     return TRUE;
-  account_tell(account, CACHE_EVENT_ATTR, CACHE_MESSAGE, message->row, message->mailbox, NULL, NULL);
+  account_tell(account, CACHE_EVENT_ATTR, CACHE_MESSAGE, message->row, message->folder, NULL, NULL);
   return TRUE;
 }
 

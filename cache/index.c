@@ -34,6 +34,10 @@ void index_mailbox_clear(IndexMailbox *mailbox) {
   g_clear_pointer(&mailbox->mailboxid, g_free);
 }
 
+void index_access_clear(IndexAccess *access) {
+  g_clear_pointer(&access->keywords, g_free);
+}
+
 void index_message_clear(IndexMessage *message) {
   g_clear_pointer(&message->keywords, g_free);
   g_clear_pointer(&message->emailid, g_free);
@@ -129,8 +133,9 @@ static gboolean open_or_replace(Index *index, gboolean *ret_unclean, GError **er
 static gboolean end_orphans(IndexTxn *txn, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE message SET gone = 1 WHERE row IN (SELECT m.row FROM mailbox AS b JOIN message AS m"
-                         " INDEXED BY message_order ON m.mailbox = b.row AND m.gone = 0"
-                         " WHERE b.gone > 0 AND b.gone < ?1 LIMIT ?2)");
+                         " INDEXED BY message_uid ON m.mailbox = b.row AND m.gone = 0"
+                         " WHERE b.gone > 0 AND b.gone < ?1 AND NOT EXISTS (SELECT 1 FROM journal AS j"
+                         " WHERE j.message = m.row AND j.op = 1) LIMIT ?2)");
   sqlite3_bind_int64(stmt, 1, txn->run);
   sqlite3_bind_int64(stmt, 2, PURGE_ROWS);
   return index_run(txn->db, stmt, error);
@@ -151,7 +156,9 @@ static gboolean purge(IndexTxn *txn, gpointer data, GError **error) {
       index_post(data, INDEX_BODY, purge, data, NULL);
     return TRUE;
   }
-  g_autoptr(IndexStmt) mailboxes = index_use(txn->db, "DELETE FROM mailbox WHERE gone > 0 AND gone < ?1");
+  g_autoptr(IndexStmt) mailboxes = index_use(txn->db, "DELETE FROM mailbox WHERE gone > 0 AND gone < ?1"
+                                                      " AND NOT EXISTS (SELECT 1 FROM message WHERE"
+                                                      " mailbox = mailbox.row AND gone = 0)");
   sqlite3_bind_int64(mailboxes, 1, txn->run);
   return index_run(txn->db, mailboxes, error);
 }

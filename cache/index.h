@@ -6,9 +6,10 @@
 #include "imap/imap.h"
 
 /*
- * The index of one account: an SQLite database (WAL) with one row per mailbox and per message. Message rows hold
- * what the server has said and nothing else (name, mtime, size and hash are ours, and are never recomputed); the
- * journal will lie over them as rows of its own, and readers read the view `shown_message`, which joins both.
+ * The index of one account: an SQLite database (WAL) with one row per mailbox and per message. A message row holds
+ * what the server has said (mailbox, uid, flags, ...), what is ours and never recomputed (name, mtime, size, hash), and
+ * the folder in which it is shown, which the journal decides (cache/journal.h). Readers ask by folder, the sync by
+ * mailbox and UID.
  *
  * Reading functions may be called from any thread; each takes a read connection from a small stack and ends its
  * read transaction before it returns. Writing happens in one thread only, in jobs: many waiting jobs share a commit,
@@ -87,20 +88,25 @@ gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **
 
 gboolean index_get_message(Index *index, gint64 row, IndexMessage *ret, GError **error); /* tombstones too */
 gboolean index_get_key(Index *index, gint64 row, IndexKey *ret, GError **error); /* living ones that have a UID */
-gboolean index_find_message(Index *index, gint64 mailbox, const char *name, IndexMessage *ret, GError **error);
+/* By where they are shown. */
+gboolean index_find_message(Index *index, gint64 folder, const char *name, IndexMessage *ret, GError **error);
+gssize index_messages(Index *index, gint64 folder, gint64 row, IndexMessage *ret, gsize n, GError **error);
+/* By where the server has them. */
 gboolean index_find_uid(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, GError **error);
-gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *ret, gsize n, GError **error);
+/* Up to n living ones after this UID, by UID. Returns how many, or -1. */
+gssize index_placed(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, gsize n, GError **error);
 ImapSeqset *index_uids(Index *index, gint64 mailbox, GError **error); /* of the living, streamed: no array of rows */
 
 typedef struct {
   gint64 row;
   guint32 uid;
   guint64 size; /* exact or claim; 0 when neither is known */
+  gint64 mailbox;
 } IndexNext;
 typedef enum { INDEX_BY_ROW, INDEX_BY_NAME } IndexOrder;
 /* Up to n living messages that follow this one in the order. With `bodiless`, only those without a body. Returns how
  * many, or -1. Looks only at the next 4096 in the order; reads by index in either, so it costs the same anywhere. */
-gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
+gssize index_following(Index *index, gint64 folder, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
                        gsize n, GError **error);
 gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error);
 gboolean index_last_row(Index *index, gint64 *ret, GError **error);  /* the highest row number ever given */
@@ -129,10 +135,18 @@ gboolean index_put_mailbox(IndexTxn *txn, IndexMailbox *mailbox, GError **error)
 /* Updates what opening it says: uidvalidity, uidnext, exists, modseq, mailboxid, listed, listed_at. Under another
  * UIDVALIDITY tombstones lose their UIDs. */
 gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **error);
+typedef struct {
+  gint64 row, folder; /* 0: none */
+  char name[256];
+} IndexLeft; /* a message that left the place where it was shown */
+typedef void (*IndexRemoved)(const IndexLeft *left, gpointer data);
 /* It becomes a tombstone and gives up its name. Its messages follow by index_end_messages(), up to `most` in one
  * transaction (*ret_more: there may be others); what a crash leaves of them the next run ends. */
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error);
-gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error);
+/* New ones that the server does not have yet stay, and are refused when their turn comes. `removed` is told of those
+ * that were shown in another folder. */
+gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, IndexRemoved removed, gpointer data,
+                            gboolean *ret_more, GError **error);
 gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
 
 /* Inserts and sets row. A name that is taken gets a suffix (in message->name too). A living message with this UID:
@@ -143,12 +157,8 @@ gboolean index_touch_mailbox(IndexTxn *txn, gint64 row, gint64 mtime, GError **e
 gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_added, GError **error);
 gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags, const char *keywords,
                          gboolean *ret_changed, GError **error);
-/* Living messages with these UIDs become tombstones; each is reported. */
-typedef void (*IndexRemoved)(gint64 row, const char *name, gpointer data);
-typedef struct {
-  gint64 row, folder; /* 0: none */
-  char name[256];
-} IndexLeft; /* a message that left the place where it was shown */
+/* Living messages with these UIDs become tombstones; each is reported. What the journal had for them is dropped:
+ * somebody else's change wins. */
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error);
 /* The server renumbered: up to `most` living messages lose their UIDs (*ret_more: there may be others) and wait to be

@@ -38,7 +38,7 @@ gssize index_held_bodies(Index *index, gint64 mailbox, gint64 row, IndexNext *re
   if (!reader)
     return -1;
   g_autoptr(IndexStmt) stmt =
-      index_use(reader, "SELECT m.row, m.uid, b.bytes FROM body AS b JOIN message AS m ON m.row = b.row"
+      index_use(reader, "SELECT m.row, m.uid, b.bytes, m.mailbox FROM body AS b JOIN message AS m ON m.row = b.row"
                         " WHERE b.held = 1 AND b.row > ?2 AND m.mailbox = ?1 AND m.uid > 0 AND m.gone = 0"
                         " ORDER BY b.row LIMIT ?3");
   sqlite3_bind_int64(stmt, 1, mailbox);

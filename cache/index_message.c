@@ -46,11 +46,11 @@ static gboolean find_tombstone(IndexTxn *txn, const IndexMessage *message, Index
   return TRUE;
 }
 
-static gboolean insert_message(IndexTxn *txn, IndexMessage *message, GError **error) {
+gboolean index_insert_message(IndexTxn *txn, IndexMessage *message, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(
       txn->db,
       "INSERT OR FAIL INTO message(mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size,"
-      " sha256, fingerprint, emailid) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+      " sha256, fingerprint, emailid, folder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
   if (message->uid)
     sqlite3_bind_int64(stmt, 2, message->uid);
@@ -66,6 +66,7 @@ static gboolean insert_message(IndexTxn *txn, IndexMessage *message, GError **er
     sqlite3_bind_blob(stmt, 11, message->sha256, sizeof message->sha256, SQLITE_STATIC);
   index_bind_fingerprint(stmt, 12, message);
   index_bind_text(stmt, 13, message->emailid);
+  sqlite3_bind_int64(stmt, 14, message->folder);
   if (!index_run(txn->db, stmt, error))
     return FALSE;
   message->row = sqlite3_last_insert_rowid(txn->db->sql);
@@ -74,7 +75,8 @@ static gboolean insert_message(IndexTxn *txn, IndexMessage *message, GError **er
 
 static gboolean revive(IndexTxn *txn, IndexMessage *message, GError **error) {
   g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "UPDATE OR FAIL message SET gone = 0, name = ?2, flags = ?3, keywords = ?4 WHERE row = ?1");
+      index_use(txn->db, "UPDATE OR FAIL message SET gone = 0, folder = mailbox, name = ?2, flags = ?3, keywords = ?4"
+                         " WHERE row = ?1");
   sqlite3_bind_int64(stmt, 1, message->row);
   index_bind_text(stmt, 2, message->name);
   sqlite3_bind_int64(stmt, 3, message->flags);
@@ -82,26 +84,33 @@ static gboolean revive(IndexTxn *txn, IndexMessage *message, GError **error) {
   return index_run(txn->db, stmt, error);
 }
 
-static gboolean name_taken(IndexTxn *txn, gint64 mailbox, const char *name, GError **error) {
+gboolean index_name_taken(IndexTxn *txn, gint64 folder, const char *name, gint64 row, GError **error) {
   gint64 one;
   g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT 1 FROM message WHERE mailbox = ?1 AND name = ?2 AND gone = 0 UNION ALL"
+      index_use(txn->db, "SELECT 1 FROM message WHERE folder = ?1 AND name = ?2 AND gone = 0 AND row <> ?3 UNION ALL"
                          " SELECT 1 FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0 LIMIT 1");
-  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 1, folder);
   index_bind_text(stmt, 2, name);
+  sqlite3_bind_int64(stmt, 3, row);
   return index_number(txn->db, stmt, &one, error);
 }
 
-static gboolean free_name(IndexTxn *txn, IndexMessage *message, GError **error) {
+gboolean index_free_name(IndexTxn *txn, gint64 folder, gint64 row, char name[256], GError **error) {
   char wanted[NAMES_MAX + 1];
   g_autoptr(GError) failed = NULL;
-  g_strlcpy(wanted, message->name, sizeof wanted);
-  for (guint n = 2; n <= SUFFIX_TRIES && name_taken(txn, message->mailbox, message->name, &failed); n++)
-    names_suffix(wanted, n, message->name);
+  g_strlcpy(wanted, name, sizeof wanted);
+  for (guint n = 2; n <= SUFFIX_TRIES && index_name_taken(txn, folder, name, row, &failed); n++)
+    names_suffix(wanted, n, name);
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
+}
+
+/* What the server shows stands where the server has it. */
+static gboolean free_name(IndexTxn *txn, IndexMessage *message, GError **error) {
+  message->folder = message->mailbox;
+  return index_free_name(txn, message->folder, message->row, message->name, error);
 }
 
 static gboolean come_back(IndexTxn *txn, IndexMessage *message, IndexMessage *tombstone, GError **error) {
@@ -127,7 +136,7 @@ static gboolean place_message(IndexTxn *txn, IndexMessage *message, gboolean *re
   if (!failed && message->uid && find_tombstone(txn, message, &tombstone, &failed))
     return come_back(txn, message, &tombstone, error);
   if (!failed)
-    return free_name(txn, message, error) && insert_message(txn, message, error);
+    return free_name(txn, message, error) && index_insert_message(txn, message, error);
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
@@ -157,26 +166,42 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
 }
 
 /* ---- removing -------------------------------------------------------------------------------------- */
-int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeaving *ret, GError **error) {
+int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeft *ret, GError **error) {
   int n = 0;
   IndexStep step;
   while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW && n < INDEX_LEAVE_ROWS) {
     ret[n].row = sqlite3_column_int64(stmt, 0);
-    g_strlcpy(ret[n++].name, (const char *)sqlite3_column_text(stmt, 1), sizeof ret->name);
+    ret[n].folder = sqlite3_column_int64(stmt, 1);
+    g_strlcpy(ret[n++].name, (const char *)sqlite3_column_text(stmt, 2), sizeof ret->name);
   }
   return step == INDEX_STEP_ERROR ? -1 : n;
 }
 
 /* The first few living messages of the range; -1 on error. */
-static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, IndexLeaving *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT row, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
-                         " ORDER BY uid LIMIT ?4");
+static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, IndexLeft *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db, "SELECT row, folder, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
+               " ORDER BY uid LIMIT ?4");
   sqlite3_bind_int64(stmt, 1, mailbox);
   sqlite3_bind_int64(stmt, 2, range->first);
   sqlite3_bind_int64(stmt, 3, range->last);
   sqlite3_bind_int64(stmt, 4, INDEX_LEAVE_ROWS);
   return index_read_leaving(txn, stmt, ret, error);
+}
+
+/* What was to be changed is no more. A removal that waits has come true. */
+static gboolean tell_dropped(IndexTxn *txn, gint64 row, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT count(*) FROM journal WHERE message = ?1 AND op NOT IN (3, 5) HAVING count(*) > 0");
+  g_autoptr(GError) failed = NULL;
+  gint64 n = 0;
+  sqlite3_bind_int64(stmt, 1, row);
+  if (index_number(txn->db, stmt, &n, &failed))
+    g_message("message %" G_GINT64_FORMAT " is gone from the server: a change to it is dropped", row);
+  if (!failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
 }
 
 static gboolean bury_one(IndexTxn *txn, gint64 row, GError **error) {
@@ -186,20 +211,20 @@ static gboolean bury_one(IndexTxn *txn, gint64 row, GError **error) {
   return index_run(txn->db, stmt, error);
 }
 
-gboolean index_bury(IndexTxn *txn, const IndexLeaving *leaving, int n, IndexRemoved removed, gpointer data,
+gboolean index_bury(IndexTxn *txn, const IndexLeft *leaving, int n, IndexRemoved removed, gpointer data,
                     GError **error) {
   for (int i = 0; i < n; i++) {
-    if (!bury_one(txn, leaving[i].row, error))
+    if (!tell_dropped(txn, leaving[i].row, error) || !bury_one(txn, leaving[i].row, error))
       return FALSE;
     if (removed)
-      removed(leaving[i].row, leaving[i].name, data);
+      removed(&leaving[i], data);
   }
   return TRUE;
 }
 
 gboolean index_remove_uids(IndexTxn *txn, gint64 mailbox, const ImapSeqset *uids, IndexRemoved removed, gpointer data,
                            GError **error) {
-  g_autofree IndexLeaving *leaving = g_new(IndexLeaving, INDEX_LEAVE_ROWS);
+  g_autofree IndexLeft *leaving = g_new(IndexLeft, INDEX_LEAVE_ROWS);
   gsize n_ranges;
   const ImapRange *ranges = imap_seqset_ranges(uids, &n_ranges);
   for (gsize i = 0; i < n_ranges; i++)

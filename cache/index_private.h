@@ -37,7 +37,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexDb, index_db_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexStmt, index_stmt_done)
 
 /* ---- schema: index_schema.c ------------------------------------------------------------------------ */
-#define INDEX_VERSION 2
+#define INDEX_VERSION 3
 extern const char *const index_migrations[INDEX_VERSION]; /* [n]: from user_version n to n + 1 */
 
 /* Brings the database to version n, in one transaction, after a copy of index.db to index.db.version-OLD. */
@@ -88,25 +88,31 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexReader, index_reader_release)
 /* index_read.c: rows to structs. */
 #define INDEX_MESSAGE_COLUMNS                                                                                          \
   "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone, "     \
-  "emailid"
+  "emailid, folder"
 void index_read_message(IndexStmt *stmt, IndexMessage *ret);
-/* Rows of (row, uid, size). Returns how many, or -1. */
+/* Rows of (row, uid, size, mailbox). Returns how many, or -1. */
 gssize index_read_next(IndexReader *reader, IndexStmt *stmt, IndexNext *ret, gsize n, GError **error);
 
 /* index_message.c and index_renumber.c: messages that leave, a few at a time. */
 #define INDEX_LEAVE_ROWS 256 /* the list of a whole folder stays out of memory */
-typedef struct {
-  gint64 row;
-  char name[256];
-} IndexLeaving;
-int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeaving *ret, GError **error); /* (row, name); -1: error */
-gboolean index_bury(IndexTxn *txn, const IndexLeaving *leaving, int n, IndexRemoved removed, gpointer data,
+/* (row, folder, name); -1: error */
+int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeft *ret, GError **error);
+gboolean index_bury(IndexTxn *txn, const IndexLeft *leaving, int n, IndexRemoved removed, gpointer data,
                     GError **error);
+/* For the journal: names are unique in a folder, among messages and folders. A name that another than `row` has gets a
+ * suffix. FALSE: free, or the error. */
+gboolean index_name_taken(IndexTxn *txn, gint64 folder, const char *name, gint64 row, GError **error);
+gboolean index_free_name(IndexTxn *txn, gint64 folder, gint64 row, char name[256], GError **error);
+gboolean index_insert_message(IndexTxn *txn, IndexMessage *message, GError **error); /* as it is; sets row */
 void index_bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message);
 
 /* index_renumber.c: gives the message to the one row that waits to be matched and is it. FALSE: there is none. */
 gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error);
 
-/* A living message m that lost its UID and is no new one of the journal's. */
+/* A living message m that lost its UID, or that the server was given and has not shown yet: it is to be matched. */
 #define INDEX_FORGOTTEN                                                                                                \
-  "m.uid IS NULL AND m.gone = 0 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row)"
+  "m.uid IS NULL AND m.gone = 0 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row AND j.op = 1"       \
+  " AND j.state <> 4)"
+/* One that ends where nothing matched: what is new stays until the replay knows what became of it. */
+#define INDEX_LOST                                                                                                     \
+  "m.uid IS NULL AND m.gone = 0 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row AND j.op = 1)"

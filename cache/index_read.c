@@ -12,7 +12,9 @@
 #define MAILBOX_COLUMNS                                                                                                \
   "row, parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq, mailboxid, listed, listed_at, "   \
   "mtime"
-#define VISIBLE " AND attrs < 2147483648" /* without INDEX_HIDDEN */
+/* Without INDEX_HIDDEN, and no RMDIR waits for it. */
+#define VISIBLE                                                                                                        \
+  " AND attrs < 2147483648 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.op = 5 AND j.mailbox = mailbox.row)"
 #define SHOWN "SELECT " INDEX_MESSAGE_COLUMNS " FROM shown_message "
 #define ANY "SELECT " INDEX_MESSAGE_COLUMNS " FROM message "
 
@@ -67,6 +69,7 @@ void index_read_message(IndexStmt *stmt, IndexMessage *ret) {
       .size = size_of(stmt, 10),
       .gone = sqlite3_column_int64(stmt, 13) != 0,
       .emailid = text_of(stmt, 14),
+      .folder = sqlite3_column_int64(stmt, 15),
   };
   const char *name = (const char *)sqlite3_column_text(stmt, 3);
   g_strlcpy(ret->name, name ? name : "", sizeof ret->name);
@@ -176,12 +179,12 @@ gboolean index_get_message(Index *index, gint64 row, IndexMessage *ret, GError *
   return one_message(reader, stmt, ret, error);
 }
 
-gboolean index_find_message(Index *index, gint64 mailbox, const char *name, IndexMessage *ret, GError **error) {
+gboolean index_find_message(Index *index, gint64 folder, const char *name, IndexMessage *ret, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE mailbox = ?1 AND name = ?2");
-  sqlite3_bind_int64(stmt, 1, mailbox);
+  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE folder = ?1 AND name = ?2");
+  sqlite3_bind_int64(stmt, 1, folder);
   index_bind_text(stmt, 2, name);
   return one_message(reader, stmt, ret, error);
 }
@@ -196,14 +199,7 @@ gboolean index_find_uid(Index *index, gint64 mailbox, guint32 uid, IndexMessage 
   return one_message(reader, stmt, ret, error);
 }
 
-gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *ret, gsize n, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return -1;
-  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE mailbox = ?1 AND row > ?2 ORDER BY row LIMIT ?3");
-  sqlite3_bind_int64(stmt, 1, mailbox);
-  sqlite3_bind_int64(stmt, 2, row);
-  sqlite3_bind_int64(stmt, 3, (gint64)n);
+static gssize many_messages(IndexReader *reader, IndexStmt *stmt, IndexMessage *ret, gsize n, GError **error) {
   gsize found = 0;
   IndexStep step;
   while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
@@ -213,6 +209,29 @@ gssize index_messages(Index *index, gint64 mailbox, gint64 row, IndexMessage *re
   while (found)
     index_message_clear(&ret[--found]);
   return -1;
+}
+
+gssize index_messages(Index *index, gint64 folder, gint64 row, IndexMessage *ret, gsize n, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return -1;
+  g_autoptr(IndexStmt) stmt = index_use(reader, SHOWN "WHERE folder = ?1 AND row > ?2 ORDER BY row LIMIT ?3");
+  sqlite3_bind_int64(stmt, 1, folder);
+  sqlite3_bind_int64(stmt, 2, row);
+  sqlite3_bind_int64(stmt, 3, (gint64)n);
+  return many_messages(reader, stmt, ret, n, error);
+}
+
+gssize index_placed(Index *index, gint64 mailbox, guint32 uid, IndexMessage *ret, gsize n, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return -1;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, ANY "WHERE mailbox = ?1 AND uid > ?2 AND gone = 0 ORDER BY uid LIMIT ?3");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, uid);
+  sqlite3_bind_int64(stmt, 3, (gint64)n);
+  return many_messages(reader, stmt, ret, n, error);
 }
 
 ImapSeqset *index_uids(Index *index, gint64 mailbox, GError **error) {
@@ -233,31 +252,38 @@ ImapSeqset *index_uids(Index *index, gint64 mailbox, GError **error) {
 
 /* The inner query bounds what one question costs: in a folder whose bodies are all here none would ever match. */
 static const char *const following[] = {
-    [INDEX_BY_ROW] = "SELECT n.row, n.uid, n.bytes FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes"
-                     " FROM shown_message WHERE mailbox = ?1 AND row > ?2 ORDER BY row LIMIT ?4) AS n"
+    [INDEX_BY_ROW] = "SELECT n.row, n.uid, n.bytes, n.mailbox FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes,"
+                     " mailbox"
+                     " FROM shown_message WHERE folder = ?1 AND row > ?2 ORDER BY row LIMIT ?4) AS n"
                      " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
-    [INDEX_BY_NAME] = "SELECT n.row, n.uid, n.bytes FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes"
-                      " FROM shown_message WHERE mailbox = ?1 AND name > (SELECT name FROM message WHERE row = ?2)"
-                      " ORDER BY name LIMIT ?4) AS n"
-                      " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
+    [INDEX_BY_NAME] =
+        "SELECT n.row, n.uid, n.bytes, n.mailbox FROM (SELECT row, uid, coalesce(size, claim, 0) AS bytes,"
+        " mailbox"
+        " FROM shown_message WHERE folder = ?1 AND name > (SELECT name FROM message WHERE row = ?2)"
+        " ORDER BY name LIMIT ?4) AS n"
+        " WHERE NOT ?3 OR NOT EXISTS (SELECT 1 FROM body AS b WHERE b.row = n.row) LIMIT ?5",
 };
 
 gssize index_read_next(IndexReader *reader, IndexStmt *stmt, IndexNext *ret, gsize n, GError **error) {
   gsize found = 0;
   IndexStep step;
   while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
-    ret[found++] = (IndexNext){sqlite3_column_int64(stmt, 0), (guint32)sqlite3_column_int64(stmt, 1),
-                               (guint64)sqlite3_column_int64(stmt, 2)};
+    ret[found++] = (IndexNext){
+        .row = sqlite3_column_int64(stmt, 0),
+        .uid = (guint32)sqlite3_column_int64(stmt, 1),
+        .size = (guint64)sqlite3_column_int64(stmt, 2),
+        .mailbox = sqlite3_column_int64(stmt, 3),
+    };
   return step == INDEX_STEP_ERROR ? -1 : (gssize)found;
 }
 
-gssize index_following(Index *index, gint64 mailbox, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
+gssize index_following(Index *index, gint64 folder, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
                        gsize n, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return -1;
   g_autoptr(IndexStmt) stmt = index_use(reader, following[order]);
-  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 1, folder);
   sqlite3_bind_int64(stmt, 2, row);
   sqlite3_bind_int64(stmt, 3, bodiless);
   sqlite3_bind_int64(stmt, 4, bodiless ? MAX((gint64)n, INDEX_LOOKAHEAD) : (gint64)n);

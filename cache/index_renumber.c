@@ -79,9 +79,9 @@ gboolean index_forget_uids(IndexTxn *txn, gint64 mailbox, gint most, gboolean *r
   return TRUE;
 }
 
-static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, IndexLeaving *ret, GError **error) {
+static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, IndexLeft *ret, GError **error) {
   g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "SELECT row, name FROM message AS m WHERE mailbox = ?1 AND " INDEX_FORGOTTEN " LIMIT ?2");
+      index_use(txn->db, "SELECT row, folder, name FROM message AS m WHERE mailbox = ?1 AND " INDEX_LOST " LIMIT ?2");
   sqlite3_bind_int64(stmt, 1, mailbox);
   sqlite3_bind_int64(stmt, 2, INDEX_LEAVE_ROWS);
   return index_read_leaving(txn, stmt, ret, error);
@@ -89,7 +89,7 @@ static int find_forgotten_rows(IndexTxn *txn, gint64 mailbox, IndexLeaving *ret,
 
 gboolean index_end_forgotten(IndexTxn *txn, gint64 mailbox, IndexRemoved removed, gpointer data, gboolean *ret_more,
                              GError **error) {
-  g_autofree IndexLeaving *leaving = g_new(IndexLeaving, INDEX_LEAVE_ROWS);
+  g_autofree IndexLeft *leaving = g_new(IndexLeft, INDEX_LEAVE_ROWS);
   int n = find_forgotten_rows(txn, mailbox, leaving, error);
   *ret_more = n == INDEX_LEAVE_ROWS;
   return n >= 0 && index_bury(txn, leaving, n, removed, data, error);

@@ -71,9 +71,31 @@ gboolean index_set_state(IndexTxn *txn, const IndexMailbox *mailbox, GError **er
   return index_run(txn->db, stmt, error);
 }
 
-gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, gboolean *ret_more, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE message SET gone = ?2 WHERE row IN (SELECT row FROM message"
-                                                 " WHERE mailbox = ?1 AND gone = 0 LIMIT ?3)");
+#define ENDING "mailbox = ?1 AND gone = 0 AND NOT EXISTS (SELECT 1 FROM journal WHERE message = message.row AND op = 1)"
+
+/* Those of them that were moved here are seen elsewhere. */
+static gboolean tell_elsewhere(IndexTxn *txn, gint64 mailbox, gint most, IndexRemoved removed, gpointer data,
+                               GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT row, folder, name FROM message WHERE row IN (SELECT row FROM message WHERE " ENDING
+                         " LIMIT ?2) AND folder <> mailbox");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, most);
+  IndexStep step;
+  while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW) {
+    IndexLeft left = {.row = sqlite3_column_int64(stmt, 0), .folder = sqlite3_column_int64(stmt, 1)};
+    g_strlcpy(left.name, (const char *)sqlite3_column_text(stmt, 2), sizeof left.name);
+    removed(&left, data);
+  }
+  return step == INDEX_STEP_DONE;
+}
+
+gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, IndexRemoved removed, gpointer data,
+                            gboolean *ret_more, GError **error) {
+  if (removed && !tell_elsewhere(txn, mailbox, most, removed, data, error))
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db, "UPDATE message SET gone = ?2 WHERE row IN (SELECT row FROM message WHERE " ENDING " LIMIT ?3)");
   sqlite3_bind_int64(stmt, 1, mailbox);
   sqlite3_bind_int64(stmt, 2, txn->run);
   sqlite3_bind_int64(stmt, 3, most);

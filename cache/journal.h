@@ -45,7 +45,8 @@ typedef enum {
 } JournalState;
 
 #define JOURNAL_NOW 0
-#define JOURNAL_HELD G_MAXINT64 /* somebody has it open; a restart ends that */
+#define JOURNAL_HELD G_MAXINT64                  /* somebody has it open; a restart ends that */
+#define JOURNAL_AHEAD (10 * 60 * G_USEC_PER_SEC) /* what is due later than that is due now: the clock was set back */
 
 /* Call once after index_open(): what was SENT is UNKNOWN, what was held is due. */
 gboolean journal_open(Index *index, GError **error);
@@ -68,8 +69,9 @@ typedef struct {
   gint64 due;         /* µs since 1970, JOURNAL_NOW or JOURNAL_HELD */
   const char *reason; /* LOCAL: why it is no message, for people; or NULL */
 } JournalContent;
+/* Both: FALSE, BUSY where the server has been told of it, GONE where it is no NEW (any more). */
 gboolean journal_put(IndexTxn *txn, const JournalContent *content, GError **error);
-gboolean journal_set_due(IndexTxn *txn, gint64 row, gint64 due, GError **error); /* of a NEW that is READY */
+gboolean journal_set_due(IndexTxn *txn, gint64 row, gint64 due, GError **error);
 
 /* A rewrite: `fresh` (as in journal_create()) takes the name, flags and keywords of `old`, which is shown no more and
  * is removed after fresh is on the server; or at once where it never got there. */
@@ -135,6 +137,7 @@ typedef struct {
   gboolean spooled;             /* NEW */
   guint32 uidvalidity, uidnext; /* of the target, as written by journal_send() */
   guint tries;
+  guint edition; /* of the row, for journal_send() */
 } JournalItem;
 
 /* Equal changes that are due: same op, state, mailboxes and flags. */
@@ -157,9 +160,11 @@ gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, Journ
                       GError **error);
 
 /* The rest inside a job of priority SYNC, but send, which is JOURNAL. `seqs`: GArray of gint64. */
+/* All are SENT, or none: FALSE, BUSY where a user changed one of them since journal_next(); ask again. */
 gboolean journal_send(IndexTxn *txn, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error);
 gboolean journal_set_state(IndexTxn *txn, const GArray *seqs, JournalState state, GError **error);
-/* Not done, and to be tried again then: READY. One that is UNKNOWN stays so, and is looked for again then. */
+/* Not done, and to be tried again then, at most JOURNAL_AHEAD from now. SENT becomes READY; UNKNOWN and CONFIRMED stay
+ * what they are. It counts as a try. */
 gboolean journal_retry(IndexTxn *txn, const GArray *seqs, gint64 due, const char *reason, GError **error);
 
 /* The server has the message of this NEW, MOVE or REMOVE (into the trash) in `mailbox` now. A NEW becomes CONFIRMED,
@@ -183,7 +188,8 @@ gboolean journal_leave_behind(IndexTxn *txn, gint64 row, gint64 mailbox, guint32
 typedef struct {
   gint64 row, from, to; /* shown in `from` before, in `to` now; 0: nowhere */
   char name[256];       /* as it was called there */
-} JournalUndone;
+  gint64 back, back_in; /* a NEW: the message that it had replaced, shown again, and where; or 0 */
+} JournalUndone;        /* RMDIR: row is the folder, from 0, to its parent */
 gboolean journal_refuse(IndexTxn *txn, gint64 seq, const char *reason, gint64 lost_found, JournalUndone *ret,
                         GError **error);
 

@@ -31,10 +31,10 @@ static gboolean write_forget(IndexTxn *txn, gpointer data, GError **error) {
 
 static gboolean drop_bodies(Account *account, gint64 mailbox, GError **error) {
   IndexMessage messages[64];
-  gint64 after = 0;
+  guint32 after = 0;
   gssize n;
-  while ((n = index_messages(account->index, mailbox, after, messages, G_N_ELEMENTS(messages), error)) > 0) {
-    after = messages[n - 1].row;
+  while ((n = index_placed(account->index, mailbox, after, messages, G_N_ELEMENTS(messages), error)) > 0) {
+    after = messages[n - 1].uid;
     for (gssize i = 0; i < n; i++) {
       body_drop(account->bodies, messages[i].row);
       index_message_clear(&messages[i]);

@@ -14,23 +14,41 @@ typedef struct {
   gint64 folder;
   ImapSeqset *uids; /* NULL: those that were forgotten */
   gboolean more;
-  GArray *rows;   /* gint64: who left */
-  GString *names; /* NUL-terminated each, in the same order */
+  GArray *rows;    /* gint64: who left, of those that were shown */
+  GArray *folders; /* gint64: where, in the same order */
+  GString *names;  /* NUL-terminated each */
 } Part;
 
 static void part_clear(Part *part) {
   g_clear_pointer(&part->uids, imap_seqset_free);
   g_clear_pointer(&part->rows, g_array_unref);
+  g_clear_pointer(&part->folders, g_array_unref);
   if (part->names)
     g_string_free(part->names, TRUE);
   part->names = NULL;
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Part, part_clear)
 
-static void note(gint64 row, const char *name, gpointer data) {
+static void note(const IndexLeft *left, gpointer data) {
   Part *part = data;
-  g_array_append_val(part->rows, row);
-  g_string_append_len(part->names, name, (gssize)strlen(name) + 1);
+  if (left->folder == 0)
+    return;
+  g_array_append_val(part->rows, left->row);
+  g_array_append_val(part->folders, left->folder);
+  g_string_append_len(part->names, left->name, (gssize)strlen(left->name) + 1);
+}
+
+/* Each folder once, where they come in runs: nearly all were shown where they were. */
+static gboolean touch(IndexTxn *txn, const Part *part, GError **error) {
+  gint64 now = g_get_real_time() * 1000;
+  for (guint i = 0; i < part->folders->len; i++) {
+    gint64 folder = g_array_index(part->folders, gint64, i);
+    if (i > 0 && folder == g_array_index(part->folders, gint64, i - 1))
+      continue;
+    if (!index_touch_mailbox(txn, folder, now, error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean remove_part(IndexTxn *txn, gpointer data, GError **error) {
@@ -38,14 +56,17 @@ static gboolean remove_part(IndexTxn *txn, gpointer data, GError **error) {
   if (part->uids ? !index_remove_uids(txn, part->folder, part->uids, note, part, error)
                  : !index_end_forgotten(txn, part->folder, note, part, &part->more, error))
     return FALSE;
-  return part->rows->len == 0 || index_touch_mailbox(txn, part->folder, g_get_real_time() * 1000, error);
+  return touch(txn, part, error);
 }
 
 static void tell(const Part *part, Account *account) {
   const char *name = part->names->str;
   for (guint i = 0; i < part->rows->len; i++) {
     gint64 row = g_array_index(part->rows, gint64, i);
-    account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, part->folder, name, NULL);
+    gint64 folder = g_array_index(part->folders, gint64, i);
+    account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, row, folder, name, NULL);
+    if (folder != part->folder)
+      account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder, 0, NULL, NULL);
     name += strlen(name) + 1;
   }
 }
@@ -55,6 +76,7 @@ static gboolean run_part(Account *account, gint64 folder, ImapSeqset *uids, gboo
                          GError **error) {
   g_auto(Part) part = {.folder = folder, .uids = uids};
   part.rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  part.folders = g_array_new(FALSE, FALSE, sizeof(gint64));
   part.names = g_string_new(NULL);
   if (!index_write(account->index, INDEX_SYNC, remove_part, &part, error))
     return FALSE;

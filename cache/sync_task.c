@@ -116,7 +116,7 @@ static gboolean use_statuses(SyncTask *self, GHashTable *status, gint64 started,
   guint listed = 0, asks = 0;
   for (guint i = 0; rows && i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
-    if (mailbox->attrs & IMAP_ATTR_NOSELECT) {
+    if (mailbox->attrs & (IMAP_ATTR_NOSELECT | INDEX_LOCAL)) {
       agenda_verified(agenda, mailbox->row, started, FALSE);
     } else if (mailbox->listed != INDEX_LISTED) {
       list_the_rest(agenda, mailbox);

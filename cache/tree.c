@@ -121,11 +121,20 @@ static void tell_moved(Tree *tree) {
 typedef struct {
   gint64 row;
   gboolean more;
+  Account *account;
 } End;
+
+static void tell_left(const IndexLeft *left, gpointer data) {
+  Account *account = data;
+  if (left->folder == 0)
+    return;
+  account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, left->row, left->folder, left->name, NULL);
+  account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, left->folder, 0, NULL, NULL);
+}
 
 static gboolean write_end(IndexTxn *txn, gpointer data, GError **error) {
   End *end = data;
-  return index_end_messages(txn, end->row, END_AT_ONCE, &end->more, error);
+  return index_end_messages(txn, end->row, END_AT_ONCE, tell_left, end->account, &end->more, error);
 }
 
 static gboolean write_unlisted(IndexTxn *txn, gpointer data, GError **error) {
@@ -139,7 +148,7 @@ static gboolean write_unlisted(IndexTxn *txn, gpointer data, GError **error) {
 gboolean tree_drop_messages(Tree *tree, GError **error) {
   Account *account = tree->account;
   for (guint i = 0; i < tree->ended->len; i++)
-    for (End end = {.row = ((IndexMailbox *)tree->ended->pdata[i])->row, .more = TRUE}; end.more;)
+    for (End end = {.row = ((IndexMailbox *)tree->ended->pdata[i])->row, .more = TRUE, .account = account}; end.more;)
       if (!index_write(account->index, INDEX_SYNC, write_end, &end, error))
         return FALSE;
   for (guint i = 0; i < tree->emptied->len; i++) {

@@ -92,10 +92,10 @@ typedef struct {
   GString *names;
 } Remove;
 
-static void note_removed(gint64 row, const char *name, gpointer data) {
+static void note_removed(const IndexLeft *left, gpointer data) {
   Remove *job = data;
-  ck_assert_int_gt(row, 0);
-  g_string_append_printf(job->names, "%s\n", name);
+  ck_assert_int_gt(left->row, 0);
+  g_string_append_printf(job->names, "%s\n", left->name);
 }
 
 static gboolean remove_range(IndexTxn *txn, gpointer data, GError **error) {

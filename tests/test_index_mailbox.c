@@ -64,7 +64,7 @@ static gboolean end_messages(IndexTxn *txn, gpointer data, GError **error) {
   gboolean more = TRUE;
   for (guint parts = 0; more; parts++) {
     ck_assert_uint_lt(parts, 4);
-    if (!index_end_messages(txn, *(gint64 *)data, 4, &more, error))
+    if (!index_end_messages(txn, *(gint64 *)data, 4, NULL, NULL, &more, error))
       return FALSE;
   }
   return TRUE;

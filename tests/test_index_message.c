@@ -221,18 +221,19 @@ static char *plan(const char *sql) {
 
 START_TEST(no_question_scans_or_sorts) {
   static const char *const sql[] = {
-      "SELECT * FROM shown_message WHERE mailbox = ?1 AND row > ?2 ORDER BY row LIMIT ?3",
-      "SELECT * FROM shown_message WHERE mailbox = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
-      "SELECT * FROM shown_message WHERE mailbox = ?1 AND name = ?2",
+      "SELECT * FROM shown_message WHERE folder = ?1 AND row > ?2 ORDER BY row LIMIT ?3",
+      "SELECT * FROM shown_message WHERE folder = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
+      "SELECT * FROM shown_message WHERE folder = ?1 AND name = ?2",
       "SELECT uid FROM message WHERE mailbox = ?1 AND uid > 0 AND gone = 0 ORDER BY uid",
-      "SELECT row, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0 ORDER BY uid LIMIT ?4",
+      "SELECT row, folder, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0 ORDER BY uid "
+      "LIMIT ?4",
       "SELECT row FROM message WHERE mailbox = ?1 AND uid = ?2 AND gone > 0",
       "SELECT row FROM mailbox WHERE parent = ?1 AND row > ?2 AND gone = 0 ORDER BY row LIMIT ?3",
   };
   static const char *const with[] = {
-      "USING INDEX message_order (mailbox=? AND rowid>?)", "USING INDEX message_name (mailbox=? AND name>?)",
-      "USING INDEX message_name (mailbox=? AND name=?)",   "USING COVERING INDEX message_uid (mailbox=? AND uid>?)",
-      "USING INDEX message_uid (mailbox=? AND uid>? AND",  "INDEX message_gone (mailbox=? AND uid=?",
+      "USING INDEX message_order (folder=? AND rowid>?)", "USING INDEX message_name (folder=? AND name>?)",
+      "USING INDEX message_name (folder=? AND name=?)",   "USING COVERING INDEX message_uid (mailbox=? AND uid>?)",
+      "USING INDEX message_uid (mailbox=? AND uid>? AND", "INDEX message_gone (mailbox=? AND uid=?",
       "INDEX mailbox_order (parent=? AND rowid>?)",
   };
   index_close(open_index(NULL));

@@ -13,9 +13,7 @@ static gboolean forget(IndexTxn *txn, gpointer data, GError **error) {
   return TRUE;
 }
 
-static void count_removed(gint64 row, const char *name, gpointer data) {
-  (void)row;
-  (void)name;
+static void count_removed(G_GNUC_UNUSED const IndexLeft *left, gpointer data) {
   ++*(guint *)data;
 }
 

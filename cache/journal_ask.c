@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The questions. Each is one statement by an index, but journal_left(), which counts what waits.
+ */
+#include "cache/journal_private.h"
+
+#define WAITING "(1, 2, 3)" /* READY, SENT, UNKNOWN */
+
+void journal_new_clear(JournalNew *entry) {
+  g_clear_pointer(&entry->reason, g_free);
+}
+
+gboolean journal_get_new(Index *index, gint64 row, JournalNew *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT seq, target, copy, due, state, spooled, reason FROM journal"
+                                                " WHERE message = ?1 AND op = 1");
+  sqlite3_bind_int64(stmt, 1, row);
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *ret = (JournalNew){
+      .seq = sqlite3_column_int64(stmt, 0),
+      .row = row,
+      .target = sqlite3_column_int64(stmt, 1),
+      .copy = sqlite3_column_int64(stmt, 2),
+      .due = sqlite3_column_int64(stmt, 3),
+      .state = (JournalState)sqlite3_column_int(stmt, 4),
+      .spooled = sqlite3_column_int(stmt, 5) != 0,
+      .reason = g_strdup((const char *)sqlite3_column_text(stmt, 6)),
+  };
+  return TRUE;
+}
+
+GBytes *journal_bytes(Index *index, gint64 row, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT bytes FROM octets WHERE message = ?1");
+  sqlite3_bind_int64(stmt, 1, row);
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return NULL;
+  const void *octets = sqlite3_column_blob(stmt, 0);
+  return g_bytes_new(octets, (gsize)sqlite3_column_bytes(stmt, 0));
+}
+
+static gboolean any(Index *index, const char *sql, gint64 number, gboolean *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  gint64 one = 0;
+  if (!reader)
+    return FALSE;
+  *ret = journal_number(reader, sql, &number, 1, &one, &failed);
+  if (!failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error) {
+  return any(index, "SELECT 1 FROM journal WHERE message = ?1 AND state IN " WAITING " LIMIT 1", row, ret, error);
+}
+
+gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error) {
+  return any(index,
+             "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4, 5) AND mailbox = ?1 UNION ALL"
+             " SELECT 1 FROM journal WHERE target = ?1 LIMIT 1",
+             mailbox, ret, error);
+}
+
+gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT count(*), ifnull(sum(iif(j.op = 1, m.size, 0)), 0) FROM journal AS j LEFT JOIN message"
+                        " AS m ON j.op = 1 AND m.row = j.message WHERE j.state IN " WAITING);
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *ret_changes = (guint64)sqlite3_column_int64(stmt, 0);
+  *ret_bytes = (guint64)sqlite3_column_int64(stmt, 1);
+  return TRUE;
+}
+
+static GArray *numbers(Index *index, const char *sql, gint64 number, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(gint64));
+  g_autoptr(IndexStmt) stmt = index_use(reader, sql);
+  sqlite3_bind_int64(stmt, 1, number);
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
+    gint64 row = sqlite3_column_int64(stmt, 0);
+    g_array_append_val(found, row);
+  }
+  return step == INDEX_STEP_DONE ? g_steal_pointer(&found) : NULL;
+}
+
+GArray *journal_spooled(Index *index, GError **error) {
+  return numbers(index, "SELECT message FROM journal WHERE op = ?1 AND spooled = 1", JOURNAL_NEW, error);
+}
+
+GArray *journal_mailboxes(Index *index, JournalState state, GError **error) {
+  return numbers(index,
+                 "SELECT mailbox FROM journal WHERE state = ?1 UNION"
+                 " SELECT target FROM journal WHERE state = ?1 AND op IN (1, 2)",
+                 state, error);
+}

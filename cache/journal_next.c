@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is to be done next. A row is free when it is due and nothing that must come first is left in the journal:
+ *
+ *   another row of its message that is older; the NEW that it comes `after`
+ *   REMOVE    the older uploads into the folder, but those that the server refused for the time being
+ *   RMDIR     whatever is older and concerns the folder or one below it
+ *   any       an older RMDIR of a folder that it concerns, or of one above
+ *   but NEW   the message has a UID: one that is being matched again waits
+ *
+ * All of these point at older rows, but a REMOVE of what was replaced at the NEW that replaced it: so something is
+ * always free, or due later. The first free row of UNKNOWN, else READY, else CONFIRMED leads a batch: the free rows
+ * that are equal to it, by an index. A target that is gone is not looked at: the replay finds out when it selects it.
+ */
+#include "cache/journal_private.h"
+
+#include <string.h>
+
+/* ?1: now. A clock that was set back delays nothing for hours. */
+#define DUE "(j.due <= ?1 OR (j.due > ?1 + 600000000 AND j.due < 9223372036854775807))"
+#define FREE                                                                                                           \
+  DUE " AND (j.op IN (1, 5) OR (m.uid > 0 AND m.gone = 0)) AND (j.state <> 4 OR m.uid > 0)"                            \
+      " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.message = j.message AND e.seq < j.seq)"                     \
+      " AND (j.after = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after))"                            \
+      " AND (j.uploads = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.target = j.target AND e.op = 1"           \
+      " AND e.state IN (1, 2, 3) AND e.seq <= j.uploads AND e.tries = 0))"                                             \
+      " AND (j.op <> 5 OR NOT EXISTS (WITH RECURSIVE below(id) AS (SELECT j.mailbox UNION SELECT b.row FROM mailbox "  \
+      "AS b"                                                                                                           \
+      " JOIN below ON b.parent = below.id) SELECT 1 FROM below JOIN journal AS e ON e.seq < j.seq"                     \
+      " AND (e.mailbox = below.id OR e.target = below.id)))"                                                           \
+      " AND (NOT EXISTS (SELECT 1 FROM journal WHERE op = 5) OR NOT EXISTS (WITH RECURSIVE above(id) AS"               \
+      " (SELECT j.mailbox UNION SELECT j.target UNION SELECT b.parent FROM mailbox AS b JOIN above ON b.row = "        \
+      "above.id)"                                                                                                      \
+      " SELECT 1 FROM above JOIN journal AS e ON e.op = 5 AND e.mailbox = above.id AND e.seq < j.seq))"
+
+static const char lead[] = "SELECT j.op, j.mailbox, j.target, j.flags_add, j.flags_remove, j.keywords_add,"
+                           " j.keywords_remove FROM journal AS j INDEXED BY journal_state LEFT JOIN message AS m ON"
+                           " m.row = j.message WHERE j.state = ?2 AND " FREE " ORDER BY j.seq LIMIT 1";
+
+static const char follow[] =
+    "SELECT j.seq, j.message, m.uid, coalesce(m.size, m.claim), m.sha256, m.fingerprint, m.flags, m.keywords,"
+    " m.internaldate, j.copy, j.spooled, j.uidvalidity, j.uidnext, j.tries, j.edition FROM journal AS j"
+    " INDEXED BY journal_group LEFT JOIN message AS m ON m.row = j.message WHERE j.op = ?3 AND j.mailbox = ?4"
+    " AND j.target = ?5 AND j.state = ?2 AND j.flags_add = ?6 AND j.flags_remove = ?7 AND j.keywords_add IS ?8"
+    " AND j.keywords_remove IS ?9 AND " FREE " ORDER BY j.seq LIMIT ?10";
+
+static void item_clear(gpointer data) {
+  JournalItem *item = data;
+  g_clear_pointer(&item->keywords, g_free);
+}
+
+void journal_batch_clear(JournalBatch *batch) {
+  g_clear_pointer(&batch->keywords[0], g_free);
+  g_clear_pointer(&batch->keywords[1], g_free);
+  g_clear_pointer(&batch->items, g_array_unref);
+}
+
+static char *text(IndexStmt *stmt, int i) {
+  return g_strdup((const char *)sqlite3_column_text(stmt, i));
+}
+
+/* In ret->target also the folder where what is removed was shown. */
+static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBatch *ret, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(db, lead);
+  sqlite3_bind_int64(stmt, 1, now);
+  sqlite3_bind_int64(stmt, 2, state);
+  if (index_step(db, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *ret = (JournalBatch){
+      .op = (JournalOp)sqlite3_column_int(stmt, 0),
+      .state = state,
+      .source = sqlite3_column_int64(stmt, 1),
+      .target = sqlite3_column_int64(stmt, 2),
+      .flags.add = (guint)sqlite3_column_int64(stmt, 3),
+      .flags.remove = (guint)sqlite3_column_int64(stmt, 4),
+      .keywords = {text(stmt, 5), text(stmt, 6)},
+  };
+  ret->flags.add_keywords = ret->keywords[0];
+  ret->flags.remove_keywords = ret->keywords[1];
+  ret->items = g_array_new(FALSE, TRUE, sizeof(JournalItem));
+  g_array_set_clear_func(ret->items, item_clear);
+  return TRUE;
+}
+
+static void octets(IndexStmt *stmt, int i, guint8 *ret, gsize len) {
+  const void *bytes = sqlite3_column_blob(stmt, i);
+  if (bytes && (gsize)sqlite3_column_bytes(stmt, i) == len)
+    memcpy(ret, bytes, len);
+}
+
+static void read_item(IndexStmt *stmt, JournalItem *ret) {
+  gboolean sized = sqlite3_column_type(stmt, 3) != SQLITE_NULL;
+  *ret = (JournalItem){
+      .seq = sqlite3_column_int64(stmt, 0),
+      .row = sqlite3_column_int64(stmt, 1),
+      .uid = (guint32)sqlite3_column_int64(stmt, 2),
+      .size = sized ? (guint64)sqlite3_column_int64(stmt, 3) : IMAP_UNKNOWN_SIZE,
+      .flags = (guint)sqlite3_column_int64(stmt, 6),
+      .keywords = text(stmt, 7),
+      .internaldate = sqlite3_column_int64(stmt, 8),
+      .copy = sqlite3_column_int64(stmt, 9),
+      .spooled = sqlite3_column_int(stmt, 10) != 0,
+      .uidvalidity = (guint32)sqlite3_column_int64(stmt, 11),
+      .uidnext = (guint32)sqlite3_column_int64(stmt, 12),
+      .tries = (guint)sqlite3_column_int64(stmt, 13),
+      .edition = (guint)sqlite3_column_int64(stmt, 14),
+  };
+  octets(stmt, 4, ret->sha256, sizeof ret->sha256);
+  octets(stmt, 5, ret->fingerprint, sizeof ret->fingerprint);
+}
+
+static gboolean collect(IndexDb *db, gint64 now, guint most, guint64 bytes, JournalBatch *batch, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(db, follow);
+  const gint64 first[] = {now,           batch->state,     batch->op,          batch->source,
+                          batch->target, batch->flags.add, batch->flags.remove};
+  for (guint i = 0; i < G_N_ELEMENTS(first); i++)
+    sqlite3_bind_int64(stmt, (int)i + 1, first[i]);
+  index_bind_text(stmt, 8, batch->flags.add_keywords);
+  index_bind_text(stmt, 9, batch->flags.remove_keywords);
+  sqlite3_bind_int64(stmt, 10, MAX(most, 1));
+  guint64 sum = 0;
+  IndexStep step;
+  while ((step = index_step(db, stmt, error)) == INDEX_STEP_ROW) {
+    JournalItem item;
+    read_item(stmt, &item);
+    sum += item.size == IMAP_UNKNOWN_SIZE ? 0 : item.size;
+    if (batch->items->len > 0 && sum > bytes) {
+      item_clear(&item);
+      break;
+    }
+    g_array_append_val(batch->items, item);
+  }
+  return step != INDEX_STEP_ERROR;
+}
+
+static gboolean find_next_time(IndexDb *db, gint64 now, gint64 *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  *ret = G_MAXINT64;
+  if (JOURNAL_NUMBER(db, ret, &failed,
+                     "SELECT min(due) FROM journal WHERE state IN (1, 3, 4) AND due > ?1 AND due <= ?1 + 600000000",
+                     now) ||
+      !failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+static gboolean find_any_lead(IndexDb *db, gint64 now, JournalBatch *ret, GError **error) {
+  static const JournalState order[] = {JOURNAL_UNKNOWN, JOURNAL_READY, JOURNAL_CONFIRMED};
+  g_autoptr(GError) failed = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS(order) && !failed; i++)
+    if (find_lead(db, now, order[i], ret, &failed))
+      return TRUE;
+  if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+/* Which of its mailboxes a batch of this kind has. */
+static void name_mailboxes(JournalBatch *batch) {
+  if (batch->op == JOURNAL_NEW)
+    batch->source = 0;
+  else if (batch->op != JOURNAL_MOVE)
+    batch->target = 0;
+}
+
+gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, JournalBatch *ret, gint64 *ret_next,
+                      GError **error) {
+  g_autoptr(GError) failed = NULL;
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  *ret_next = G_MAXINT64;
+  if (!reader)
+    return FALSE;
+  if (find_any_lead(reader, now, ret, &failed)) {
+    if (collect(reader, now, most, bytes, ret, &failed) && ret->items->len > 0) {
+      name_mailboxes(ret);
+      return TRUE;
+    }
+    journal_batch_clear(ret);
+  }
+  if (!failed)
+    find_next_time(reader, now, ret_next, &failed);
+  if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
