@@ -4,6 +4,7 @@
 /* What the files of the façade share: open.c owns it, cache.c answers from it. Nobody else includes this. */
 #include "cache/account.h"
 #include "cache/cache.h"
+#include "cache/errand.h"
 #include "cache/fetch.h"
 #include "cache/place.h"
 #include "cache/sync.h"
@@ -14,6 +15,7 @@ struct _Cache {
   gboolean placed;
   Sync *sync;
   Fetch *fetch;
+  Errands *errands;
   gint64 root;
   gboolean stopped;
 };

@@ -83,6 +83,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   account_load_facts(&cache->account);
   cache->sync = sync_new(&cache->account);
   cache->fetch = fetch_new(&cache->account, cache->sync);
+  cache->errands = errands_new(&cache->account, cache->sync);
   return cache;
 }
 
@@ -130,6 +131,7 @@ gboolean cache_start(Cache *cache, GError **error) {
     return FALSE;
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
+  errands_run(cache->errands);
   return TRUE;
 }
 
@@ -140,6 +142,8 @@ void cache_stop(Cache *cache) {
   if (cache->sync)
     sync_close(cache->sync);
   g_cancellable_cancel(cache->account.cancellable);
+  if (cache->errands)
+    errands_stop(cache->errands);
   if (cache->fetch)
     fetch_stop(cache->fetch);
   if (cache->sync)
@@ -151,6 +155,7 @@ void cache_free(Cache *cache) {
   if (!cache)
     return;
   cache_stop(cache);
+  g_clear_pointer(&cache->errands, errands_free);
   g_clear_pointer(&cache->fetch, fetch_free);
   g_clear_pointer(&cache->sync, sync_free);
   g_clear_pointer(&cache->account.pool, imap_pool_free);

@@ -79,11 +79,34 @@ static void ask_state(Account *account, ImapConn *conn, IndexMailbox *made) {
   made->listed_at = g_get_real_time() / G_USEC_PER_SEC;
 }
 
+/* One that another client made is shown before the refusal is: `mkdir -p` looks for it then. Servers without codes
+ * refuse that in words. */
+static void show_existing(Account *account, ImapConn *conn, IndexMailbox *made, GError *refusal) {
+  gboolean exists = FALSE;
+  gboolean may_be = g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_EXISTS) ||
+                    g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED);
+  if (!may_be || imap_conn_failed(conn) || !imap_exists(conn, made->raw, &exists, account->cancellable, NULL) ||
+      !exists)
+    return;
+  refusal->code = IMAP_ERROR_EXISTS;
+  made->attrs = 0;
+  put_made(account, made, 0, NULL);
+}
+
+static gboolean create(Account *account, ImapConn *conn, IndexMailbox *made, guint use, GError **error) {
+  GError *refusal = NULL;
+  if (imap_create(conn, made->raw, use, &made->mailboxid, account->cancellable, &refusal))
+    return TRUE;
+  show_existing(account, conn, made, refusal);
+  g_propagate_error(error, refusal);
+  return FALSE;
+}
+
 gboolean tree_make(Account *account, ImapConn *conn, const char *raw, char delimiter, guint use, gint64 knows,
                    gint64 *ret_row, GError **error) {
   g_auto(IndexMailbox) made = {.raw = g_strdup(raw), .delimiter = delimiter};
   made.attrs = imap_conn_has(conn, "CREATE-SPECIAL-USE") ? use : 0;
-  if (!imap_create(conn, raw, use, &made.mailboxid, account->cancellable, error))
+  if (!create(account, conn, &made, use, error))
     return FALSE;
   /* From here on it exists, and a lost line only leaves more to be found by the next sweep. */
   imap_subscribe(conn, raw, TRUE, account->cancellable, NULL);

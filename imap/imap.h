@@ -350,6 +350,7 @@ void imap_secret_free(char *secret);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapPool, imap_pool_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapMailbox, imap_mailbox_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapStatus, imap_status_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapNamespace, imap_namespace_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapChanges, imap_changes_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapNews, imap_news_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapAppended, imap_appended_clear)

@@ -165,11 +165,25 @@ START_TEST(a_sweep_knows_what_was_made) {
 END_TEST
 
 START_TEST(a_name_that_is_taken) {
-  g_autoptr(TestAccount) test = test_account_new("", "C: @ CREATE \"b\"\nS: @ NO [ALREADYEXISTS] it is there\n");
+  g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" INBOX\n") //
+                                                 "C: @ CREATE \"b\"\nS: @ NO somebody made it\n"
+                                                 "C: @ LIST \"\" \"b\"\nS: * LIST () \"/\" b\nS: @ OK\n");
+  g_autoptr(GError) error = NULL;
+  gint64 row = 0;
+  update(test);
+  ck_assert(!tree_make(&test->account, test->conn, "b", '/', 0, 0, &row, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_EXISTS));
+  ck_assert_int_ne(test_account_folder(test, "b"), 0);
+}
+END_TEST
+
+START_TEST(a_name_that_is_refused) {
+  g_autoptr(TestAccount) test = test_account_new("", "C: @ CREATE \"b\"\nS: @ NO no\n"
+                                                     "C: @ LIST \"\" \"b\"\nS: @ OK\n");
   g_autoptr(GError) error = NULL;
   gint64 row = 0;
   ck_assert(!tree_make(&test->account, test->conn, "b", '/', 0, 0, &row, &error));
-  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_EXISTS));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED));
 }
 END_TEST
 
@@ -245,6 +259,7 @@ int main(void) {
   tcase_add_test(tests, others_are_told_of_it);
   tcase_add_test(tests, a_sweep_knows_what_was_made);
   tcase_add_test(tests, a_name_that_is_taken);
+  tcase_add_test(tests, a_name_that_is_refused);
   tcase_add_test(tests, all_below_moves_along);
   tcase_add_test(tests, a_sweep_was_faster);
   tcase_add_test(tests, a_stranger_under_the_new_name_ends);

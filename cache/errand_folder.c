@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mkdir and the rename of a folder, as far as they happen on the server.
+ *
+ * A rename claims every mailbox that it concerns: no delta looks into one whose name is just changing (Cyrus tells such
+ * a session that all is gone), and no upload goes to a name that has just become another's. Nobody else who holds a
+ * claim waits for a second one, so taking them one by one ends. The claims are taken before the connection.
+ *
+ * An answer that did not come leaves it open whether the server did it; the next sweep knows.
+ */
+#include <string.h>
+
+#include "cache/errand_private.h"
+#include "cache/tree.h"
+
+static gboolean fail(GError **error, CacheError code, const char *why) {
+  g_set_error_literal(error, CACHE_ERROR, code, why);
+  return FALSE;
+}
+
+static gboolean get_folder(Account *account, gint64 row, IndexMailbox *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  if (index_get_mailbox(account->index, row, ret, &failed))
+    return TRUE;
+  if (!failed)
+    return fail(error, CACHE_ERROR_GONE, "the folder is no more");
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+/* ---- mkdir ---------------------------------------------------------------------------------------------------- */
+
+/* The namespace is only asked for where it matters. */
+static gboolean make_on(Errands *errands, Errand *errand, ImapConn *conn, const IndexMailbox *parent, gint64 *ret_row,
+                        GError **error) {
+  Account *account = errands->account;
+  g_auto(ImapNamespace) personal = {0};
+  char delimiter = 0;
+  if (!parent->raw && !imap_namespace(conn, &personal, account->cancellable, error))
+    return FALSE;
+  g_autofree char *raw = tree_raw_name(account, parent, &personal, errand->name, &delimiter, error);
+  return raw && tree_make(account, conn, raw, delimiter, 0, parent->row, ret_row, error);
+}
+
+gboolean errand_make(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
+  g_auto(IndexMailbox) parent = {0};
+  if (!get_folder(errands->account, errand->parent, &parent, error))
+    return FALSE;
+  ImapConn *conn = errand_lease(errands, errand, error);
+  if (!conn)
+    return FALSE;
+  gboolean ok = make_on(errands, errand, conn, &parent, ret_row, error);
+  imap_pool_release(errands->account->pool, conn);
+  return ok;
+}
+
+/* ---- rename --------------------------------------------------------------------------------------------------- */
+
+static gboolean is_within(const IndexMailbox *mailbox, const IndexMailbox *top) {
+  gsize len = strlen(top->raw);
+  return mailbox->raw && strncmp(mailbox->raw, top->raw, len) == 0 &&
+         (mailbox->raw[len] == '\0' || (top->delimiter && mailbox->raw[len] == top->delimiter));
+}
+
+/* The folder and all below: IndexMailbox*, parents first. */
+static GPtrArray *subtree(Account *account, const IndexMailbox *top, GError **error) {
+  GPtrArray *rows = index_mailboxes(account->index, error);
+  for (guint i = 0; rows && i < rows->len;)
+    if (is_within(rows->pdata[i], top))
+      i++;
+    else
+      g_ptr_array_remove_index(rows, i);
+  return rows;
+}
+
+static void release_claims(Account *account, const GPtrArray *rows, guint n) {
+  for (guint i = 0; account->claims && i < n; i++)
+    claims_release(account->claims, ((IndexMailbox *)rows->pdata[i])->row, 0);
+}
+
+static gboolean take_claims(Account *account, Errand *errand, const GPtrArray *rows, GError **error) {
+  for (guint i = 0; account->claims && i < rows->len; i++)
+    if (!claims_take(account->claims, ((IndexMailbox *)rows->pdata[i])->row, 0, errand->patience)) {
+      release_claims(account, rows, i);
+      return fail(error, CACHE_ERROR_BUSY, "something is being changed in that folder");
+    }
+  return TRUE;
+}
+
+/* Courier renumbers, and a session that stood in one may have been told anything. */
+static void look_again(Errands *errands, const GPtrArray *rows) {
+  for (guint i = 0; errands->sync && i < rows->len; i++) {
+    const IndexMailbox *mailbox = rows->pdata[i];
+    if (!(mailbox->attrs & IMAP_ATTR_NOSELECT) && mailbox->listed != INDEX_UNLISTED)
+      sync_doubt(errands->sync, mailbox->row);
+  }
+}
+
+/* Where only what is subscribed is shown it must stay so under its new name: subscriptions are of names. */
+static void subscribe(Account *account, ImapConn *conn, const GPtrArray *rows, const char *from, const char *to) {
+  for (guint i = 0; i < rows->len && !imap_conn_failed(conn); i++) {
+    const IndexMailbox *mailbox = rows->pdata[i];
+    if ((mailbox->attrs & IMAP_ATTR_NOSELECT) ||
+        !(account->config->subscribed || (mailbox->attrs & IMAP_ATTR_SUBSCRIBED)))
+      continue;
+    g_autofree char *now = g_strconcat(to, mailbox->raw + strlen(from), NULL);
+    imap_subscribe(conn, now, TRUE, account->cancellable, NULL);
+    if (!imap_conn_failed(conn))
+      imap_subscribe(conn, mailbox->raw, FALSE, account->cancellable, NULL);
+  }
+}
+
+/* Two namespaces are two stores. */
+static gboolean crosses(const ImapNamespace *personal, const IndexMailbox *folder, const char *raw, char delimiter) {
+  gboolean from = g_str_has_prefix(folder->raw, personal->prefix), to = g_str_has_prefix(raw, personal->prefix);
+  return folder->delimiter != delimiter || from != to;
+}
+
+static char *new_name(Errands *errands, Errand *errand, ImapConn *conn, const IndexMailbox *folder, GError **error) {
+  Account *account = errands->account;
+  g_auto(IndexMailbox) parent = {0};
+  g_auto(ImapNamespace) personal = {0};
+  char delimiter = 0;
+  if (!get_folder(account, errand->parent, &parent, error) ||
+      !imap_namespace(conn, &personal, account->cancellable, error))
+    return NULL;
+  g_autofree char *raw = tree_raw_name(account, &parent, &personal, errand->name, &delimiter, error);
+  if (!raw || !crosses(&personal, folder, raw, delimiter))
+    return g_steal_pointer(&raw);
+  fail(error, CACHE_ERROR_CROSS, "no folder goes from one namespace to another");
+  return NULL;
+}
+
+static gboolean rename_on(Errands *errands, Errand *errand, ImapConn *conn, const IndexMailbox *folder,
+                          const GPtrArray *rows, GError **error) {
+  Account *account = errands->account;
+  g_autofree char *raw = new_name(errands, errand, conn, folder, error);
+  if (!raw || !imap_rename(conn, folder->raw, raw, account->cancellable, error) ||
+      !tree_renamed(account, folder->row, raw, error))
+    return FALSE;
+  subscribe(account, conn, rows, folder->raw, raw);
+  return TRUE;
+}
+
+gboolean errand_rename(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
+  Account *account = errands->account;
+  g_auto(IndexMailbox) folder = {0};
+  if (!get_folder(account, errand->folder, &folder, error))
+    return FALSE;
+  g_autoptr(GPtrArray) rows = subtree(account, &folder, error);
+  if (!rows || !take_claims(account, errand, rows, error))
+    return FALSE;
+  ImapConn *conn = errand_lease(errands, errand, error);
+  gboolean ok = conn && rename_on(errands, errand, conn, &folder, rows, error);
+  if (conn)
+    imap_pool_release(account->pool, conn);
+  release_claims(account, rows, rows->len);
+  if (conn)
+    look_again(errands, rows);
+  *ret_row = folder.row;
+  return ok;
+}
