@@ -6,6 +6,7 @@
 #include "cache/cache.h"
 #include "cache/errand.h"
 #include "cache/fetch.h"
+#include "cache/index_backup.h"
 #include "cache/place.h"
 #include "cache/sync.h"
 
@@ -16,6 +17,7 @@ struct _Cache {
   Sync *sync;
   Fetch *fetch;
   Errands *errands;
+  IndexBackup *backup;
   gint64 root;
   gboolean stopped;
 };

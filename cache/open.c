@@ -14,6 +14,7 @@
 #include "cache/tree.h"
 
 #define PATIENCE (3 * G_USEC_PER_SEC)
+#define BACKUP_MOST (G_USEC_PER_SEC / 2) /* of the time to end */
 
 static char *secret(gpointer data, GCancellable *cancellable, GError **error) {
   const CacheConfig *config = data;
@@ -132,6 +133,7 @@ gboolean cache_start(Cache *cache, GError **error) {
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
   errands_run(cache->errands);
+  cache->backup = index_backup_run(cache->account.index);
   return TRUE;
 }
 
@@ -160,6 +162,8 @@ void cache_free(Cache *cache) {
   g_clear_pointer(&cache->sync, sync_free);
   g_clear_pointer(&cache->account.pool, imap_pool_free);
   g_clear_pointer(&cache->account.bodies, body_store_close);
+  if (cache->backup)
+    index_backup_stop(cache->backup, BACKUP_MOST);
   g_clear_pointer(&cache->account.index, index_close);
   if (cache->placed)
     place_close(&cache->place);
