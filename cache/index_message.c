@@ -66,7 +66,8 @@ gboolean index_insert_message(IndexTxn *txn, IndexMessage *message, GError **err
     sqlite3_bind_blob(stmt, 11, message->sha256, sizeof message->sha256, SQLITE_STATIC);
   index_bind_fingerprint(stmt, 12, message);
   index_bind_text(stmt, 13, message->emailid);
-  sqlite3_bind_int64(stmt, 14, message->folder);
+  if (message->folder)
+    sqlite3_bind_int64(stmt, 14, message->folder);
   if (!index_run(txn->db, stmt, error))
     return FALSE;
   message->row = sqlite3_last_insert_rowid(txn->db->sql);

@@ -55,6 +55,7 @@ typedef struct {
   guint waiting; /* callers of index_write() whose job is in the queue */
   gboolean closing, turn;
   GThread *thread;
+  gint64 unsettled; /* of the thread: monotonic µs of the first commit of a change that is not on the disk; 0 */
 } IndexWriter;
 
 struct _Index {

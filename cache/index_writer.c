@@ -8,15 +8,24 @@
  * soon as a job of the journal arrives: that one waits for the job that runs now and one cheap commit, no longer.
  *   Posted body jobs are collected for up to LINGER_US (nobody waits for them, and a commit costs more than they do),
  *   unless somebody calls index_write().
- *   Where SQLite ends the transaction by itself (disk full) or the commit fails, all of the batch fail alike.
+ *   What was committed with synchronous=NORMAL is on the disk SETTLE_US after a change at the latest: the thread sees
+ * to it between two batches, as any commit of the journal and any index_sync_disk() does. Where SQLite ends the
+ * transaction by itself (disk full) or the commit fails, all of the batch fail alike.
  *
  * Jobs may post further jobs. index_write() from inside a job would wait for itself.
  */
 #include "cache/index_private.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cache/error.h"
+
 #define BATCH_US 10000
 #define LINGER_US 100000
 #define LINGER_JOBS 256
+#define SETTLE_US 500000
 
 typedef struct {
   IndexJob job;
@@ -52,15 +61,28 @@ static gboolean ready(const IndexWriter *writer, gint64 *ret_until) {
   return g_get_monotonic_time() >= *ret_until;
 }
 
-typedef enum { BATCH_JOURNAL, BATCH_CHANGE, BATCH_OTHER } BatchKind;
+/* A change was committed and may be lost with the power: when is that over? 0: there is none. */
+static gint64 settle_time(const IndexWriter *writer) {
+  return writer->unsettled ? writer->unsettled + SETTLE_US : 0;
+}
 
-/* FALSE: closing, and nothing left. */
+typedef enum { BATCH_JOURNAL, BATCH_CHANGE, BATCH_OTHER, BATCH_NONE } BatchKind;
+
+static gint64 sooner(gint64 a, gint64 b) {
+  return a == 0 ? b : b == 0 ? a : MIN(a, b);
+}
+
+/* FALSE: closing, and nothing left. NONE: it is time to settle. */
 static gboolean await_jobs(IndexWriter *writer, BatchKind *ret_kind) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
-  gint64 until = 0;
+  gint64 until = 0, settle = settle_time(writer);
+  *ret_kind = BATCH_NONE;
   while (!ready(writer, &until)) {
     if (writer->closing)
       return FALSE;
+    if (settle && g_get_monotonic_time() >= settle)
+      return TRUE;
+    until = sooner(until, settle);
     if (until)
       g_cond_wait_until(&writer->wake, &writer->mutex, until);
     else
@@ -144,6 +166,35 @@ static void finish_job(IndexWriter *writer, Job *job, const GError *lost) {
   g_free(job);
 }
 
+/* ---- on the disk ---------------------------------------------------------------------------------------------- */
+
+/* What is committed is in the log, or was synced by the checkpoint that took it from there. */
+gboolean index_sync_disk(Index *index, GError **error) {
+  int fd = openat(index->dirfd, "index.db-wal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return errno == ENOENT ? TRUE : cache_error_errno(error, "cannot open the log of the index");
+  int failed = fdatasync(fd), saved = errno;
+  close(fd);
+  errno = saved;
+  return failed ? cache_error_errno(error, "cannot write the index to the disk") : TRUE;
+}
+
+/* Only the writer's thread knows of this. */
+static void settle(Index *index, BatchKind done) {
+  IndexWriter *writer = &index->writer;
+  gint64 now = g_get_monotonic_time();
+  if (done == BATCH_JOURNAL)
+    writer->unsettled = 0;
+  if (done == BATCH_CHANGE && !writer->unsettled)
+    writer->unsettled = now;
+  if (!writer->unsettled || now < settle_time(writer))
+    return;
+  g_autoptr(GError) error = NULL;
+  if (!index_sync_disk(index, &error))
+    g_warning("%s", error->message);
+  writer->unsettled = error ? now : 0;
+}
+
 static void run_batch(Index *index, BatchKind kind) {
   g_autoptr(GError) lost = NULL;
   GQueue batch = G_QUEUE_INIT;
@@ -163,8 +214,11 @@ static void run_batch(Index *index, BatchKind kind) {
 static gpointer writer_main(gpointer data) {
   Index *index = data;
   BatchKind kind = BATCH_OTHER;
-  while (await_jobs(&index->writer, &kind))
-    run_batch(index, kind);
+  while (await_jobs(&index->writer, &kind)) {
+    if (kind != BATCH_NONE)
+      run_batch(index, kind);
+    settle(index, kind);
+  }
   return NULL;
 }
 

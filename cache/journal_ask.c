@@ -63,8 +63,8 @@ gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error) 
 
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error) {
   return any(index,
-             "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4, 5) AND mailbox = ?1 UNION ALL"
-             " SELECT 1 FROM journal WHERE target = ?1 LIMIT 1",
+             "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4, 5) AND mailbox = ?1 AND NOT (op = 3 AND state = 4)"
+             " UNION ALL SELECT 1 FROM journal WHERE target = ?1 AND NOT (op = 3 AND state = 4) LIMIT 1",
              mailbox, ret, error);
 }
 
@@ -103,7 +103,7 @@ GArray *journal_spooled(Index *index, GError **error) {
 
 GArray *journal_mailboxes(Index *index, JournalState state, GError **error) {
   return numbers(index,
-                 "SELECT mailbox FROM journal WHERE state = ?1 UNION"
+                 "SELECT mailbox FROM journal WHERE state = ?1 AND NOT (op = 3 AND state = 4) UNION"
                  " SELECT target FROM journal WHERE state = ?1 AND op IN (1, 2)",
                  state, error);
 }

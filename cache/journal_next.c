@@ -19,7 +19,7 @@
 /* ?1: now. A clock that was set back delays nothing for hours. */
 #define DUE "(j.due <= ?1 OR (j.due > ?1 + 600000000 AND j.due < 9223372036854775807))"
 #define FREE                                                                                                           \
-  DUE " AND (j.op IN (1, 5) OR (m.uid > 0 AND m.gone = 0)) AND (j.state <> 4 OR m.uid > 0)"                            \
+  DUE " AND (j.op IN (1, 5) OR (m.uid > 0 AND m.gone = 0)) AND (j.state <> 4 OR (j.op = 1 AND m.uid > 0))"             \
       " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.message = j.message AND e.seq < j.seq)"                     \
       " AND (j.after = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after))"                            \
       " AND (j.uploads = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.target = j.target AND e.op = 1"           \
@@ -27,7 +27,7 @@
       " AND (j.op <> 5 OR NOT EXISTS (WITH RECURSIVE below(id) AS (SELECT j.mailbox UNION SELECT b.row FROM mailbox "  \
       "AS b"                                                                                                           \
       " JOIN below ON b.parent = below.id) SELECT 1 FROM below JOIN journal AS e ON e.seq < j.seq"                     \
-      " AND (e.mailbox = below.id OR e.target = below.id)))"                                                           \
+      " AND (e.mailbox = below.id OR e.target = below.id) AND NOT (e.op = 3 AND e.state = 4)))"                        \
       " AND (NOT EXISTS (SELECT 1 FROM journal WHERE op = 5) OR NOT EXISTS (WITH RECURSIVE above(id) AS"               \
       " (SELECT j.mailbox UNION SELECT j.target UNION SELECT b.parent FROM mailbox AS b JOIN above ON b.row = "        \
       "above.id)"                                                                                                      \

@@ -134,12 +134,57 @@ gboolean journal_done(IndexTxn *txn, gint64 seq, GError **error) {
   case JOURNAL_FLAGS:
     return flags_done(txn, &row, error);
   case JOURNAL_REMOVE:
+  case JOURNAL_MOVE:
     return journal_end_message(txn, row.message, error);
   case JOURNAL_RMDIR:
     return index_end_mailbox(txn, row.mailbox, error);
   default:
     return drop(txn, seq, error) && journal_show(txn, row.message, NULL, error);
   }
+}
+
+/* ---- kept by the server, flagged ---------------------------------------------------------------------------- */
+
+static gboolean flag_deleted(IndexTxn *txn, gint64 row, GError **error) {
+  return JOURNAL_RUN(txn, error, "UPDATE message SET flags = flags | ?2 WHERE row = ?1", row, IMAP_FLAG_DELETED);
+}
+
+gboolean journal_mark(IndexTxn *txn, gint64 seq, GError **error) {
+  g_auto(JournalRow) row = {0};
+  return journal_get_row(txn, seq, &row, error) && flag_deleted(txn, row.message, error) &&
+         JOURNAL_RUN(txn, error,
+                     "UPDATE journal SET state = 4, due = 0, after = 0, uploads = 0, reason = NULL"
+                     " WHERE seq = ?1",
+                     seq);
+}
+
+/* It has a row already where a delta was faster. */
+static gboolean find_or_copy(IndexTxn *txn, IndexMessage *message, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  gint64 other = 0;
+  if (JOURNAL_NUMBER(txn->db, &other, &failed, "SELECT row FROM message WHERE mailbox = ?1 AND uid = ?2 AND gone = 0",
+                     message->mailbox, message->uid)) {
+    message->row = other;
+    return TRUE;
+  }
+  if (!failed)
+    return index_insert_message(txn, message, error);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+gboolean journal_leave_behind(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid, GError **error) {
+  g_auto(IndexMessage) message = {0};
+  if (!journal_message(txn, row, &message, error))
+    return FALSE;
+  message.mailbox = mailbox;
+  message.uid = uid;
+  message.folder = 0;
+  if (!find_or_copy(txn, &message, error) || !flag_deleted(txn, message.row, error))
+    return FALSE;
+  JournalRow hidden = {
+      .op = JOURNAL_REMOVE, .state = JOURNAL_CONFIRMED, .message = message.row, .mailbox = mailbox, .target = mailbox};
+  return journal_insert(txn, &hidden, error) && journal_show(txn, message.row, NULL, error);
 }
 
 /* ---- refused ------------------------------------------------------------------------------------------------ */
