@@ -109,6 +109,8 @@ typedef enum { INDEX_BY_ROW, INDEX_BY_NAME } IndexOrder;
 gssize index_following(Index *index, gint64 folder, gint64 row, IndexOrder order, gboolean bodiless, IndexNext *ret,
                        gsize n, GError **error);
 gboolean index_totals(Index *index, guint64 *messages, guint64 *folders, guint64 *bytes, GError **error);
+/* That a folder shows, and those of them without \Seen, as shown. Costs a walk over its rows. */
+gboolean index_count_messages(Index *index, gint64 folder, guint64 *messages, guint64 *unseen, GError **error);
 gboolean index_last_row(Index *index, gint64 *ret, GError **error);  /* the highest row number ever given */
 char *index_get_meta(Index *index, const char *key, GError **error); /* NULL: not set */
 
