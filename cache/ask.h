@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/account.h"
+
+/* Takes nothing. FALSE with an error: enough; the connection is then given up. */
+typedef gboolean (*AskFunc)(const ImapMessage *message, gpointer data, GError **error);
+
+/* UID FETCH of a set in the selected mailbox, in as many commands as it takes. `each` also gets what was not asked for,
+ * as servers say what they like, but nothing without a UID. FALSE: NO was said, or the connection is lost. Blocks. */
+gboolean ask_fetch(Account *account, ImapConn *conn, const ImapSeqset *uids, ImapFetchItems items, AskFunc each,
+                   gpointer data, GError **error);
