@@ -118,7 +118,8 @@ gboolean journal_waits(Index *index, gint64 row, gboolean *ret,
                        GError **error); /* rows but LOCAL, REFUSED, CONFIRMED */
 /* Of the whole journal the same. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
-gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error); /* any row from or to it */
+gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret,
+                          GError **error);             /* any row from or to it; not its own RMDIR */
 GArray *journal_spooled(Index *index, GError **error); /* gint64: rows whose octets are in the spool */
 /* Rows of `state` with target or source there; for claims at the start. New array of gint64 mailboxes. */
 GArray *journal_mailboxes(Index *index, JournalState state, GError **error);

@@ -63,7 +63,7 @@ gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error) 
 
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error) {
   return any(index,
-             "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4, 5) AND mailbox = ?1 AND NOT (op = 3 AND state = 4)"
+             "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4) AND mailbox = ?1 AND NOT (op = 3 AND state = 4)"
              " UNION ALL SELECT 1 FROM journal WHERE target = ?1 AND NOT (op = 3 AND state = 4) LIMIT 1",
              mailbox, ret, error);
 }
