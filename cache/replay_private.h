@@ -22,6 +22,9 @@ gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GErro
 gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
+/* The mailbox that an op with a source changes besides: where a MOVE or REMOVE goes; 0: none. To be claimed, too. */
+gint64 replay_other(Replay *replay, const JournalBatch *batch);
+
 /* ---- what they need ---- */
 Account *replay_account(Replay *replay);
 Sync *replay_sync(Replay *replay);
