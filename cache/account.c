@@ -142,8 +142,8 @@ gboolean account_open_since(Account *account, ImapConn *conn, const char *raw, I
   return TRUE;
 }
 
-static gboolean other_uids(const IndexMailbox *mailbox, const Opened *opened) {
-  return mailbox->uidvalidity != 0 && opened->mailbox.uidvalidity != mailbox->uidvalidity;
+static gboolean is_renumbered(const IndexMailbox *mailbox, const ImapMailbox *opened) {
+  return mailbox->uidvalidity != 0 && opened->uidvalidity != mailbox->uidvalidity;
 }
 
 /* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it. */
@@ -165,13 +165,13 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   if (!open_once(account, conn, mailbox->raw, together, &opened, &refusal))
     return refused(account, conn, mailbox->raw, refusal, error);
   /* This connection may still be in the mailbox that was called so before. */
-  if (forgets_uids(account, &opened.mailbox) || (was_open && other_uids(mailbox, &opened))) {
+  if (forgets_uids(account, &opened.mailbox) || (was_open && is_renumbered(mailbox, &opened.mailbox))) {
     opened_clear(&opened);
     if (!imap_unselect(conn, account->cancellable, error) ||
         !open_once(account, conn, mailbox->raw, together, &opened, error))
       return FALSE;
   }
-  if (other_uids(mailbox, &opened)) {
+  if (is_renumbered(mailbox, &opened.mailbox)) {
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
                 opened.mailbox.uidvalidity);
     return FALSE;
@@ -185,6 +185,33 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   if (ret_uids)
     *ret_uids = g_steal_pointer(&opened.uids);
   return TRUE;
+}
+
+static gboolean select_once(Account *account, ImapConn *conn, const char *raw, ImapMailbox *ret, GError **error) {
+  GError *refusal = NULL;
+  imap_mailbox_clear(ret);
+  return imap_examine(conn, raw, FALSE, ret, account->cancellable, &refusal) ||
+         refused(account, conn, raw, refusal, error);
+}
+
+gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
+                                GError **error) {
+  gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
+  if (!select_once(account, conn, mailbox->raw, ret, error))
+    return FALSE;
+  if (was_open && is_renumbered(mailbox, ret) &&
+      (!imap_unselect(conn, account->cancellable, error) || !select_once(account, conn, mailbox->raw, ret, error)))
+    return FALSE;
+  if (is_renumbered(mailbox, ret))
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
+                ret->uidvalidity);
+  else if (!ret->sticky || ret->uidvalidity == 0)
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_READONLY, "the folder has no lasting UIDs");
+  else if (!ret->read_write)
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_READONLY, "the folder can only be read");
+  else
+    return TRUE;
+  return FALSE;
 }
 
 static void push(Account *account, CacheEvent *event, const GError *error) {

@@ -6,7 +6,6 @@
 #include "cache/claims.h"
 #include "cache/events.h"
 #include "cache/index.h"
-#include "cache/learnt.h"
 #include "cache/spool.h"
 #include "cache/stumble.h"
 #include "imap/imap.h"
@@ -23,7 +22,6 @@ typedef struct {
   CacheEvents *events;
   Stumbles *stumbles;
   Claims *claims;            /* who looks at a mailbox, or changes it */
-  Learnt *learnt;            /* what the server grants, as heard in this run */
   Spool *spool;              /* new messages too large for the index */
   gint64 root;               /* row of the folder at the mount point, from cache_start() on */
   GCancellable *cancellable; /* set by cache_stop() */
@@ -52,6 +50,11 @@ void account_paused(gint64 until, gpointer account);
  * UIDVALIDITY is 0, as if there were none. With `ret_uids` also what is in it, in the same round trip. Blocks. */
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                               ImapSeqset **ret_uids, GError **error);
+
+/* SELECT, for changing: under the row's UIDVALIDITY as account_open_mailbox(), and READONLY where the server does not
+ * say READ-WRITE or has no stable UIDs. `ret` is to clear in any case. Blocks. */
+gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
+                                GError **error);
 
 /* The best strategy of this connection that the server has not discredited. */
 ImapDelta account_delta(Account *account, ImapConn *conn);

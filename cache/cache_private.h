@@ -8,6 +8,7 @@
 #include "cache/fetch.h"
 #include "cache/index_backup.h"
 #include "cache/place.h"
+#include "cache/replay.h"
 #include "cache/sync.h"
 
 struct _Cache {
@@ -17,6 +18,7 @@ struct _Cache {
   Sync *sync;
   Fetch *fetch;
   Errands *errands;
+  Replay *replay;
   IndexBackup *backup;
   gint64 root;
   gboolean stopped;

@@ -67,7 +67,7 @@ static gint64 take_news(Claims *claims, gint64 mailbox) {
   return is_free && g_hash_table_remove(claims->wanted, &mailbox) ? mailbox : 0;
 }
 
-/* ---- without ----------------------------------------------------------------------------------------------- */
+/* ---- without ------------------------------------------------------------------------------------------------ */
 
 static void tell(Claims *claims, gint64 mailbox, gint64 other) {
   if (mailbox != 0 && claims->freed)

@@ -175,6 +175,14 @@ gboolean index_set_size(IndexTxn *txn, gint64 row, guint64 size, const guint8 sh
 gboolean index_set_mtime(IndexTxn *txn, gint64 row, gint64 mtime, GError **error);
 gboolean index_set_ctime(IndexTxn *txn, gint64 row, gint64 ctime, GError **error);
 gboolean index_set_internaldate(IndexTxn *txn, gint64 row, gint64 internaldate, GError **error);
+/* What the server says of a message that we gave it. */
+typedef struct {
+  gint64 row;
+  gboolean altered;    /* its octets are no longer those that we know: only the claim stands */
+  guint64 claim;       /* RFC822.SIZE */
+  const char *emailid; /* or NULL */
+} IndexDescribed;
+gboolean index_describe(IndexTxn *txn, const IndexDescribed *described, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);
 
 /* ---- what may be done in a mailbox, as last heard (cache/access.h) ------------------------------------- */

@@ -35,6 +35,8 @@ static void tell(Line *line, const GError *error) {
   if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED))
     return;
   gboolean changed = agenda_online(line->agenda, error == NULL, error ? error->message : NULL);
+  if (changed && !error && line->online)
+    line->online(line->data);
   if (!g_atomic_int_get(&line->mounted))
     return;
   if (changed)

@@ -8,6 +8,8 @@
 typedef struct {
   Account *account;
   Agenda *agenda;
+  void (*online)(gpointer data); /* or NULL: there is a connection again */
+  gpointer data;
   gint mounted; /* atomic: until then, who mounts says how it goes */
   gint gave_up; /* atomic: it has been said that logins are tried no more */
   gint dropped; /* atomic: monotonic seconds; when a connection was given up because of what it refused. 0: never */

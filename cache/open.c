@@ -10,6 +10,7 @@
 #include "cache/cache_private.h"
 
 #include "cache/error.h"
+#include "cache/journal.h"
 #include "cache/lostfound.h"
 #include "cache/tree.h"
 
@@ -66,7 +67,8 @@ static gboolean open_stores(Cache *cache, GError **error) {
     return FALSE;
   account->bodies = body_store_open(cache->place.cache_path, account->index, config->cache_size, config->min_free,
                                     cache->place.distrust, error);
-  return account->bodies != NULL;
+  account->spool = account->bodies ? spool_open(cache->place.state_fd, error) : NULL;
+  return account->spool && journal_open(account->index, error);
 }
 
 Cache *cache_open(const CacheConfig *config, GError **error) {
@@ -74,7 +76,6 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->account.config = config;
   cache->account.cancellable = g_cancellable_new();
   cache->account.stumbles = stumbles_new();
-  cache->account.learnt = learnt_new(NULL);
   cache->account.events = cache_events_new();
   cache->account.claims = claims_new(on_freed, cache);
   if (!open_stores(cache, error)) {
@@ -86,6 +87,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->sync = sync_new(&cache->account);
   cache->fetch = fetch_new(&cache->account, cache->sync);
   cache->errands = errands_new(&cache->account, cache->sync);
+  cache->replay = replay_new(&cache->account, cache->sync);
   return cache;
 }
 
@@ -134,6 +136,7 @@ gboolean cache_start(Cache *cache, GError **error) {
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
   errands_run(cache->errands);
+  replay_run(cache->replay);
   cache->backup = index_backup_run(cache->account.index);
   return TRUE;
 }
@@ -145,6 +148,8 @@ void cache_stop(Cache *cache) {
   if (cache->sync)
     sync_close(cache->sync);
   g_cancellable_cancel(cache->account.cancellable);
+  if (cache->replay)
+    replay_stop(cache->replay);
   if (cache->errands)
     errands_stop(cache->errands);
   if (cache->fetch)
@@ -158,10 +163,12 @@ void cache_free(Cache *cache) {
   if (!cache)
     return;
   cache_stop(cache);
+  g_clear_pointer(&cache->replay, replay_free);
   g_clear_pointer(&cache->errands, errands_free);
   g_clear_pointer(&cache->fetch, fetch_free);
   g_clear_pointer(&cache->sync, sync_free);
   g_clear_pointer(&cache->account.pool, imap_pool_free);
+  g_clear_pointer(&cache->account.spool, spool_close);
   g_clear_pointer(&cache->account.bodies, body_store_close);
   if (cache->backup)
     index_backup_stop(cache->backup, BACKUP_MOST);
@@ -172,6 +179,5 @@ void cache_free(Cache *cache) {
   g_object_unref(cache->account.cancellable);
   claims_free(cache->account.claims);
   stumbles_free(cache->account.stumbles);
-  learnt_free(cache->account.learnt);
   g_free(cache);
 }

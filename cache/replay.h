@@ -7,10 +7,15 @@
 /* Sends the journal to the server. One thread; connections of PROMPT for what is small, of BULK for what is not. */
 typedef struct _Replay Replay;
 
+/* Claims the mailboxes of what is UNKNOWN, so comes before anybody looks at one. */
 Replay *replay_new(Account *account, Sync *sync);
-void replay_run(Replay *replay);  /* starts the thread */
+void replay_run(Replay *replay);  /* starts the thread, once */
 void replay_stop(Replay *replay); /* joins; Account.cancellable must be cancelled. What was not sent stays */
 void replay_free(Replay *replay);
 
 void replay_wake(Replay *replay);                    /* something was written. Any thread, never blocks */
 gboolean replay_trouble(Replay *replay, char **ret); /* why nothing moves, a clean line, a new string. FALSE: it does */
+
+/* From now on CACHE_EVENT_DONE of JOURNAL `row` (or CACHE_ALL) tells that it is on the server, or why not. FALSE: it is
+ * known that it cannot be reached. */
+gboolean replay_await(Replay *replay, gint64 row, GError **error);

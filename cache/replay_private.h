@@ -41,13 +41,24 @@ gboolean replay_send(Replay *replay, const JournalBatch *batch, guint32 uidvalid
  * back-off; a permanent one undoes the change, says so in the log and in lost+found. */
 gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
                        GError **error);
-/* The same, but the server also goes on having it where it was, flagged \Deleted: journal_leave_behind(). */
-gboolean replay_left(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
-                     GError **error);
+/* After placed, as journal_leave_behind(); and instead of done, as journal_mark(). */
+gboolean replay_left_behind(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uid, GError **error);
+gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error);
+/* NEW, CONFIRMED: what the server has was compared with ours; NULL: it is not there any more. */
+typedef struct {
+  gboolean altered; /* its octets are not ours, or may not be; claim says how many */
+  guint64 claim;
+  const char *emailid;  /* or NULL */
+  guint flags;          /* ImapFlags */
+  const char *keywords; /* blank-separated, or NULL */
+} ReplayFound;
+gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFound *found, GError **error);
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);
-gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error); /* a REMOVE: journal_mark() */
 gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error);
+/* Not its own fault, or not surely: to be tried again, with back-off. */
+gboolean replay_put_off(Replay *replay, const JournalItem *item, const GError *why, GError **error);
 gboolean replay_again(Replay *replay, const JournalItem *item, GError **error); /* surely not done: READY */
+gboolean replay_again_rest(Replay *replay, GError **error); /* each of the batch that is not settled */
 gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error);
 /* It is UNKNOWN and was looked for in vain. TRUE in *ret_sure: often enough to say that it was not done (then
  * replay_again()); else it is looked for again in a while. */

@@ -10,7 +10,6 @@
  */
 #include "cache/sync.h"
 
-#include "cache/access.h"
 #include "cache/lister.h"
 #include "cache/network.h"
 #include "cache/sync_task.h"
@@ -72,6 +71,15 @@ void sync_want_flags(Sync *sync, const IndexMailbox *mailbox) {
 
 void sync_doubt(Sync *sync, gint64 mailbox) {
   agenda_doubt(sync->agenda, mailbox, NULL);
+}
+
+void sync_look_again(Sync *sync) {
+  agenda_look_again(sync->agenda);
+}
+
+void sync_call_online(Sync *sync, void (*call)(gpointer data), gpointer data) {
+  sync->line.online = call;
+  sync->line.data = data;
 }
 
 void sync_freed(Sync *sync, gint64 mailbox) {
@@ -171,20 +179,8 @@ static void fail_task(Sync *sync, const AgendaTask *task, gboolean reached, cons
   }
 }
 
-/* In a quiet moment, after what others waited for. Who loses the line over it has lost nothing else. */
-static void learn(Sync *sync, ImapConn *conn, gint64 row, gboolean sweep) {
-  g_autoptr(GError) error = NULL;
-  if (row != 0)
-    access_learn(sync->account, conn, row, &error);
-  if (sweep && !error)
-    access_learn_some(sync->account, conn, &error);
-  if (error)
-    g_info("learning what may be done: %s", error->message);
-}
-
 static void work(Sync *sync, AgendaTask *task) {
   g_autoptr(GError) error = NULL;
-  gint64 row = task->row;
   if (task->verified && !task->sweep) {
     if (task->asked)
       sync_task_tell(&sync->task, task->row, NULL);
@@ -193,8 +189,6 @@ static void work(Sync *sync, AgendaTask *task) {
   ImapConn *conn = line_lease(&sync->line, IMAP_ROLE_SYNC, &error);
   gboolean reached = conn != NULL;
   gboolean ok = reached && sync_task_run(&sync->task, &conn, task, &error);
-  if (ok && conn && !imap_conn_failed(conn))
-    learn(sync, conn, row, task->sweep);
   line_release(&sync->line, conn);
   watch_recheck(sync->watch);
   if (!ok)

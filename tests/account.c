@@ -21,9 +21,9 @@ static TestAccount *account_new(void) {
                             .index = index_open(fd, NULL, &error),
                             .events = cache_events_new(),
                             .stumbles = stumbles_new(),
-                            .learnt = learnt_new(NULL),
                             .claims = claims_new(NULL, NULL),
                             .cancellable = g_cancellable_new()};
+  test->account.spool = spool_open(fd, &error);
   close(fd);
   ck_assert_msg(test->account.index != NULL, "%s", error ? error->message : "");
   test->account.bodies = body_store_open(bodies, test->account.index, 1 << 30, 0, FALSE, &error);
@@ -70,13 +70,13 @@ void test_account_free(TestAccount *test) {
   imap_pool_free(test->account.pool);
   if (test->fake)
     fake_free(test->fake);
+  spool_close(test->account.spool);
   body_store_close(test->account.bodies);
   index_close(test->account.index);
   cache_events_free(test->account.events);
   g_object_unref(test->account.cancellable);
   claims_free(test->account.claims);
   stumbles_free(test->account.stumbles);
-  learnt_free(test->account.learnt);
   tempdir_free(test->dir);
   g_free(test);
 }

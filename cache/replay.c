@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread takes batches of equal changes out of the journal, oldest first, and for each
+ *
+ *   claims the mailboxes  ──▶  leases a connection  ──▶  runs the op  ──▶  commits what became of it  ──▶  lets go
+ *
+ * The journal says when a row is due and what waits for what. A mailbox of a row that is UNKNOWN stays claimed until
+ * that is resolved, across restarts: whoever looked there would take our message for somebody else's.
+ *
+ * Without a line the thread sleeps until the pool would try again, or until the sync has found one. An op that loses
+ * its connection, over and over, waits longer and longer.
+ */
+#include "cache/replay_state.h"
+
+#include <string.h>
+
+#define MOST 1000
+#define BYTES (G_GUINT64_CONSTANT(16) << 20)
+#define BULK (G_GUINT64_CONSTANT(256) << 10) /* octets from which on others should not wait behind them */
+#define LOSS_FIRST G_USEC_PER_SEC
+#define LOSS_LAST (300 * G_USEC_PER_SEC)
+#define DISK_AGAIN (10 * G_USEC_PER_SEC)
+#define LOOK_UP (60 * G_USEC_PER_SEC) /* the journal counts in real time, which can be set */
+
+/* Until they are there. */
+#pragma weak replay_move
+#pragma weak replay_remove
+#pragma weak replay_flags
+#pragma weak replay_rmdir
+#pragma weak replay_other
+
+typedef struct {
+  JournalOp op;
+  JournalState state;
+  ReplayFunc func;
+} ReplayOp;
+
+static const ReplayOp ops[] = {
+    {JOURNAL_NEW, JOURNAL_READY, replay_append},    {JOURNAL_NEW, JOURNAL_CONFIRMED, replay_confirm},
+    {JOURNAL_NEW, JOURNAL_UNKNOWN, replay_seek},    {JOURNAL_MOVE, JOURNAL_READY, replay_move},
+    {JOURNAL_MOVE, JOURNAL_UNKNOWN, replay_seek},   {JOURNAL_REMOVE, JOURNAL_READY, replay_remove},
+    {JOURNAL_REMOVE, JOURNAL_UNKNOWN, replay_seek}, {JOURNAL_FLAGS, JOURNAL_READY, replay_flags},
+    {JOURNAL_FLAGS, JOURNAL_UNKNOWN, replay_seek},  {JOURNAL_RMDIR, JOURNAL_READY, replay_rmdir},
+    {JOURNAL_RMDIR, JOURNAL_UNKNOWN, replay_seek},
+};
+
+static ReplayFunc func_of(const JournalBatch *batch) {
+  for (guint i = 0; i < G_N_ELEMENTS(ops); i++)
+    if (ops[i].op == batch->op && ops[i].state == batch->state)
+      return ops[i].func;
+  return NULL;
+}
+
+Account *replay_account(Replay *replay) {
+  return replay->account;
+}
+
+Sync *replay_sync(Replay *replay) {
+  return replay->sync;
+}
+
+/* What SELECT says of flags and rights is kept: whoever changes something asks for it. */
+gboolean replay_select(Replay *replay, ImapConn *conn, gint64 row, ImapMailbox *ret, GError **error) {
+  Account *account = replay->account;
+  g_auto(IndexMailbox) mailbox = {0};
+  g_autoptr(GError) failed = NULL;
+  if (index_get_mailbox(account->index, row, &mailbox, &failed) && mailbox.raw &&
+      account_select_mailbox(account, conn, &mailbox, ret, &failed))
+    return TRUE;
+  if (!failed)
+    g_set_error_literal(&failed, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
+  if (mailbox.raw && !imap_conn_failed(conn))
+    sync_doubt(replay->sync, row);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+/* ---- claims ------------------------------------------------------------------------------------------------- */
+
+static gboolean is_kept(Replay *replay, gint64 mailbox) {
+  return g_hash_table_contains(replay->kept, &mailbox);
+}
+
+static gint64 to_claim(Replay *replay, gint64 mailbox) {
+  return is_kept(replay, mailbox) ? 0 : mailbox;
+}
+
+/* Both are there together, and in `kept` while they are ours. */
+static gboolean claim(Replay *replay, const JournalBatch *batch) {
+  gint64 other = batch->op == JOURNAL_NEW ? batch->target : replay_other ? replay_other(replay, batch) : 0;
+  gint64 wanted[] = {to_claim(replay, batch->source), to_claim(replay, other)};
+  if (wanted[0] == 0 && wanted[1] == 0)
+    return TRUE;
+  if (!claims_take(replay->account->claims, wanted[0] ? wanted[0] : wanted[1], wanted[0] ? wanted[1] : 0,
+                   replay->account->cancellable))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(wanted); i++)
+    if (wanted[i] != 0)
+      g_hash_table_add(replay->kept, g_memdup2(&wanted[i], sizeof wanted[i]));
+  return TRUE;
+}
+
+static gboolean contains(const GArray *mailboxes, gint64 mailbox) {
+  for (guint i = 0; i < mailboxes->len; i++)
+    if (g_array_index(mailboxes, gint64, i) == mailbox)
+      return TRUE;
+  return FALSE;
+}
+
+/* All but those of what is UNKNOWN; where that cannot be read, none. */
+static void let_go(Replay *replay) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, &error);
+  g_autoptr(GArray) free_now = g_array_new(FALSE, FALSE, sizeof(gint64));
+  GHashTableIter iter;
+  gpointer mailbox;
+  if (!unknown) {
+    g_warning("%s", error->message);
+    return;
+  }
+  g_hash_table_iter_init(&iter, replay->kept);
+  while (g_hash_table_iter_next(&iter, &mailbox, NULL)) {
+    if (contains(unknown, *(gint64 *)mailbox))
+      continue;
+    g_array_append_val(free_now, *(gint64 *)mailbox);
+    g_hash_table_iter_remove(&iter);
+  }
+  for (guint i = 0; i < free_now->len; i++)
+    claims_release(replay->account->claims, g_array_index(free_now, gint64, i), 0);
+}
+
+static void claim_unknown(Replay *replay) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, &error);
+  if (!unknown)
+    g_warning("%s", error->message);
+  for (guint i = 0; unknown && i < unknown->len; i++) {
+    gint64 mailbox = g_array_index(unknown, gint64, i);
+    if (!is_kept(replay, mailbox) && claims_try(replay->account->claims, mailbox))
+      g_hash_table_add(replay->kept, g_memdup2(&mailbox, sizeof mailbox));
+  }
+}
+
+/* ---- a batch ------------------------------------------------------------------------------------------------ */
+
+static ImapRole role_of(const JournalBatch *batch) {
+  guint64 bytes = 0;
+  if (batch->op != JOURNAL_NEW || batch->state != JOURNAL_READY)
+    return IMAP_ROLE_PROMPT;
+  for (guint i = 0; i < batch->items->len; i++) {
+    guint64 size = g_array_index(batch->items, JournalItem, i).size;
+    bytes += size == IMAP_UNKNOWN_SIZE ? BULK : size;
+  }
+  return bytes >= BULK ? IMAP_ROLE_BULK : IMAP_ROLE_PROMPT;
+}
+
+/* A user changed one of its rows before it was sent. */
+static gboolean is_overtaken(const GError *error) {
+  return g_error_matches(error, CACHE_ERROR, CACHE_ERROR_BUSY);
+}
+
+/* FALSE: there was no connection, or it was lost, or the disk fails. */
+static gboolean run(Replay *replay, JournalBatch *batch, gboolean *ret_reached, GError **error) {
+  Account *account = replay->account;
+  g_autoptr(GError) local = NULL;
+  ImapConn *conn = imap_pool_lease(account->pool, role_of(batch), account->cancellable, &local);
+  *ret_reached = conn != NULL;
+  if (!g_error_matches(local, IMAP_ERROR, IMAP_ERROR_CANCELLED))
+    replay_set_line(replay, local);
+  if (!conn) {
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
+  }
+  replay_settle_begin(replay, batch);
+  gboolean ok = func_of(batch)(replay, conn, batch, &local);
+  if (!ok && !is_overtaken(local))
+    imap_conn_fail(conn);
+  imap_pool_release(account->pool, conn);
+  if (!ok)
+    g_propagate_error(error, g_steal_pointer(&local));
+  return replay_settle_end(replay, ok ? error : NULL) && ok;
+}
+
+/* How long to wait before the next, in µs. */
+static gint64 after_failure(Replay *replay, gboolean reached, const GError *error) {
+  gint64 next_try = imap_pool_next_try(replay->account->pool);
+  if (is_overtaken(error))
+    return 0;
+  g_info("replay: %s", error->message);
+  if (!reached) {
+    replay_tell_all(replay, error);
+    return next_try == G_MAXINT64 ? next_try : MAX(next_try - g_get_monotonic_time(), 0);
+  }
+  gint64 pause = error->domain == IMAP_ERROR ? MIN(LOSS_FIRST << MIN(replay->losses++, 16), LOSS_LAST) : DISK_AGAIN;
+  replay->not_before = g_get_monotonic_time() + pause;
+  return pause;
+}
+
+static gint64 work(Replay *replay, JournalBatch *batch) {
+  g_autoptr(GError) error = NULL;
+  gboolean reached = FALSE;
+  if (!claim(replay, batch))
+    return G_MAXINT64; /* cancelled */
+  gboolean ok = run(replay, batch, &reached, &error);
+  let_go(replay);
+  if (ok)
+    replay->losses = 0;
+  return ok ? 0 : after_failure(replay, reached, error);
+}
+
+/* ---- the thread --------------------------------------------------------------------------------------------- */
+
+/* Until then, or until it is woken. FALSE: it is to end. */
+static gboolean rest(Replay *replay, gint64 until) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  while (!replay->stopped && !replay->woken) {
+    if (until == G_MAXINT64)
+      g_cond_wait(&replay->cond, &replay->mutex);
+    else if (!g_cond_wait_until(&replay->cond, &replay->mutex, until))
+      break;
+  }
+  replay->woken = FALSE;
+  return !replay->stopped;
+}
+
+/* Where nobody can connect there is no use in claiming anything. */
+static gint64 wait_for_line(Replay *replay) {
+  gint64 left = imap_pool_next_try(replay->account->pool);
+  if (left == G_MAXINT64)
+    return left;
+  return MAX(left - g_get_monotonic_time(), 0);
+}
+
+static gint64 step(Replay *replay) {
+  g_auto(JournalBatch) batch = {0};
+  g_autoptr(GError) error = NULL;
+  gint64 now = g_get_real_time(), next = G_MAXINT64, wait = replay->not_before - g_get_monotonic_time();
+  if (wait > 0)
+    return wait; /* whatever woke us */
+  if (!journal_next(replay->account->index, now, MOST, BYTES, &batch, &next, &error)) {
+    replay_tell_drained(replay);
+    if (error)
+      g_warning("the journal cannot be read: %s", error->message);
+    return error ? DISK_AGAIN : next == G_MAXINT64 ? next : CLAMP(next - now, 0, LOOK_UP);
+  }
+  if (!func_of(&batch))
+    return DISK_AGAIN;
+  if ((wait = wait_for_line(replay)) > 0) {
+    replay_tell_all(replay, NULL);
+    return wait;
+  }
+  return work(replay, &batch);
+}
+
+static gpointer replay_main(gpointer data) {
+  Replay *replay = data;
+  gint64 wait = 0;
+  do {
+    wait = step(replay);
+  } while (rest(replay, wait == G_MAXINT64 ? wait : g_get_monotonic_time() + wait));
+  return NULL;
+}
+
+void replay_wake(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  replay->woken = TRUE;
+  g_cond_signal(&replay->cond);
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------------ */
+
+static void on_line(gpointer data) {
+  replay_wake(data);
+}
+
+Replay *replay_new(Account *account, Sync *sync) {
+  Replay *replay = g_new0(Replay, 1);
+  replay->account = account;
+  replay->sync = sync;
+  g_mutex_init(&replay->mutex);
+  g_cond_init(&replay->cond);
+  replay->kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  replay_settle_init(replay);
+  replay_await_init(replay);
+  claim_unknown(replay);
+  sync_call_online(sync, on_line, replay);
+  return replay;
+}
+
+void replay_run(Replay *replay) {
+  if (!replay->thread)
+    replay->thread = g_thread_new("replay", replay_main, replay);
+}
+
+static void end(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  replay->stopped = TRUE;
+  g_cond_signal(&replay->cond);
+}
+
+void replay_stop(Replay *replay) {
+  g_autoptr(GError) error = g_error_new_literal(IMAP_ERROR, IMAP_ERROR_CANCELLED, "unmounting");
+  end(replay);
+  g_clear_pointer(&replay->thread, g_thread_join);
+  replay_tell_all(replay, error);
+}
+
+void replay_free(Replay *replay) {
+  if (!replay)
+    return;
+  replay_await_clear(replay);
+  replay_settle_clear(replay);
+  g_hash_table_unref(replay->kept);
+  g_cond_clear(&replay->cond);
+  g_mutex_clear(&replay->mutex);
+  g_free(replay);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NEW: messages that are to be on the server, in the order in which they were made.
+ *
+ *   a copy of one that the server has      UID COPY: its octets are not moved
+ *   else                                   APPEND, small ones many at a time (imap_append())
+ *
+ * What was refused together with others is sent again in halves, until the culprit is alone: its neighbours are
+ * innocent. A refusal that concerns the mailbox is that of all; one for want of room is that of all that are as large.
+ * Where the server says OK and no UID (no UIDPLUS, or it forgets), the message is looked for, and if that does not find
+ * it the next listing will.
+ */
+#include "cache/replay_look.h"
+#include "cache/replay_octets.h"
+#include "cache/replay_private.h"
+
+typedef struct {
+  Replay *replay;
+  ImapConn *conn;
+  JournalBatch *batch;
+  IndexMailbox target;
+  IndexAccess access;
+  guint32 uidvalidity, uidnext; /* of the target, before */
+  GQueue groups;                /* GPtrArray of JournalItem: still to be appended together */
+  GPtrArray *unplaced;          /* JournalItem: there, as nobody knows what */
+  GError *stopped;              /* why the mailbox takes nothing; or NULL */
+  GError *full;                 /* why it takes nothing of `full_size`; or NULL */
+  guint64 full_size;
+} Work;
+
+static void work_clear(Work *work) {
+  index_mailbox_clear(&work->target);
+  index_access_clear(&work->access);
+  g_queue_clear_full(&work->groups, (GDestroyNotify)g_ptr_array_unref);
+  g_clear_pointer(&work->unplaced, g_ptr_array_unref);
+  g_clear_error(&work->stopped);
+  g_clear_error(&work->full);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Work, work_clear)
+
+static Account *account_of(const Work *work) {
+  return replay_account(work->replay);
+}
+
+/* ---- before ------------------------------------------------------------------------------------------------- */
+
+/* From where on ours may stand, if we lose the answer. What the index knows is old, but never too high. */
+static gboolean learn_numbers(Work *work, GError **error) {
+  g_auto(ImapStatus) status = {0};
+  GCancellable *c = account_of(work)->cancellable;
+  work->uidvalidity = work->target.uidvalidity;
+  work->uidnext = work->target.uidnext;
+  if (work->uidvalidity != 0 && work->uidnext != 0)
+    return TRUE;
+  const char *selected = imap_selected(work->conn);
+  if (g_strcmp0(selected, work->target.raw) == 0 && !imap_unselect(work->conn, c, error))
+    return FALSE;
+  if (!imap_status(work->conn, work->target.raw, &status, c, error))
+    return FALSE;
+  work->uidvalidity = status.has_uidvalidity ? status.uidvalidity : 0;
+  work->uidnext = status.has_uidnext ? status.uidnext : 1;
+  return TRUE;
+}
+
+static gboolean begin(Work *work, GError **error) {
+  Account *account = account_of(work);
+  if (!index_get_mailbox(account->index, work->batch->target, &work->target, error) || !work->target.raw) {
+    if (error && !*error)
+      g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
+    return FALSE;
+  }
+  return index_get_access(account->index, work->target.row, &work->access, error) && learn_numbers(work, error);
+}
+
+/* ---- one command, or several -------------------------------------------------------------------------------- */
+
+/* Servers refuse an APPEND with flags that they do not keep. */
+static guint allowed_flags(const Work *work, guint flags) {
+  flags &= ~(guint)IMAP_FLAG_RECENT;
+  return work->access.limited ? flags & work->access.permanent : flags;
+}
+
+static char **allowed_keywords(const Work *work, const char *keywords) {
+  gboolean any = !work->access.limited || work->access.any_keyword;
+  g_auto(GStrv) wanted = keywords ? g_strsplit(keywords, " ", -1) : NULL;
+  g_auto(GStrv) known = g_strsplit(work->access.keywords ? work->access.keywords : "", " ", -1);
+  g_autoptr(GPtrArray) kept = g_ptr_array_new();
+  for (guint i = 0; wanted && wanted[i]; i++)
+    if (wanted[i][0] && (any || g_strv_contains((const char *const *)known, wanted[i])))
+      g_ptr_array_add(kept, g_strdup(wanted[i]));
+  g_ptr_array_add(kept, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&kept), FALSE);
+}
+
+typedef struct {
+  GPtrArray *items; /* JournalItem */
+  ImapAppend *messages;
+  ImapAppended *outcomes;
+} Call;
+
+static Call call_new(const Work *work, GPtrArray *items) {
+  Call call = {
+      .items = items, .messages = g_new0(ImapAppend, items->len), .outcomes = g_new0(ImapAppended, items->len)};
+  for (guint i = 0; i < items->len; i++) {
+    const JournalItem *item = items->pdata[i];
+    call.messages[i] = (ImapAppend){.flags = allowed_flags(work, item->flags),
+                                    .keywords = (const char *const *)allowed_keywords(work, item->keywords),
+                                    .internaldate = item->internaldate,
+                                    .size = item->size,
+                                    .source = replay_octets_new(account_of(work), item)};
+  }
+  return call;
+}
+
+static void call_clear(Call *call) {
+  for (guint i = 0; i < call->items->len; i++) {
+    g_strfreev((char **)call->messages[i].keywords);
+    replay_octets_free(call->messages[i].source);
+    imap_appended_clear(&call->outcomes[i]);
+  }
+  g_free(call->messages);
+  g_free(call->outcomes);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Call, call_clear)
+
+/* A copy that the server cannot make, of what is not cached. *ret_here FALSE: it cannot be had, and is settled. */
+static gboolean bring_octets(Work *work, const JournalItem *item, ReplayOctets *octets, gboolean *ret_here,
+                             GError **error) {
+  g_autoptr(GError) failed = NULL;
+  *ret_here = TRUE;
+  if (item->copy == 0 || replay_octets_open(octets, NULL) || replay_octets_fetch(octets, work->conn, &failed))
+    return TRUE;
+  *ret_here = FALSE;
+  if (!imap_conn_failed(work->conn))
+    return replay_refused(work->replay, item, failed, error);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+/* ---- what became of it -------------------------------------------------------------------------------------- */
+
+/* Of one message as of many: there is no use in asking for each. */
+static gboolean concerns_mailbox(const GError *refusal) {
+  static const ImapError codes[] = {IMAP_ERROR_GONE, IMAP_ERROR_READONLY, IMAP_ERROR_PERMISSION,
+                                    IMAP_ERROR_UNAVAILABLE};
+  for (guint i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (refusal->code == (gint)codes[i])
+      return TRUE;
+  return FALSE;
+}
+
+static GPtrArray *slice(GPtrArray *items, guint first, guint n) {
+  GPtrArray *some = g_ptr_array_sized_new(n);
+  for (guint i = first; i < first + n; i++)
+    g_ptr_array_add(some, items->pdata[i]);
+  return some;
+}
+
+/* To be sent before all others. */
+static void halve(Work *work, GPtrArray *items, guint first, guint n) {
+  guint half = n / 2;
+  g_queue_push_head(&work->groups, slice(items, first + half, n - half));
+  g_queue_push_head(&work->groups, slice(items, first, half));
+}
+
+static gboolean refuse(Work *work, const JournalItem *item, const GError *refusal, GError **error) {
+  if (concerns_mailbox(refusal) && !work->stopped)
+    work->stopped = g_error_copy(refusal);
+  if (refusal->code == IMAP_ERROR_QUOTA && (!work->full || item->size < work->full_size)) {
+    g_clear_error(&work->full);
+    work->full = g_error_copy(refusal);
+    work->full_size = item->size;
+  }
+  return replay_refused(work->replay, item, refusal, error);
+}
+
+static gboolean settle_refused(Work *work, GPtrArray *items, const ImapAppended *outcomes, guint i, GError **error) {
+  const ImapAppended *outcome = &outcomes[i];
+  if (outcome->n == 1 || concerns_mailbox(outcome->error))
+    return refuse(work, items->pdata[i], outcome->error, error);
+  if (i == outcome->first)
+    halve(work, items, i, outcome->n);
+  return TRUE;
+}
+
+static gboolean settle_done(Work *work, const JournalItem *item, const ImapAppended *outcome, GError **error) {
+  if (outcome->uid != 0)
+    return replay_placed(work->replay, item, work->target.row, outcome->uidvalidity, outcome->uid, error);
+  g_ptr_array_add(work->unplaced, (gpointer)item);
+  return TRUE;
+}
+
+/* The line was lost in the middle of it, which may be its own fault: others go before it next time. */
+static gboolean settle_interrupted(Work *work, const Call *call, guint i, const GError *lost, GError **error) {
+  const GError *failed = replay_octets_failed(call->messages[i].source);
+  if (failed)
+    return replay_refused(work->replay, call->items->pdata[i], failed, error);
+  return g_error_matches(lost, IMAP_ERROR, IMAP_ERROR_CANCELLED) ||
+         replay_put_off(work->replay, call->items->pdata[i], lost, error);
+}
+
+static gboolean settle(Work *work, const Call *call, const GError *lost, GError **error) {
+  g_autoptr(GPtrArray) rest = g_ptr_array_new();
+  gboolean ok = TRUE, interrupted = FALSE;
+  for (guint i = 0; ok && i < call->items->len; i++) {
+    const ImapAppended *outcome = &call->outcomes[i];
+    const JournalItem *item = call->items->pdata[i];
+    switch (outcome->outcome) {
+    case IMAP_APPEND_DONE:
+      ok = settle_done(work, item, outcome, error);
+      break;
+    case IMAP_APPEND_REFUSED:
+      ok = settle_refused(work, call->items, call->outcomes, i, error);
+      break;
+    case IMAP_APPEND_UNKNOWN:
+      ok = replay_unknown(work->replay, item, error);
+      break;
+    case IMAP_APPEND_UNSENT:
+      if (lost && !interrupted)
+        ok = settle_interrupted(work, call, i, lost, error);
+      else if (!lost)
+        g_ptr_array_add(rest, (gpointer)item);
+      interrupted = TRUE;
+      break;
+    }
+  }
+  if (rest->len > 0)
+    g_queue_push_tail(&work->groups, g_steal_pointer(&rest));
+  return ok;
+}
+
+/* FALSE: the line is lost; what is known is settled. */
+static gboolean append(Work *work, GPtrArray *items, GError **error) {
+  g_auto(Call) call = call_new(work, items);
+  g_autoptr(GError) lost = NULL;
+  gboolean here = FALSE;
+  if (!bring_octets(work, items->pdata[0], call.messages[0].source, &here, error))
+    return FALSE;
+  if (!here)
+    return TRUE;
+  replay_step();
+  gboolean ok = imap_append(work->conn, work->target.raw, call.messages, items->len, replay_octets_read, call.outcomes,
+                            account_of(work)->cancellable, &lost);
+  replay_step();
+  if (!settle(work, &call, lost, error))
+    return FALSE;
+  if (!ok)
+    g_propagate_error(error, g_steal_pointer(&lost));
+  return ok;
+}
+
+/* Takes out what would be refused anyway. */
+static gboolean refuse_hopeless(Work *work, GPtrArray *items, GError **error) {
+  for (guint i = 0; i < items->len;) {
+    const JournalItem *item = items->pdata[i];
+    const GError *why = work->stopped ? work->stopped : work->full && item->size >= work->full_size ? work->full : NULL;
+    if (!why) {
+      i++;
+      continue;
+    }
+    if (!replay_refused(work->replay, item, why, error))
+      return FALSE;
+    g_ptr_array_remove_index(items, i);
+  }
+  return TRUE;
+}
+
+static gboolean append_all(Work *work, GError **error) {
+  while (!g_queue_is_empty(&work->groups)) {
+    g_autoptr(GPtrArray) items = g_queue_pop_head(&work->groups);
+    if (!refuse_hopeless(work, items, error) || (items->len > 0 && !append(work, items, error)))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  gint64 mailbox;
+  guint32 uid;
+} Source;
+
+/* What the server has of the message that it is a copy of. */
+static gboolean find_source(Work *work, const JournalItem *item, Source *ret) {
+  IndexKey key = {0};
+  if (item->copy == 0 || !index_get_key(account_of(work)->index, item->copy, &key, NULL))
+    return FALSE;
+  *ret = (Source){key.mailbox, key.uid};
+  return TRUE;
+}
+
+typedef struct {
+  gint64 mailbox;
+  ImapSeqset *uids;
+  GPtrArray *items; /* JournalItem; each has another uid */
+  GArray *sources;  /* guint32 */
+} Copies;
+
+static void copies_clear(Copies *copies) {
+  imap_seqset_free(copies->uids);
+  g_ptr_array_unref(copies->items);
+  g_array_unref(copies->sources);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copies, copies_clear)
+
+/* Those from `*i` on that one command can copy. */
+static Copies take_copies(Work *work, guint *i) {
+  Copies copies = {
+      .uids = imap_seqset_new(), .items = g_ptr_array_new(), .sources = g_array_new(FALSE, FALSE, sizeof(guint32))};
+  for (; *i < work->batch->items->len; (*i)++) {
+    JournalItem *item = &g_array_index(work->batch->items, JournalItem, *i);
+    Source source = {0};
+    if (!find_source(work, item, &source) || (copies.items->len > 0 && copies.mailbox != source.mailbox) ||
+        imap_seqset_contains(copies.uids, source.uid))
+      break;
+    copies.mailbox = source.mailbox;
+    imap_seqset_add(copies.uids, source.uid, source.uid);
+    g_ptr_array_add(copies.items, item);
+    g_array_append_val(copies.sources, source.uid);
+  }
+  return copies;
+}
+
+static gboolean settle_copy(Work *work, const JournalItem *item, guint32 uid, const ImapEffect *effect, GPtrArray *rest,
+                            GError **error) {
+  guint32 placed = effect->uidvalidity != 0 ? imap_uidmap_find(effect->copies, uid) : 0;
+  if (placed != 0)
+    return replay_placed(work->replay, item, work->target.row, effect->uidvalidity, placed, error);
+  if (imap_seqset_contains(effect->unknown, uid) ||
+      (imap_seqset_contains(effect->unnamed, uid) && effect->uidvalidity == 0))
+    return replay_unknown(work->replay, item, error);
+  g_ptr_array_add(rest, (gpointer)item);
+  return TRUE;
+}
+
+/* What cannot be copied by the server is to be appended: `rest`. */
+static gboolean copy_some(Work *work, const Copies *copies, GPtrArray *rest, GError **error) {
+  g_auto(ImapEffect) effect = {0};
+  g_autoptr(GError) failed = NULL;
+  replay_step();
+  gboolean ok = imap_copy(work->conn, copies->uids, work->target.raw, &effect, account_of(work)->cancellable, &failed);
+  replay_step();
+  for (guint i = 0; i < copies->items->len; i++)
+    if (!settle_copy(work, copies->items->pdata[i], g_array_index(copies->sources, guint32, i), &effect, rest, error))
+      return FALSE;
+  if (ok || !imap_conn_failed(work->conn))
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+static gboolean copy(Work *work, const Copies *copies, GPtrArray *rest, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  g_auto(ImapMailbox) opened = {0};
+  if (replay_select(work->replay, work->conn, copies->mailbox, &opened, &failed))
+    return copy_some(work, copies, rest, error);
+  if (imap_conn_failed(work->conn)) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+  }
+  for (guint i = 0; i < copies->items->len; i++)
+    g_ptr_array_add(rest, copies->items->pdata[i]);
+  return TRUE;
+}
+
+/* In groups that are appended together; of a copy the octets may have to be fetched, so it goes alone. */
+static void queue(Work *work, GPtrArray *items) {
+  GPtrArray *group = NULL;
+  for (guint i = 0; i < items->len; i++) {
+    const JournalItem *item = items->pdata[i];
+    if (!group || item->copy != 0)
+      g_queue_push_tail(&work->groups, group = g_ptr_array_new());
+    g_ptr_array_add(group, (gpointer)item);
+    if (item->copy != 0)
+      group = NULL;
+  }
+}
+
+/* ---- the order of it ---------------------------------------------------------------------------------------- */
+
+/* From `*i` on, up to the next that may be copied. */
+static void take_others(Work *work, guint *i, GPtrArray *ret) {
+  for (; *i < work->batch->items->len; (*i)++) {
+    JournalItem *item = &g_array_index(work->batch->items, JournalItem, *i);
+    Source source;
+    if (ret->len > 0 && find_source(work, item, &source))
+      return;
+    g_ptr_array_add(ret, item);
+  }
+}
+
+/* Runs of copies, and of what is not to be copied, one after another. */
+static gboolean send_all(Work *work, GError **error) {
+  for (guint i = 0; i < work->batch->items->len;) {
+    g_autoptr(GPtrArray) rest = g_ptr_array_new();
+    g_auto(Copies) copies = take_copies(work, &i);
+    if (copies.items->len == 0)
+      take_others(work, &i, rest);
+    else if (!copy(work, &copies, rest, error))
+      return FALSE;
+    queue(work, rest);
+    if (!append_all(work, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* OK was said, so it is there. */
+static gboolean place_unplaced(Work *work, GError **error) {
+  guint n = work->unplaced->len;
+  guint32 uidvalidity = work->uidvalidity;
+  g_autoptr(GError) failed = NULL;
+  g_autofree ReplaySought *sought = g_new0(ReplaySought, n);
+  for (guint i = 0; i < n; i++)
+    sought[i].item = work->unplaced->pdata[i];
+  if (n > 0 && !imap_conn_failed(work->conn))
+    replay_look_for(account_of(work), work->conn, work->target.row, work->uidvalidity, work->uidnext, sought, n,
+                    &uidvalidity, &failed);
+  for (guint i = 0; i < n; i++)
+    if (!replay_placed(work->replay, sought[i].item, work->target.row, uidvalidity, sought[i].uid, error))
+      return FALSE;
+  if (n > 0)
+    sync_doubt(replay_sync(work->replay), work->target.row);
+  return TRUE;
+}
+
+gboolean replay_append(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
+  g_auto(Work) work = {.replay = replay, .conn = conn, .batch = batch, .unplaced = g_ptr_array_new()};
+  g_autoptr(GError) failed = NULL;
+  if (!begin(&work, &failed))
+    return replay_refused_all(replay, conn, batch, g_steal_pointer(&failed), error);
+  if (!replay_send(replay, batch, work.uidvalidity, work.uidnext, error))
+    return FALSE;
+  gboolean ok = send_all(&work, error);
+  /* Each that was given to the server is settled by now. */
+  return place_unplaced(&work, ok ? error : NULL) && replay_again_rest(replay, ok ? error : NULL) && ok;
+}

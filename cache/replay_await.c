@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who waits for the server (fsync, a drain), and what is in the way. A row is noted before the journal is looked at, so
+ * that whoever finds it there is told when it has left. Nobody waits for a line that is known to be down, nor for the
+ * second attempt of what was just put off.
+ */
+#include "cache/error.h"
+#include "cache/replay_state.h"
+
+void replay_await_init(Replay *replay) {
+  replay->awaited = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  replay->stuck = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+}
+
+void replay_await_clear(Replay *replay) {
+  g_hash_table_unref(replay->awaited);
+  g_hash_table_unref(replay->stuck);
+  g_clear_error(&replay->offline);
+}
+
+/* With the mutex held. A new error. */
+static GError *why_offline(Replay *replay) {
+  return replay->offline ? g_error_copy(replay->offline)
+                         : g_error_new_literal(IMAP_ERROR, IMAP_ERROR_NETWORK, "there is no connection");
+}
+
+gboolean replay_await(Replay *replay, gint64 row, GError **error) {
+  gboolean down = imap_pool_next_try(replay->account->pool) > g_get_monotonic_time();
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  if (down) {
+    g_propagate_error(error, cache_error_from_imap(why_offline(replay)));
+    return FALSE;
+  }
+  g_hash_table_add(replay->awaited, g_memdup2(&row, sizeof row));
+  return TRUE;
+}
+
+static gboolean is_awaited(Replay *replay, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  return g_hash_table_contains(replay->awaited, &row);
+}
+
+static void tell(Replay *replay, gint64 row, const GError *error) {
+  account_tell(replay->account, CACHE_EVENT_DONE, CACHE_JOURNAL, row, 0, NULL, error);
+}
+
+static void forget(Replay *replay, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_hash_table_remove(replay->awaited, &row);
+}
+
+void replay_tell(Replay *replay, gint64 row, const GError *error) {
+  gboolean waits = FALSE;
+  if (!is_awaited(replay, row))
+    return;
+  if (!error && journal_waits(replay->account->index, row, &waits, NULL) && waits)
+    return;
+  forget(replay, row);
+  tell(replay, row, error);
+}
+
+void replay_tell_drained(Replay *replay) {
+  guint64 changes = 0, bytes = 0;
+  if (!is_awaited(replay, CACHE_ALL) || !journal_left(replay->account->index, &changes, &bytes, NULL) || changes > 0)
+    return;
+  forget(replay, CACHE_ALL);
+  tell(replay, CACHE_ALL, NULL);
+}
+
+static GArray *take_awaited(Replay *replay) {
+  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  GHashTableIter iter;
+  gpointer row;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_hash_table_iter_init(&iter, replay->awaited);
+  while (g_hash_table_iter_next(&iter, &row, NULL))
+    g_array_append_val(rows, *(gint64 *)row);
+  g_hash_table_remove_all(replay->awaited);
+  return rows;
+}
+
+void replay_tell_all(Replay *replay, const GError *error) {
+  g_autoptr(GArray) rows = take_awaited(replay);
+  for (guint i = 0; i < rows->len; i++)
+    tell(replay, g_array_index(rows, gint64, i), error);
+}
+
+void replay_set_line(Replay *replay, const GError *error) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_clear_error(&replay->offline);
+  replay->offline = error ? g_error_copy(error) : NULL;
+}
+
+void replay_set_stuck(Replay *replay, gint64 seq, const char *why) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  if (why)
+    g_hash_table_replace(replay->stuck, g_memdup2(&seq, sizeof seq), g_strdup(why));
+  else
+    g_hash_table_remove(replay->stuck, &seq);
+}
+
+static const char *any_stuck(Replay *replay) {
+  GHashTableIter iter;
+  gpointer why = NULL;
+  g_hash_table_iter_init(&iter, replay->stuck);
+  return g_hash_table_iter_next(&iter, NULL, &why) ? why : NULL;
+}
+
+gboolean replay_trouble(Replay *replay, char **ret) {
+  gboolean down = imap_pool_next_try(replay->account->pool) > g_get_monotonic_time();
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_autoptr(GError) offline = down ? why_offline(replay) : NULL;
+  const char *why = offline ? offline->message : any_stuck(replay);
+  if (ret)
+    *ret = g_strdup(why);
+  return why != NULL;
+}

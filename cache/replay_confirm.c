@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NEW, CONFIRMED: the server has it under a UID, and we still have our octets. One FETCH for all says what it made of
+ * them. Where it claims the same size, and ours are of the kind that no server alters (S8), they become the cached
+ * body, so that what was just written is read without the network; else the body is what the server has, to be fetched
+ * when somebody reads it. Flags that it forgot (Exchange), or brought along from what was copied, are set again.
+ */
+#include <unistd.h>
+
+#include "cache/octets.h"
+#include "cache/replay_octets.h"
+#include "cache/replay_private.h"
+
+#define CHUNK (64 * 1024)
+#define OURS (IMAP_FLAG_SEEN | IMAP_FLAG_ANSWERED | IMAP_FLAG_FLAGGED | IMAP_FLAG_DELETED | IMAP_FLAG_DRAFT)
+
+typedef struct {
+  Replay *replay;
+  ImapConn *conn;
+  JournalBatch *batch;
+  guint32 uidvalidity;
+  gboolean writable;
+  GHashTable *found; /* UID -> ImapMessage */
+} Work;
+
+static void message_free(gpointer data) {
+  imap_message_clear(data);
+  g_free(data);
+}
+
+static void work_clear(Work *work) {
+  g_clear_pointer(&work->found, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Work, work_clear)
+
+static Account *account_of(const Work *work) {
+  return replay_account(work->replay);
+}
+
+static const JournalItem *item_at(const Work *work, guint i) {
+  return &g_array_index(work->batch->items, JournalItem, i);
+}
+
+/* ---- what the server has ------------------------------------------------------------------------------------ */
+
+/* To set flags it has to be opened for changing; to compare it need not. */
+static gboolean open_target(Work *work, GError **error) {
+  Account *account = account_of(work);
+  g_auto(ImapMailbox) opened = {0};
+  g_auto(IndexMailbox) target = {0};
+  g_autoptr(GError) failed = NULL;
+  work->writable = replay_select(work->replay, work->conn, work->batch->target, &opened, &failed);
+  if (!work->writable) {
+    imap_mailbox_clear(&opened);
+    if (!g_error_matches(failed, IMAP_ERROR, IMAP_ERROR_READONLY)) {
+      g_propagate_error(error, g_steal_pointer(&failed));
+      return FALSE;
+    }
+    if (!index_get_mailbox(account->index, work->batch->target, &target, error) ||
+        !account_open_mailbox(account, work->conn, &target, &opened, NULL, error))
+      return FALSE;
+  }
+  work->uidvalidity = opened.uidvalidity;
+  return TRUE;
+}
+
+static void take(Work *work, ImapMessage *message) {
+  const guint needed = IMAP_HAS_UID | IMAP_HAS_SIZE | IMAP_HAS_FLAGS;
+  if ((message->has & needed) != needed)
+    return;
+  g_hash_table_replace(work->found, GUINT_TO_POINTER(message->uid), g_memdup2(message, sizeof *message));
+  *message = (ImapMessage){0};
+}
+
+static gboolean no_body(gpointer data, guint64 size) {
+  (void)data;
+  (void)size;
+  return FALSE;
+}
+
+static gboolean fetch_some(Work *work, const ImapSeqset *uids, GError **error) {
+  static const ImapSink sink = {.begin = no_body};
+  GCancellable *c = account_of(work)->cancellable;
+  if (!imap_fetch_send(work->conn, uids, IMAP_FETCH_LISTING, c, error))
+    return FALSE;
+  for (;;) {
+    g_auto(ImapMessage) message = {0};
+    g_autoptr(GError) failed = NULL;
+    ImapFetchResult result = imap_fetch_next(work->conn, &sink, NULL, &message, c, &failed);
+    if (result == IMAP_FETCH_MESSAGE)
+      take(work, &message);
+    if (failed)
+      g_propagate_error(error, g_steal_pointer(&failed));
+    if (result == IMAP_FETCH_DONE || result == IMAP_FETCH_FAILED)
+      return !error || !*error;
+  }
+}
+
+static gboolean fetch(Work *work, GError **error) {
+  g_autoptr(ImapSeqset) rest = imap_seqset_new();
+  for (guint i = 0; i < work->batch->items->len; i++)
+    imap_seqset_add(rest, item_at(work, i)->uid, item_at(work, i)->uid);
+  while (!imap_seqset_empty(rest)) {
+    g_autoptr(ImapSeqset) some = imap_seqset_take(rest, G_MAXUINT64, IMAP_LIMIT_COMMAND - 400);
+    if (!fetch_some(work, some, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* ---- flags -------------------------------------------------------------------------------------------------- */
+
+static char **words_of(const char *keywords) {
+  return g_strsplit(keywords ? keywords : "", " ", -1);
+}
+
+/* Words of the first that are not in the second; a new string, or NULL. */
+static char *missing_words(char **first, char **second) {
+  g_autoptr(GString) missing = g_string_new(NULL);
+  for (guint i = 0; first && first[i]; i++)
+    if (first[i][0] && !(second && g_strv_contains((const char *const *)second, first[i])))
+      g_string_append_printf(missing, "%s%s", missing->len ? " " : "", first[i]);
+  return missing->len ? g_string_free(g_steal_pointer(&missing), FALSE) : NULL;
+}
+
+/* One STORE: "+4 $Label1" -> UIDs. */
+static void want(GHashTable *stores, char sign, guint flags, const char *keywords, guint32 uid) {
+  if (flags == 0 && !keywords)
+    return;
+  g_autofree char *key = g_strdup_printf("%c%u %s", sign, flags, keywords ? keywords : "");
+  ImapSeqset *uids = g_hash_table_lookup(stores, key);
+  if (!uids)
+    g_hash_table_insert(stores, g_steal_pointer(&key), uids = imap_seqset_new());
+  imap_seqset_add(uids, uid, uid);
+}
+
+static void compare_flags(GHashTable *stores, const JournalItem *item, const ImapMessage *there) {
+  g_auto(GStrv) wanted = words_of(item->keywords);
+  guint flags = item->flags & OURS, has = there->flags & OURS;
+  g_autofree char *missing = missing_words(wanted, there->keywords);
+  want(stores, '+', flags & ~has, missing, item->uid);
+  /* What others have set meanwhile stays; a copy has those of what was copied. */
+  g_autofree char *extra = item->copy ? missing_words(there->keywords, wanted) : NULL;
+  if (item->copy)
+    want(stores, '-', has & ~flags, extra, item->uid);
+}
+
+static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *flagging) {
+  GHashTableIter iter;
+  gpointer uid, value;
+  g_hash_table_iter_init(&iter, work->found);
+  while (g_hash_table_iter_next(&iter, &uid, &value)) {
+    ImapMessage *there = value;
+    if (!imap_seqset_contains(uids, GPOINTER_TO_UINT(uid)))
+      continue;
+    there->flags = flagging->add ? there->flags | flagging->flags : there->flags & ~flagging->flags;
+    g_autofree char *old = there->keywords ? g_strjoinv(" ", there->keywords) : NULL;
+    g_auto(GStrv) had = words_of(old);
+    g_autofree char *changed = missing_words(flagging->add ? (char **)flagging->keywords : had,
+                                             flagging->add ? had : (char **)flagging->keywords);
+    g_autofree char *all = flagging->add && old ? g_strjoin(" ", old, changed, NULL) : g_strdup(changed);
+    g_strfreev(there->keywords);
+    there->keywords = words_of(all);
+  }
+}
+
+/* A refusal is no reason to keep the message in the journal: it is as it is. */
+static gboolean store(Work *work, const char *key, const ImapSeqset *uids, GError **error) {
+  g_auto(ImapEffect) effect = {0};
+  g_autoptr(GError) failed = NULL;
+  g_auto(GStrv) words = g_strsplit(key + 1, " ", -1);
+  ImapFlagging flagging = {.add = key[0] == '+',
+                           .flags = (guint)g_ascii_strtoull(words[0], NULL, 10),
+                           .keywords = (const char *const *)words + 1};
+  replay_step();
+  imap_store(work->conn, uids, &flagging, &effect, account_of(work)->cancellable, &failed);
+  replay_step();
+  if (effect.done)
+    note_stored(work, effect.done, &flagging);
+  if (!imap_conn_failed(work->conn))
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+static gboolean set_flags(Work *work, GError **error) {
+  g_autoptr(GHashTable) stores =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)imap_seqset_free);
+  GHashTableIter iter;
+  gpointer key, uids;
+  for (guint i = 0; work->writable && i < work->batch->items->len; i++) {
+    const ImapMessage *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item_at(work, i)->uid));
+    if (there)
+      compare_flags(stores, item_at(work, i), there);
+  }
+  g_hash_table_iter_init(&iter, stores);
+  while (g_hash_table_iter_next(&iter, &key, &uids))
+    if (!store(work, key, uids, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* ---- octets ------------------------------------------------------------------------------------------------- */
+
+/* Into a body, where no server would alter them. */
+static gboolean copy_octets(ReplayOctets *octets, guint64 size, BodyTemp *temp) {
+  g_autofree guint8 *buffer = g_malloc(CHUNK);
+  Octets look;
+  octets_init(&look);
+  for (guint64 left = size; left > 0;) {
+    gsize n = 0;
+    if (!replay_octets_read(octets, buffer, (gsize)MIN(left, CHUNK), &n, NULL) || n == 0 ||
+        !body_write(temp, buffer, n, NULL))
+      return FALSE;
+    octets_feed(&look, buffer, n);
+    left -= n;
+  }
+  return octets_are_plain(&look);
+}
+
+/* TRUE: the server has what we have. Where the cache does not keep it that is as true. */
+static gboolean keep_octets(Work *work, const JournalItem *item, const ImapMessage *there) {
+  Account *account = account_of(work);
+  g_autoptr(ReplayOctets) octets = replay_octets_new(account, item);
+  IndexKey key = {.row = item->row, .mailbox = work->batch->target, .uidvalidity = work->uidvalidity, .uid = item->uid};
+  if (item->size != there->size)
+    return FALSE;
+  if (!replay_octets_open(octets, NULL))
+    return item->copy != 0; /* the server copied them, and they never were here */
+  g_autoptr(BodyTemp) temp = body_begin(account->bodies, NULL);
+  if (!temp || !copy_octets(octets, item->size, temp))
+    return FALSE;
+  int fd = body_commit(g_steal_pointer(&temp), &key, 0, NULL);
+  if (fd >= 0)
+    close(fd);
+  return TRUE;
+}
+
+static gboolean finish(Work *work, const JournalItem *item, GError **error) {
+  const ImapMessage *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item->uid));
+  if (!there) {
+    sync_doubt(replay_sync(work->replay), work->batch->target);
+    return replay_finished(work->replay, item, NULL, error);
+  }
+  g_autofree char *keywords = there->keywords && there->keywords[0] ? g_strjoinv(" ", there->keywords) : NULL;
+  ReplayFound found = {.altered = !keep_octets(work, item, there),
+                       .claim = there->size,
+                       .emailid = there->emailid,
+                       .flags = there->flags & OURS,
+                       .keywords = keywords};
+  return replay_finished(work->replay, item, &found, error);
+}
+
+gboolean replay_confirm(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
+  g_auto(Work) work = {.replay = replay, .conn = conn, .batch = batch};
+  g_autoptr(GError) failed = NULL;
+  work.found = g_hash_table_new_full(NULL, NULL, NULL, message_free);
+  if (!open_target(&work, &failed) || !fetch(&work, &failed) || !set_flags(&work, &failed))
+    return replay_refused_all(replay, conn, batch, g_steal_pointer(&failed), error);
+  for (guint i = 0; i < batch->items->len; i++)
+    if (!finish(&work, item_at(&work, i), error))
+      return FALSE;
+  return TRUE;
+}

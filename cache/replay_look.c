@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What may be ours is what came since, and what no delta has made a row of: the mailbox is claimed, so none has. It is
+ * described by the server as in a listing. Who is who is decided in passes, each for those that are left:
+ *
+ *   same fields, same size   in the order of sending, which is that of the UIDs; where the octets of two that we sent
+ *                            differ nevertheless, by their hash
+ *   same fields              the server altered it
+ *   same octets              the server altered the fields, or there are none
+ */
+#include "cache/replay_look.h"
+
+#include <string.h>
+
+#include "cache/names.h"
+
+typedef struct {
+  guint32 uid;
+  guint64 size;
+  guint8 fingerprint[16];
+  guint8 sha256[32];
+  gboolean hashed, taken;
+} Candidate;
+
+typedef struct {
+  Account *account;
+  ImapConn *conn;
+  GArray *candidates; /* Candidate, by UID */
+  ReplaySought *sought;
+  guint n;
+  GChecksum *sum; /* of the body that is coming in */
+  gboolean whole;
+} Look;
+
+static void look_clear(Look *look) {
+  g_clear_pointer(&look->candidates, g_array_unref);
+  g_clear_pointer(&look->sum, g_checksum_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Look, look_clear)
+
+/* ---- what is there ------------------------------------------------------------------------------------------ */
+
+static ImapSeqset *find_strangers(Look *look, gint64 row, guint32 uidvalidity, guint32 uidnext,
+                                  guint32 *ret_uidvalidity, GError **error) {
+  g_auto(IndexMailbox) known = {0};
+  g_auto(ImapMailbox) opened = {0};
+  g_autoptr(ImapSeqset) there = NULL;
+  if (!index_get_mailbox(look->account->index, row, &known, error)) {
+    if (error && !*error)
+      g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
+    return NULL;
+  }
+  IndexMailbox any = {.row = row, .raw = known.raw};
+  if (g_strcmp0(imap_selected(look->conn), known.raw) == 0 &&
+      !imap_unselect(look->conn, look->account->cancellable, error))
+    return NULL;
+  if (!account_open_mailbox(look->account, look->conn, &any, &opened, &there, error))
+    return NULL;
+  *ret_uidvalidity = opened.uidvalidity;
+  /* Numbers from before a renumbering say nothing. */
+  if (uidvalidity != 0 && opened.uidvalidity == uidvalidity && uidnext > 1)
+    imap_seqset_remove(there, 1, uidnext - 1);
+  if (known.uidvalidity != opened.uidvalidity)
+    return g_steal_pointer(&there);
+  g_autoptr(ImapSeqset) have = index_uids(look->account->index, row, error);
+  return have ? imap_seqset_subtract(there, have) : NULL;
+}
+
+/* ---- fetching ----------------------------------------------------------------------------------------------- */
+
+static Candidate *find_candidate(Look *look, guint32 uid) {
+  for (guint i = 0; i < look->candidates->len; i++) {
+    Candidate *candidate = &g_array_index(look->candidates, Candidate, i);
+    if (candidate->uid == uid)
+      return candidate;
+  }
+  return NULL;
+}
+
+static void take_listing(Look *look, const ImapMessage *message) {
+  const guint needed = IMAP_HAS_UID | IMAP_HAS_SIZE | IMAP_HAS_HEADER;
+  if ((message->has & needed) != needed || find_candidate(look, message->uid))
+    return;
+  Candidate candidate = {.uid = message->uid, .size = message->size};
+  gsize len;
+  const char *header = g_bytes_get_data(message->header, &len);
+  names_fingerprint(header, len, candidate.fingerprint);
+  g_array_append_val(look->candidates, candidate);
+}
+
+static void take_body(Look *look, const ImapMessage *message) {
+  Candidate *candidate = (message->has & IMAP_HAS_UID) ? find_candidate(look, message->uid) : NULL;
+  gsize len = sizeof candidate->sha256;
+  if (!candidate || !(message->has & IMAP_HAS_BODY) || !look->whole)
+    return;
+  g_checksum_get_digest(look->sum, candidate->sha256, &len);
+  candidate->hashed = TRUE;
+}
+
+static gboolean begin_body(gpointer data, guint64 size) {
+  (void)size;
+  Look *look = data;
+  look->whole = FALSE;
+  g_clear_pointer(&look->sum, g_checksum_free);
+  look->sum = g_checksum_new(G_CHECKSUM_SHA256);
+  return TRUE;
+}
+
+static gboolean write_body(gpointer data, const void *octets, gsize len) {
+  g_checksum_update(((Look *)data)->sum, octets, (gssize)len);
+  return TRUE;
+}
+
+static void end_body(gpointer data, gboolean whole) {
+  ((Look *)data)->whole = whole;
+}
+
+static gboolean fetch(Look *look, const ImapSeqset *uids, ImapFetchItems items,
+                      void (*take)(Look *look, const ImapMessage *message), GError **error) {
+  static const ImapSink sink = {.begin = begin_body, .write = write_body, .end = end_body};
+  GCancellable *c = look->account->cancellable;
+  g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
+  while (!imap_seqset_empty(rest)) {
+    g_autoptr(ImapSeqset) some = imap_seqset_take(rest, G_MAXUINT64, IMAP_LIMIT_COMMAND - 400);
+    ImapFetchResult result;
+    if (!imap_fetch_send(look->conn, some, items, c, error))
+      return FALSE;
+    do {
+      g_auto(ImapMessage) message = {0};
+      result = imap_fetch_next(look->conn, &sink, look, &message, c, error);
+      if (result == IMAP_FETCH_MESSAGE)
+        take(look, &message);
+      if (result == IMAP_FETCH_FAILED || (error && *error))
+        return FALSE;
+    } while (result != IMAP_FETCH_DONE);
+  }
+  return TRUE;
+}
+
+/* ---- who is who --------------------------------------------------------------------------------------------- */
+
+static gboolean is_blank(const guint8 fingerprint[16]) {
+  static const guint8 zero[16];
+  return memcmp(fingerprint, zero, sizeof zero) == 0;
+}
+
+static gboolean same_fields(const JournalItem *item, const Candidate *candidate) {
+  return !is_blank(item->fingerprint) &&
+         memcmp(item->fingerprint, candidate->fingerprint, sizeof item->fingerprint) == 0;
+}
+
+static gboolean same_size(const JournalItem *item, const Candidate *candidate) {
+  return item->size == candidate->size;
+}
+
+static gboolean same_octets(const JournalItem *item, const Candidate *candidate) {
+  return candidate->hashed && memcmp(item->sha256, candidate->sha256, sizeof item->sha256) == 0;
+}
+
+typedef enum { BY_FIELDS = 1 << 0, BY_SIZE = 1 << 1, BY_OCTETS = 1 << 2 } Match;
+
+static gboolean matches(const JournalItem *item, const Candidate *candidate, guint match) {
+  return (!(match & BY_FIELDS) || same_fields(item, candidate)) && (!(match & BY_SIZE) || same_size(item, candidate)) &&
+         (!(match & BY_OCTETS) || same_octets(item, candidate));
+}
+
+static void assign(Look *look, guint match) {
+  for (guint i = 0; i < look->n; i++) {
+    ReplaySought *sought = &look->sought[i];
+    for (guint k = 0; sought->uid == 0 && k < look->candidates->len; k++) {
+      Candidate *candidate = &g_array_index(look->candidates, Candidate, k);
+      if (candidate->taken || !matches(sought->item, candidate, match))
+        continue;
+      candidate->taken = TRUE;
+      sought->uid = candidate->uid;
+    }
+  }
+}
+
+/* Fields and size do not tell which of two that we sent it is. */
+static gboolean is_ambiguous(Look *look, const Candidate *candidate) {
+  const JournalItem *first = NULL;
+  for (guint i = 0; i < look->n; i++) {
+    const JournalItem *item = look->sought[i].item;
+    if (!matches(item, candidate, BY_FIELDS | BY_SIZE))
+      continue;
+    if (first && memcmp(first->sha256, item->sha256, sizeof item->sha256) != 0)
+      return TRUE;
+    first = item;
+  }
+  return FALSE;
+}
+
+/* Nothing but its size speaks for it. */
+static gboolean is_disguised(Look *look, const Candidate *candidate) {
+  for (guint i = 0; i < look->n; i++)
+    if (look->sought[i].uid == 0 && same_size(look->sought[i].item, candidate))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean hash(Look *look, gboolean (*needs)(Look *look, const Candidate *candidate), GError **error) {
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
+  for (guint i = 0; i < look->candidates->len; i++) {
+    const Candidate *candidate = &g_array_index(look->candidates, Candidate, i);
+    if (!candidate->taken && !candidate->hashed && needs(look, candidate))
+      imap_seqset_add(uids, candidate->uid, candidate->uid);
+  }
+  return imap_seqset_empty(uids) || fetch(look, uids, IMAP_FETCH_BODY, take_body, error);
+}
+
+static gint by_uid(gconstpointer a, gconstpointer b) {
+  const Candidate *left = a, *right = b;
+  return left->uid < right->uid ? -1 : left->uid > right->uid;
+}
+
+static gboolean match_all(Look *look, GError **error) {
+  g_array_sort(look->candidates, by_uid);
+  if (!hash(look, is_ambiguous, error))
+    return FALSE;
+  assign(look, BY_FIELDS | BY_SIZE | BY_OCTETS);
+  assign(look, BY_FIELDS | BY_SIZE);
+  assign(look, BY_FIELDS);
+  if (!hash(look, is_disguised, error))
+    return FALSE;
+  assign(look, BY_SIZE | BY_OCTETS);
+  return TRUE;
+}
+
+gboolean replay_look_for(Account *account, ImapConn *conn, gint64 mailbox, guint32 uidvalidity, guint32 uidnext,
+                         ReplaySought *sought, guint n, guint32 *ret_uidvalidity, GError **error) {
+  g_auto(Look) look = {.account = account,
+                       .conn = conn,
+                       .candidates = g_array_new(FALSE, FALSE, sizeof(Candidate)),
+                       .sought = sought,
+                       .n = n};
+  g_autoptr(ImapSeqset) strangers = find_strangers(&look, mailbox, uidvalidity, uidnext, ret_uidvalidity, error);
+  for (guint i = 0; i < n; i++)
+    sought[i].uid = 0;
+  if (!strangers)
+    return FALSE;
+  return imap_seqset_empty(strangers) ||
+         (fetch(&look, strangers, IMAP_FETCH_LISTING, take_listing, error) && match_all(&look, error));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What replay.c (the thread), replay_settle.c (what became of items) and replay_await.c (who waits) share. Nobody else
+ * includes this. */
+#include "cache/replay_private.h"
+
+typedef struct _Settlement Settlement;
+
+struct _Replay {
+  Account *account;
+  Sync *sync;
+  GThread *thread;
+
+  /* of the thread */
+  const JournalBatch *batch; /* in hand; or NULL */
+  gboolean sent;             /* so it says in the journal */
+  GPtrArray *pending;        /* Settlement, not yet committed */
+  GHashTable *settled;       /* seqs of the batch that are */
+  GHashTable *looks;         /* seq -> guint: times it was looked for in vain */
+  GHashTable *kept;          /* mailboxes that stay claimed, for what is UNKNOWN */
+  guint losses;              /* of the line, one after another */
+  gint64 not_before;         /* monotonic: after one */
+
+  GMutex mutex; /* guards all below */
+  GCond cond;
+  gboolean woken, stopped;
+  GHashTable *awaited; /* rows that somebody waits for; CACHE_ALL */
+  GHashTable *stuck;   /* seq -> why it was put off */
+  GError *offline;     /* why there is no line; or NULL */
+};
+
+void replay_settle_init(Replay *replay);
+void replay_settle_clear(Replay *replay);
+/* A batch begins, and ends: what was sent and not settled is UNKNOWN; all is committed, and told. */
+void replay_settle_begin(Replay *replay, const JournalBatch *batch);
+gboolean replay_settle_end(Replay *replay, GError **error);
+
+void replay_await_init(Replay *replay);
+void replay_await_clear(Replay *replay);
+void replay_tell(Replay *replay, gint64 row, const GError *error);  /* it left the journal, or cannot for now */
+void replay_tell_all(Replay *replay, const GError *error);          /* nobody is to wait any longer */
+void replay_tell_drained(Replay *replay);                           /* if it is */
+void replay_set_line(Replay *replay, const GError *error);          /* NULL: there is one */
+void replay_set_stuck(Replay *replay, gint64 seq, const char *why); /* NULL: no more */
