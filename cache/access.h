@@ -25,5 +25,9 @@ gboolean access_check_size(Account *account, gint64 mailbox, guint64 size, GErro
 /* Asks the server what is not known of this mailbox or was asked long ago; also quota. Owns the connection. A refusal
  * to tell is no error. */
 gboolean access_learn(Account *account, ImapConn *conn, gint64 mailbox, GError **error);
+/* The same of some of those that users have opened, where it is time. */
+gboolean access_learn_some(Account *account, ImapConn *conn, GError **error);
+/* So much was added there, or something was refused or ended there (0, 0): its quota is due. */
+void access_spent(Account *account, gint64 mailbox, guint64 octets, guint64 messages);
 /* A SELECT was made and said this. */
 gboolean access_selected(Account *account, gint64 mailbox, const ImapMailbox *opened, GError **error);

@@ -6,6 +6,7 @@
 #include "cache/claims.h"
 #include "cache/events.h"
 #include "cache/index.h"
+#include "cache/learnt.h"
 #include "cache/spool.h"
 #include "cache/stumble.h"
 #include "imap/imap.h"
@@ -22,6 +23,7 @@ typedef struct {
   CacheEvents *events;
   Stumbles *stumbles;
   Claims *claims;            /* who looks at a mailbox, or changes it */
+  Learnt *learnt;            /* what the server grants, as heard in this run */
   Spool *spool;              /* new messages too large for the index */
   gint64 root;               /* row of the folder at the mount point, from cache_start() on */
   GCancellable *cancellable; /* set by cache_stop() */

@@ -173,3 +173,47 @@ CacheAnswer folders_rename(Cache *cache, const IndexMailbox *source, gint64 to_f
   *ticket = errands_rename(cache->errands, source->row, to_folder, to_name);
   return CACHE_WAIT;
 }
+
+/* ---- rmdir ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  Index *index;
+  gint64 row;
+} Removal;
+
+static gboolean write_removal(IndexTxn *txn, gpointer data, GError **error) {
+  const Removal *removal = data;
+  g_auto(IndexMailbox) folder = {0};
+  g_autoptr(GError) failed = NULL;
+  if (index_get_mailbox(removal->index, removal->row, &folder, &failed))
+    return check_empty(removal->index, &folder, error) && journal_rmdir(txn, removal->row, error);
+  if (!failed)
+    return fail(error, CACHE_ERROR_GONE, "the folder is no more");
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+static gboolean remove_folder(Cache *cache, const IndexMailbox *folder, GError **error) {
+  Removal removal = {.index = cache->account.index, .row = folder->row};
+  if (local_is(folder))
+    return local_remove(&cache->account, folder, error);
+  return check_movable(cache, folder, error) &&
+         index_write(cache->account.index, INDEX_CHANGE, write_removal, &removal, error);
+}
+
+CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, GError **error) {
+  Index *index = cache->account.index;
+  g_auto(IndexMailbox) there = {0};
+  g_auto(IndexMessage) message = {0};
+  g_autoptr(GError) failed = NULL;
+  if (index_find_mailbox(index, folder, name, &there, &failed))
+    return remove_folder(cache, &there, error) ? CACHE_READY : CACHE_FAILED;
+  if (!failed && index_find_message(index, folder, name, &message, &failed)) {
+    fail(error, CACHE_ERROR_NO_FOLDER, "that is a message");
+    return CACHE_FAILED;
+  }
+  if (!failed)
+    return CACHE_ABSENT;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return CACHE_FAILED;
+}

@@ -7,6 +7,7 @@
  */
 #include "cache/lister.h"
 
+#include "cache/access.h"
 #include "cache/listing.h"
 
 #define SLICE (G_USEC_PER_SEC / 2) /* to change folders costs something, too */
@@ -67,6 +68,13 @@ static gboolean list(Line *line, ImapConn *conn, gint64 row, gint64 started, gbo
   return TRUE;
 }
 
+/* Who waited for the folder has it. */
+static void learn(Line *line, ImapConn *conn, gint64 row) {
+  g_autoptr(GError) error = NULL;
+  if (!agenda_others_first(line->agenda) && !access_learn(line->account, conn, row, &error))
+    g_info("learning what may be done: %s", error->message);
+}
+
 static void list_slice(Line *line, gint64 row) {
   g_autoptr(GError) error = NULL;
   gint64 started = g_get_monotonic_time();
@@ -74,8 +82,8 @@ static void list_slice(Line *line, gint64 row) {
   ImapConn *conn = line_lease(line, IMAP_ROLE_BULK, &error);
   if (conn)
     listed = list(line, conn, row, started, &paused, &error);
-  line_release(line, conn);
   if (conn && !listed) {
+    line_release(line, conn);
     agenda_postpone(line->agenda, &(AgendaTask){.row = row});
     return;
   }
@@ -87,6 +95,9 @@ static void list_slice(Line *line, gint64 row) {
     end_first(line, row, started, error);
   if (!conn)
     fail_rest(line, error);
+  if (!paused && !error)
+    learn(line, conn, row);
+  line_release(line, conn);
 }
 
 static gpointer lister_main(gpointer data) {

@@ -76,6 +76,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->account.config = config;
   cache->account.cancellable = g_cancellable_new();
   cache->account.stumbles = stumbles_new();
+  cache->account.learnt = learnt_new(NULL);
   cache->account.events = cache_events_new();
   cache->account.claims = claims_new(on_freed, cache);
   if (!open_stores(cache, error)) {
@@ -179,5 +180,6 @@ void cache_free(Cache *cache) {
   g_object_unref(cache->account.cancellable);
   claims_free(cache->account.claims);
   stumbles_free(cache->account.stumbles);
+  learnt_free(cache->account.learnt);
   g_free(cache);
 }

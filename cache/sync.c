@@ -10,6 +10,7 @@
  */
 #include "cache/sync.h"
 
+#include "cache/access.h"
 #include "cache/lister.h"
 #include "cache/network.h"
 #include "cache/sync_task.h"
@@ -179,8 +180,20 @@ static void fail_task(Sync *sync, const AgendaTask *task, gboolean reached, cons
   }
 }
 
+/* In a quiet moment, after what others waited for. Who loses the line over it has lost nothing else. */
+static void learn(Sync *sync, ImapConn *conn, gint64 row, gboolean sweep) {
+  g_autoptr(GError) error = NULL;
+  if (row != 0)
+    access_learn(sync->account, conn, row, &error);
+  if (sweep && !error)
+    access_learn_some(sync->account, conn, &error);
+  if (error)
+    g_info("learning what may be done: %s", error->message);
+}
+
 static void work(Sync *sync, AgendaTask *task) {
   g_autoptr(GError) error = NULL;
+  gint64 row = task->row;
   if (task->verified && !task->sweep) {
     if (task->asked)
       sync_task_tell(&sync->task, task->row, NULL);
@@ -189,6 +202,8 @@ static void work(Sync *sync, AgendaTask *task) {
   ImapConn *conn = line_lease(&sync->line, IMAP_ROLE_SYNC, &error);
   gboolean reached = conn != NULL;
   gboolean ok = reached && sync_task_run(&sync->task, &conn, task, &error);
+  if (ok && conn && !imap_conn_failed(conn))
+    learn(sync, conn, row, task->sweep);
   line_release(&sync->line, conn);
   watch_recheck(sync->watch);
   if (!ok)

@@ -21,6 +21,7 @@ static TestAccount *account_new(void) {
                             .index = index_open(fd, NULL, &error),
                             .events = cache_events_new(),
                             .stumbles = stumbles_new(),
+                            .learnt = learnt_new(NULL),
                             .claims = claims_new(NULL, NULL),
                             .cancellable = g_cancellable_new()};
   test->account.spool = spool_open(fd, &error);
@@ -77,6 +78,7 @@ void test_account_free(TestAccount *test) {
   g_object_unref(test->account.cancellable);
   claims_free(test->account.claims);
   stumbles_free(test->account.stumbles);
+  learnt_free(test->account.learnt);
   tempdir_free(test->dir);
   g_free(test);
 }

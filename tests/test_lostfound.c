@@ -50,7 +50,7 @@ static gboolean show(gint64 row) {
 
 static gboolean end_all(IndexTxn *txn, gpointer data, GError **error) {
   gboolean more;
-  return index_end_messages(txn, *(gint64 *)data, 100, &more, error);
+  return index_end_messages(txn, *(gint64 *)data, 100, NULL, NULL, &more, error);
 }
 
 static void empty(gint64 row) {

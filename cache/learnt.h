@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "imap/imap.h"
+
+/*
+ * What was heard in this run of what the server grants, and when it was asked. In memory, thread-safe, never blocks.
+ * Quotas are of roots, which have no name here: mailboxes with the same limits are taken to share one.
+ */
+typedef struct _Learnt Learnt;
+
+Learnt *learnt_new(gint64 (*now)(void)); /* NULL: g_get_monotonic_time() */
+void learnt_free(Learnt *learnt);
+
+/* The rights of this mailbox were never asked for, or long ago. */
+gboolean learnt_rights_due(Learnt *learnt, gint64 mailbox);
+void learnt_rights_asked(Learnt *learnt, gint64 mailbox);
+
+gboolean learnt_quota_due(Learnt *learnt, gint64 mailbox);
+void learnt_quota_told(Learnt *learnt, gint64 mailbox, const ImapQuota *quota);
+/* So much was added to this mailbox, or something was refused or removed there (0): the quota is due. */
+void learnt_quota_spent(Learnt *learnt, gint64 mailbox, guint64 octets, guint64 messages);
+
+/* What is known of the mailbox now. */
+void learnt_quota(Learnt *learnt, gint64 mailbox, ImapQuota *ret);
+void learnt_last_quota(Learnt *learnt, ImapQuota *ret); /* of whichever mailbox was asked for last */
