@@ -151,6 +151,12 @@ void dovecot_deliver_text(Dovecot *dovecot, const char *user, const char *folder
   ck_assert(g_file_set_contents_full(file, text, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
 }
 
+void dovecot_write(Dovecot *dovecot, const char *user, const char *folder, const char *name, const char *text) {
+  g_autofree char *sub = folder[0] != '\0' ? g_strconcat(".", folder, NULL) : g_strdup("");
+  g_autofree char *file = g_build_filename(dovecot->dir, "mail", user, sub, name, NULL);
+  ck_assert(g_file_set_contents_full(file, text, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
+}
+
 void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, guint number, gsize size) {
   g_autofree char *text = make_message(number, size);
   dovecot_deliver_text(dovecot, user, folder, number, text, strlen(text));

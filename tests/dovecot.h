@@ -25,4 +25,7 @@ void dovecot_deliver(Dovecot *dovecot, const char *user, const char *folder, gui
 void dovecot_deliver_text(Dovecot *dovecot, const char *user, const char *folder, guint number, const char *text,
                           gsize len);
 
+/* Writes a file of Dovecot's own into the directory of that mailbox. */
+void dovecot_write(Dovecot *dovecot, const char *user, const char *folder, const char *name, const char *text);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dovecot, dovecot_free)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # dovecot.sh [-F] DIR: starts a private Dovecot on loopback with everything under DIR, as root or as any user, and
 # returns when it answers; with -F it becomes that Dovecot. Mail is Maildir in DIR/mail/USER, every user has the password
-# "secret" and may have $DOVECOT_CONNECTIONS at once. Leaves in DIR: port and tls_port (numbers), cert.pem (for localhost
+# "secret" and may have $DOVECOT_CONNECTIONS at once. $DOVECOT_QUOTA: so many KiB for each; $DOVECOT_ACL: if not empty
+# there are rights, from the files dovecot-acl of mailboxes and by SETACL. Leaves in DIR: port and tls_port (numbers), cert.pem (for localhost
 # and 127.0.0.1), log, run/master.pid to end it by, and tunnel: "tunnel USER" is IMAP on standard input and output,
 # already logged in, while the server runs.
 set -eu
@@ -24,6 +25,10 @@ if [ "$(id -u)" = 0 ]; then # Dovecot serves no mail as root
   chown -R "$user:$group" "$dir/mail"
   chmod 711 "$dir"
 fi
+
+plugins= imap_plugins=
+[ -z "${DOVECOT_QUOTA-}" ] || plugins+=" quota" imap_plugins+=" imap_quota"
+[ -z "${DOVECOT_ACL-}" ] || plugins+=" acl" imap_plugins+=" imap_acl"
 
 free_port() { # below those that the kernel gives to clients
   local port
@@ -54,9 +59,15 @@ default_internal_user = $internal
 default_internal_group = $(id -gn "$internal")
 default_login_user = $login
 mail_max_userip_connections = ${DOVECOT_CONNECTIONS:-50}
-mail_plugins = \$mail_plugins zlib
+mail_plugins = \$mail_plugins zlib$plugins
 protocol imap {
-  mail_plugins = \$mail_plugins imap_zlib
+  mail_plugins = \$mail_plugins imap_zlib$imap_plugins
+}
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:storage=${DOVECOT_QUOTA:-0}K
+  acl = vfile
 }
 passdb {
   driver = static
