@@ -26,6 +26,7 @@ typedef enum {
   IMAP_ERROR_TOOBIG,      /* NO [TOOBIG] */
   IMAP_ERROR_EXISTS,      /* NO [ALREADYEXISTS] */
   IMAP_ERROR_GONE,        /* NO [NONEXISTENT], expunged, or another UIDVALIDITY */
+  IMAP_ERROR_INVALID,     /* NO [CANNOT] to the name of a mailbox */
   IMAP_ERROR_PROTOCOL,    /* garbage, or BAD: the connection is dropped */
   IMAP_ERROR_LIMIT,       /* beyond imap/limits.h: the connection is dropped */
   IMAP_ERROR_LOCAL,       /* our own disk or process failed */

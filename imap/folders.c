@@ -20,6 +20,20 @@ static gboolean spare_inbox(const char *mailbox, GError **error) {
   return FALSE;
 }
 
+/* A command that gives a name to a mailbox. It may be the name that the server will not have. */
+static gboolean run_naming(ImapConn *conn, ImapEncoder *encoder, ImapEvent *ret_final, GCancellable *c,
+                           GError **error) {
+  GError *refusal = NULL;
+  if (imap_change_run(conn, encoder, NULL, NULL, ret_final, c, &refusal))
+    return TRUE;
+  gboolean said = ret_final->code == IMAP_CODE_CANNOT ||
+                  (ret_final->code == IMAP_CODE_NONE && ret_final->text && strcasestr(ret_final->text, "invalid"));
+  if (refusal->code == IMAP_ERROR_REFUSED && said)
+    refusal->code = IMAP_ERROR_INVALID;
+  g_propagate_error(error, refusal);
+  return FALSE;
+}
+
 static const char *use_name(guint use) {
   static const struct {
     ImapAttrs attr;
@@ -44,7 +58,9 @@ gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_
   g_auto(ImapEvent) final = {0};
   if (parameter != NULL)
     imap_encoder_raw(encoder, parameter);
-  if (!imap_change_run(conn, encoder, NULL, NULL, &final, c, error))
+  /* With a use it may be that which it will not have. */
+  if (parameter != NULL ? !imap_change_run(conn, encoder, NULL, NULL, &final, c, error)
+                        : !run_naming(conn, encoder, &final, c, error))
     return FALSE;
   if (ret_mailboxid != NULL)
     *ret_mailboxid = final.code == IMAP_CODE_MAILBOXID ? g_strdup(final.text) : NULL;
@@ -62,7 +78,8 @@ gboolean imap_rename(ImapConn *conn, const char *from, const char *to, GCancella
   ImapEncoder *encoder = imap_change_encode(conn, "RENAME", from);
   imap_encoder_raw(encoder, " ");
   imap_encoder_string(encoder, to, strlen(to));
-  return imap_change_run(conn, encoder, NULL, NULL, NULL, c, error);
+  g_auto(ImapEvent) final = {0};
+  return run_naming(conn, encoder, &final, c, error);
 }
 
 gboolean imap_subscribe(ImapConn *conn, const char *mailbox, gboolean subscribed, GCancellable *c, GError **error) {

@@ -320,10 +320,10 @@ gboolean imap_move(ImapConn *conn, const ImapSeqset *uids, const char *mailbox, 
  * just these. */
 gboolean imap_expunge(ImapConn *conn, const ImapSeqset *uids, ImapEffect *ret, GCancellable *c, GError **error);
 
-/* Mailboxes, by their raw names. EXISTS, GONE and PERMISSION are told apart as far as the server's words allow. After a
- * lost connection: LIST. `use` is an ImapAttrs of RFC 6154 or 0, and ignored where the server cannot
- * (CREATE-SPECIAL-USE); *ret_mailboxid (or NULL) is a new string, or NULL where none was told. INBOX can be neither
- * deleted nor renamed (that would move its mail). What is selected is left first. */
+/* Mailboxes, by their raw names. EXISTS, GONE, PERMISSION and INVALID (no name for a mailbox here) are told apart as
+ * far as the server's words allow. After a lost connection: LIST. `use` is an ImapAttrs of RFC 6154 or 0, and ignored
+ * where the server cannot (CREATE-SPECIAL-USE); *ret_mailboxid (or NULL) is a new string, or NULL where none was told.
+ * INBOX can be neither deleted nor renamed (that would move its mail). What is selected is left first. */
 gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_mailboxid, GCancellable *c,
                      GError **error);
 gboolean imap_delete(ImapConn *conn, const char *mailbox, GCancellable *c, GError **error);

@@ -101,7 +101,8 @@ START_TEST(what_the_server_says_against_it) {
       {"S: @ NO [ALREADYEXISTS] x\nC: @ LIST \"\" \"a/c\"\nS: @ OK\n", CACHE_ERROR_EXISTS},
       {"S: @ NO [NOPERM] x\n", CACHE_ERROR_PERMISSION},
       {"S: @ NO [OVERQUOTA] x\n", CACHE_ERROR_QUOTA},
-      {"S: @ NO [CANNOT] x\nC: @ LIST \"\" \"a/c\"\nS: @ OK\n", CACHE_ERROR_REFUSED},
+      {"S: @ NO [CANNOT] x\n", CACHE_ERROR_INVALID},
+      {"S: @ NO x\nC: @ LIST \"\" \"a/c\"\nS: @ OK\n", CACHE_ERROR_REFUSED},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autofree char *script = g_strconcat("C: @ CREATE \"a/c\"\n", rows[i].answer, NULL);
