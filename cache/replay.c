@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "cache/trash.h"
+
 #define MOST 1000
 #define BYTES (G_GUINT64_CONSTANT(16) << 20)
 #define BULK (G_GUINT64_CONSTANT(256) << 10) /* octets from which on others should not wait behind them */
@@ -21,13 +23,6 @@
 #define LOSS_LAST (300 * G_USEC_PER_SEC)
 #define DISK_AGAIN (10 * G_USEC_PER_SEC)
 #define LOOK_UP (60 * G_USEC_PER_SEC) /* the journal counts in real time, which can be set */
-
-/* Until they are there. */
-#pragma weak replay_move
-#pragma weak replay_remove
-#pragma weak replay_flags
-#pragma weak replay_rmdir
-#pragma weak replay_other
 
 typedef struct {
   JournalOp op;
@@ -87,7 +82,7 @@ static gint64 to_claim(Replay *replay, gint64 mailbox) {
 
 /* Both are there together, and in `kept` while they are ours. */
 static gboolean claim(Replay *replay, const JournalBatch *batch) {
-  gint64 other = batch->op == JOURNAL_NEW ? batch->target : replay_other ? replay_other(replay, batch) : 0;
+  gint64 other = replay_other(replay, batch);
   gint64 wanted[] = {to_claim(replay, batch->source), to_claim(replay, other)};
   if (wanted[0] == 0 && wanted[1] == 0)
     return TRUE;
@@ -107,10 +102,19 @@ static gboolean contains(const GArray *mailboxes, gint64 mailbox) {
   return FALSE;
 }
 
+/* Of what is UNKNOWN. Only the removal itself knows that it was on its way to the trash. */
+static GArray *find_unknown(Replay *replay, GError **error) {
+  g_auto(IndexMailbox) trash = {0};
+  GArray *unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, error);
+  if (unknown && unknown->len > 0 && trash_find(replay->account, &trash, NULL))
+    g_array_append_val(unknown, trash.row);
+  return unknown;
+}
+
 /* All but those of what is UNKNOWN; where that cannot be read, none. */
 static void let_go(Replay *replay) {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, &error);
+  g_autoptr(GArray) unknown = find_unknown(replay, &error);
   g_autoptr(GArray) free_now = g_array_new(FALSE, FALSE, sizeof(gint64));
   GHashTableIter iter;
   gpointer mailbox;
@@ -131,7 +135,7 @@ static void let_go(Replay *replay) {
 
 static void claim_unknown(Replay *replay) {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, &error);
+  g_autoptr(GArray) unknown = find_unknown(replay, &error);
   if (!unknown)
     g_warning("%s", error->message);
   for (guint i = 0; unknown && i < unknown->len; i++) {

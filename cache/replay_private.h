@@ -22,7 +22,7 @@ gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GErro
 gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
-/* The mailbox that an op with a source changes besides: where a MOVE or REMOVE goes; 0: none. To be claimed, too. */
+/* The mailbox that a batch changes besides its source: where it goes; 0: nowhere. To be claimed, too. */
 gint64 replay_other(Replay *replay, const JournalBatch *batch);
 
 /* ---- what they need ---- */

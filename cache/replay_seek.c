@@ -6,8 +6,6 @@
 #include "cache/replay_look.h"
 #include "cache/replay_private.h"
 
-#pragma weak replay_seek_move
-
 static gboolean settle(Replay *replay, const JournalBatch *batch, const ReplaySought *sought, guint32 uidvalidity,
                        GError **error) {
   for (guint i = 0; i < batch->items->len; i++) {

@@ -108,9 +108,12 @@ static gboolean make_new(Account *account, ImapConn *conn, IndexMailbox *ret, GE
   gint64 row = 0;
   if (!imap_namespace(conn, &personal, account->cancellable, error))
     return FALSE;
-  g_autofree char *raw = tree_raw_path(account, &personal, path_of(account), &delimiter, error);
-  if (!raw)
+  g_autofree char *raw = tree_raw_path(account, &personal, path_of(account), &delimiter, &failure);
+  if (!raw) {
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_CONFIG, "the trash cannot be \"%s\": %s", path_of(account),
+                failure->message);
     return FALSE;
+  }
   if (make(account, conn, raw, delimiter, &row, &failure)) {
     g_message("made the folder \"%s\" for what is removed", path_of(account));
     return index_get_mailbox(account->index, row, ret, error);

@@ -93,6 +93,7 @@ static const struct {
                          "C: @ LIST \"\" \"Trash\"\n" BOX("", "/", "Trash") "S: @ OK\n",
      "Trash", -1},
     {"", BOX("", "/", "INBOX"), NULL, CREATE("Trash", "") "S: @ NO [NOPERM] no\n", NULL, IMAP_ERROR_PERMISSION},
+    {"", BOX("", "/", "INBOX"), "what%", "", NULL, IMAP_ERROR_CONFIG},
 };
 
 START_TEST(test_made) {
