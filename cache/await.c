@@ -34,20 +34,25 @@ static CacheAnswer judge(Cache *cache, gint64 row, GError **error) {
   return failed ? fail(failed, error) : CACHE_READY;
 }
 
+/* A message that was rewritten is as it is shown when the one in its place is there, and is told of at the latest when
+ * it is removed. */
 CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error) {
-  Due due = {row};
   gboolean waits = FALSE;
-  if (!journal_waits(cache->account.index, row, &waits, error))
+  if (!drafts_seal(cache->drafts, row, error))
+    return CACHE_FAILED;
+  gint64 shown = drafts_successor(cache->drafts, row);
+  Due due = {shown};
+  if (!journal_waits(cache->account.index, shown, &waits, error))
     return CACHE_FAILED;
   if (!waits)
-    return judge(cache, row, error);
+    return judge(cache, shown, error);
   sync_kick(cache->sync);
   if (!replay_await(cache->replay, row, error) ||
       !index_write(cache->account.index, INDEX_JOURNAL, write_due, &due, error) ||
-      !journal_waits(cache->account.index, row, &waits, error))
+      !journal_waits(cache->account.index, shown, &waits, error))
     return CACHE_FAILED;
   replay_wake(cache->replay);
-  return waits ? CACHE_WAIT : judge(cache, row, error);
+  return waits ? CACHE_WAIT : judge(cache, shown, error);
 }
 
 static gboolean look(Cache *cache, CacheLeft *ret, GError **error) {

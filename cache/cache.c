@@ -17,6 +17,17 @@
 
 /* ---- entries ------------------------------------------------------------------------------------------------ */
 
+/* Somebody has it open for writing: what he wrote counts, but not against a date that the user has set. */
+static void show_open(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
+  DraftLook open;
+  if (!drafts_look(cache->drafts, message->row, &open))
+    return;
+  ret->size = open.size;
+  ret->shown = TRUE;
+  if (open.mtime && message->mtime == open.stamp)
+    ret->mtime = ret->ctime = open.mtime;
+}
+
 static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEntry *ret) {
   gboolean exact = message->size != IMAP_UNKNOWN_SIZE;
   *ret = (CacheEntry){
@@ -34,6 +45,7 @@ static void entry_of_message(Cache *cache, const IndexMessage *message, CacheEnt
       .nlink = message->gone || message->folder == 0 ? 0 : 1,
   };
   g_strlcpy(ret->name, message->name, sizeof ret->name);
+  show_open(cache, message, ret);
 }
 
 static gboolean entry_of_mailbox(Cache *cache, const IndexMailbox *mailbox, CacheEntry *ret, GError **error) {
@@ -83,10 +95,11 @@ CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret,
     return entry_of_mailbox(cache, &mailbox, ret, error) ? CACHE_READY : CACHE_FAILED;
   }
   g_auto(IndexMessage) message = {0};
-  if (!index_get_message(cache->account.index, row, &message, error))
+  if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
     return none_or_failed(error);
   entry_of_message(cache, &message, ret);
   note_shown(cache, &message);
+  ret->row = row;
   return CACHE_READY;
 }
 
@@ -207,9 +220,23 @@ static CacheAnswer have_body(Cache *cache, gint64 row, CacheBodyUse use, int *fd
   return CACHE_READY;
 }
 
+/* The server does not have it yet. ABSENT: it has, under a number that we do not know. */
+static CacheAnswer open_unsent(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
+  gint64 lender = 0;
+  CacheAnswer answer = drafts_open_octets(&cache->account, row, ret_fd, &lender, error);
+  if (lender == 0)
+    return answer;
+  answer = cache_open_body(cache, lender, use, ret_fd, error);
+  if (answer == CACHE_WAIT)
+    drafts_lend(cache->drafts, lender, row);
+  return answer;
+}
+
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
   g_auto(IndexMessage) message = {0};
   gboolean opens = use == CACHE_BODY_OPEN;
+  if (opens && drafts_successor(cache->drafts, row) != row)
+    return CACHE_STALE; /* rewritten: another has its name */
   /* First, and without a look into the index: this is what happens for each file of a warm cache. */
   *ret_fd = body_open(cache->account.bodies, row);
   if (*ret_fd >= 0)
@@ -218,6 +245,11 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
     return none_or_failed(error);
   if (message.gone)
     return CACHE_ABSENT;
+  if (message.uid == 0) {
+    CacheAnswer answer = open_unsent(cache, row, use, ret_fd, error);
+    if (answer != CACHE_ABSENT)
+      return answer;
+  }
   if (opens && message.size != IMAP_UNKNOWN_SIZE && fetch_is_resized(cache->fetch, row))
     return CACHE_STALE;
   if (opens)
@@ -231,7 +263,7 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
 }
 
 void cache_unwant(Cache *cache, gint64 row, gint64 since) {
-  fetch_leave(cache->fetch, row, since);
+  fetch_leave(cache->fetch, drafts_lender(cache->drafts, row), since);
 }
 
 void cache_retry(Cache *cache) {
@@ -245,7 +277,10 @@ gboolean cache_is_wanted(Cache *cache) {
 /* ---- news and numbers ------------------------------------------------------------------------------------------ */
 
 gboolean cache_next_event(Cache *cache, CacheEvent *ret) {
-  return cache_events_pop(cache->account.events, ret);
+  if (!cache_events_pop(cache->account.events, ret))
+    return FALSE;
+  drafts_relay(cache->drafts, ret);
+  return TRUE;
 }
 
 gint64 cache_heard(Cache *cache) {

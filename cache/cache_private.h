@@ -4,6 +4,7 @@
 /* What the files of the façade share: open.c owns it, cache.c answers from it. Nobody else includes this. */
 #include "cache/account.h"
 #include "cache/cache.h"
+#include "cache/draft.h"
 #include "cache/errand.h"
 #include "cache/fetch.h"
 #include "cache/index_backup.h"
@@ -19,6 +20,7 @@ struct _Cache {
   Fetch *fetch;
   Errands *errands;
   Replay *replay;
+  Drafts *drafts;
   IndexBackup *backup;
   gint64 root;
   gboolean stopped;

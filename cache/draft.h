@@ -14,14 +14,17 @@ typedef struct _Drafts Drafts;
 Drafts *drafts_new(Account *account, void (*wake)(gpointer data), gpointer data);
 void drafts_free(Drafts *drafts); /* every handle is closed */
 
-/* What a crash left: octets that were flushed, and never closed, are finished; files in the spool that no row claims
- * stand in lost+found. Before journal_open(), which forgets what was held. */
+/* What a crash left: octets that were flushed, and never closed, are finished. Before journal_open(), which forgets
+ * what was held. */
 gboolean drafts_recover(Drafts *drafts, GError **error);
+/* Files in the spool that no row claims stand in lost+found. Once the root is known. */
+gboolean drafts_adopt(Drafts *drafts, gint64 root, GError **error);
 
 /* ---- the live state of a message, for whoever shows it; these never block -------------------------------------- */
 typedef struct {
   guint64 size;
   gint64 mtime; /* ns, of the last write; 0: as the index has it */
+  gint64 stamp; /* where the index has another than this the user has set it since */
 } DraftLook;
 gboolean drafts_look(Drafts *drafts, gint64 row, DraftLook *ret); /* FALSE: nobody has it open for writing */
 /* The row that has taken the place of this one, which was rewritten and is hidden now; else `row` itself. The kernel
@@ -43,3 +46,7 @@ gboolean drafts_prepare(Drafts *drafts, gint64 row, gint64 folder, const char *n
 /* The octets of a message that the server does not have yet: an fd to read, at the start. READY, ABSENT (they are not
  * here) or FAILED. *ret_lender: the message whose body they are, where they are not here; else 0. */
 CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64 *ret_lender, GError **error);
+/* `borrower` waits for the body of `lender`, whose event is relayed to it; who it waits for (else itself). */
+void drafts_lend(Drafts *drafts, gint64 lender, gint64 borrower);
+void drafts_relay(Drafts *drafts, const CacheEvent *event);
+gint64 drafts_lender(Drafts *drafts, gint64 borrower);

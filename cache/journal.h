@@ -119,7 +119,9 @@ gboolean journal_waits(Index *index, gint64 row, gboolean *ret,
 /* Of the whole journal the same. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret,
-                          GError **error);             /* any row from or to it; not its own RMDIR */
+                          GError **error);                                /* any row from or to it; not its own RMDIR */
+gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error); /* of all that is LOCAL */
+GArray *journal_held(Index *index, GError **error); /* gint64: NEWs that are held; before journal_open(): by a crash */
 GArray *journal_spooled(Index *index, GError **error); /* gint64: rows whose octets are in the spool */
 /* Rows of `state` with target or source there; for claims at the start. New array of gint64 mailboxes. */
 GArray *journal_mailboxes(Index *index, JournalState state, GError **error);

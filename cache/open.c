@@ -54,6 +54,12 @@ static void on_freed(gint64 mailbox, gpointer data) {
   sync_freed(((Cache *)data)->sync, mailbox);
 }
 
+static void on_written(gpointer data) {
+  Cache *cache = data;
+  if (cache->replay) /* not while what a crash left is finished */
+    replay_wake(cache->replay);
+}
+
 static gboolean open_stores(Cache *cache, GError **error) {
   Account *account = &cache->account;
   const CacheConfig *config = account->config;
@@ -68,7 +74,11 @@ static gboolean open_stores(Cache *cache, GError **error) {
   account->bodies = body_store_open(cache->place.cache_path, account->index, config->cache_size, config->min_free,
                                     cache->place.distrust, error);
   account->spool = account->bodies ? spool_open(cache->place.state_fd, error) : NULL;
-  return account->spool && journal_open(account->index, error);
+  if (!account->spool)
+    return FALSE;
+  cache->drafts = drafts_new(account, on_written, cache);
+  /* In this order: the second forgets what the first looks for. */
+  return drafts_recover(cache->drafts, error) && journal_open(account->index, error);
 }
 
 Cache *cache_open(const CacheConfig *config, GError **error) {
@@ -132,7 +142,7 @@ gboolean cache_start(Cache *cache, GError **error) {
   if (cache->root == 0)
     return FALSE;
   cache->account.root = cache->root;
-  if (!lostfound_open(&cache->account, cache->root, error))
+  if (!lostfound_open(&cache->account, cache->root, error) || !drafts_adopt(cache->drafts, cache->root, error))
     return FALSE;
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
@@ -169,11 +179,12 @@ void cache_free(Cache *cache) {
   g_clear_pointer(&cache->fetch, fetch_free);
   g_clear_pointer(&cache->sync, sync_free);
   g_clear_pointer(&cache->account.pool, imap_pool_free);
-  g_clear_pointer(&cache->account.spool, spool_close);
   g_clear_pointer(&cache->account.bodies, body_store_close);
   if (cache->backup)
     index_backup_stop(cache->backup, BACKUP_MOST);
   g_clear_pointer(&cache->account.index, index_close);
+  g_clear_pointer(&cache->drafts, drafts_free);
+  g_clear_pointer(&cache->account.spool, spool_close);
   if (cache->placed)
     place_close(&cache->place);
   cache_events_free(cache->account.events);

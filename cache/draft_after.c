@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is asked of drafts by whoever does not have them open: the replay, renames, readers; and what a crash left.
+ *
+ * A NEW that was flushed is held until it is closed, so what is held when the index is opened belonged to somebody who
+ * was cut off: it is judged and finished as if he had closed it. A file in the spool that no row claims was kept by a
+ * flush that never answered, if the index knows its row; else the index is older than the file, or was lost, and the
+ * file goes to lost+found.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cache/draft_private.h"
+#include "cache/error.h"
+#include "cache/lostfound.h"
+
+/* ---- reading what was not sent ------------------------------------------------------------------------------------
+ */
+
+static int file_of(GBytes *bytes, GError **error) {
+  gsize len = 0;
+  const char *octets = g_bytes_get_data(bytes, &len);
+  int fd = memfd_create("imapfs-draft", MFD_CLOEXEC);
+  for (gsize at = 0; fd >= 0 && at < len;) {
+    ssize_t n = pwrite(fd, octets + at, len - at, (off_t)at);
+    if (n <= 0) {
+      close(fd);
+      fd = -1;
+      break;
+    }
+    at += (gsize)n;
+  }
+  if (fd < 0)
+    cache_error_errno(error, "cannot show a draft");
+  return fd;
+}
+
+CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64 *ret_lender, GError **error) {
+  g_auto(JournalNew) entry = {0};
+  g_autoptr(GError) failed = NULL;
+  *ret_fd = -1;
+  *ret_lender = 0;
+  if (!journal_get_new(account->index, row, &entry, error))
+    return error && *error ? CACHE_FAILED : CACHE_ABSENT;
+  if (entry.copy) {
+    *ret_fd = body_open(account->bodies, entry.copy);
+    *ret_lender = *ret_fd < 0 ? entry.copy : 0;
+    return *ret_fd < 0 ? CACHE_ABSENT : CACHE_READY;
+  }
+  if (entry.spooled) {
+    *ret_fd = spool_get(account->spool, row, error);
+    return *ret_fd < 0 ? CACHE_FAILED : CACHE_READY;
+  }
+  g_autoptr(GBytes) bytes = journal_bytes(account->index, row, &failed);
+  if (failed) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return CACHE_FAILED;
+  }
+  if (!bytes)
+    bytes = g_bytes_new(NULL, 0);
+  *ret_fd = file_of(bytes, error);
+  return *ret_fd < 0 ? CACHE_FAILED : CACHE_READY;
+}
+
+/* ---- one that is not open ------------------------------------------------------------------------------------------
+ */
+
+/* As a writer, with the octets that the journal has, and the turn. NULL and no error: there is no such NEW. */
+static Draft *open_again(Drafts *drafts, gint64 row, GError **error) {
+  Draft *draft;
+  gboolean made = FALSE;
+  int fd;
+  gint64 lender;
+  do {
+    guint64 ended = drafts_ended(drafts);
+    CacheAnswer answer = drafts_open_octets(drafts->account, row, &fd, &lender, error);
+    if (answer == CACHE_FAILED || (answer == CACHE_ABSENT && !lender))
+      return NULL;
+    draft = drafts_attach(drafts, row, ended, &made);
+    if (fd >= 0 && !(draft && made))
+      close(fd);
+  } while (!draft);
+  if ((!made || fd < 0 || draft_bytes_fix(&draft->bytes, fd, error)) && draft_begin(draft, error))
+    return draft;
+  drafts_detach(draft, TRUE);
+  return NULL;
+}
+
+gboolean drafts_seal(Drafts *drafts, gint64 row, GError **error) {
+  Draft *draft = drafts_find(drafts, row);
+  if (!draft)
+    return TRUE;
+  draft_enter(draft);
+  gboolean sealed = draft_seal(draft, error);
+  drafts_detach(draft, FALSE);
+  return sealed;
+}
+
+typedef struct {
+  Index *index;
+  gint64 row;
+  gboolean due; /* out */
+} Hurry;
+
+static gboolean hurry(IndexTxn *txn, gpointer data, GError **error) {
+  Hurry *job = data;
+  g_auto(JournalNew) entry = {0};
+  g_autoptr(GError) failed = NULL;
+  job->due = journal_get_new(job->index, job->row, &entry, &failed) && entry.state == JOURNAL_READY &&
+             entry.due != JOURNAL_HELD;
+  if (failed) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+  }
+  return !job->due || journal_set_due(txn, job->row, JOURNAL_NOW, error);
+}
+
+gboolean drafts_hurry(Drafts *drafts, gint64 row, GError **error) {
+  Hurry job = {.index = drafts->account->index, .row = row};
+  if (drafts_urge(drafts, row))
+    return TRUE;
+  if (!index_write(job.index, INDEX_CHANGE, hurry, &job, error))
+    return FALSE;
+  if (job.due && drafts->wake)
+    drafts->wake(drafts->wake_data);
+  return TRUE;
+}
+
+gboolean drafts_prepare(Drafts *drafts, gint64 row, gint64 folder, const char *name, JournalState *ret,
+                        GError **error) {
+  DraftLook open;
+  *ret = JOURNAL_LOCAL;
+  if (drafts_look(drafts, row, &open))
+    return TRUE;
+  Draft *draft = open_again(drafts, row, error);
+  if (!draft)
+    return !error || !*error;
+  gboolean prepared = draft_prepare(draft, folder, name, ret, error);
+  drafts_detach(draft, TRUE);
+  return prepared;
+}
+
+/* ---- after a crash --------------------------------------------------------------------------------------------------
+ */
+
+/* What is known to be no message, or half of one, stays what it is. */
+static gboolean is_settled(Index *index, gint64 row) {
+  g_auto(JournalNew) entry = {0};
+  return !journal_get_new(index, row, &entry, NULL) || entry.reason || entry.state == JOURNAL_REFUSED;
+}
+
+static gboolean finish_held(Drafts *drafts, gint64 row, GError **error) {
+  if (is_settled(drafts->account->index, row))
+    return TRUE;
+  Draft *draft = open_again(drafts, row, error);
+  if (!draft)
+    return FALSE;
+  draft->written = TRUE;
+  drafts_urge(drafts, row);
+  drafts_detach(draft, TRUE);
+  return TRUE;
+}
+
+gboolean drafts_recover(Drafts *drafts, GError **error) {
+  g_autoptr(GArray) rows = journal_held(drafts->account->index, error);
+  if (!rows)
+    return FALSE;
+  for (guint i = 0; i < rows->len; i++) {
+    g_autoptr(GError) local = NULL;
+    gint64 row = g_array_index(rows, gint64, i);
+    if (!finish_held(drafts, row, &local))
+      g_warning("what was being written when imapfs ended cannot be sent: %s", local ? local->message : "it is gone");
+  }
+  return TRUE;
+}
+
+/* ---- files that nobody claims
+ * ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+  Account *account;
+  gint64 lost_found, spooled;
+  int fd;
+  const char *about;
+  DraftDigest digest;
+  gboolean changed; /* out */
+} Orphan;
+
+static gboolean adopt(IndexTxn *txn, gpointer data, GError **error) {
+  Orphan *orphan = data;
+  gint64 now = g_get_real_time() * 1000;
+  g_autofree char *reason = g_strdup_printf("found in the spool, and unknown to the index: %s", orphan->about);
+  IndexMessage fresh = {.mailbox = orphan->lost_found, .mtime = now, .ctime = now, .internaldate = now / 1000000000};
+  g_snprintf(fresh.name, sizeof fresh.name, "spool-%" G_GINT64_FORMAT ".eml", orphan->spooled);
+  JournalContent content = {
+      .state = JOURNAL_LOCAL, .size = orphan->digest.octets.size, .due = JOURNAL_NOW, .reason = reason};
+  memcpy(content.sha256, orphan->digest.sha256, sizeof content.sha256);
+  memcpy(content.fingerprint, orphan->digest.fingerprint, sizeof content.fingerprint);
+  if (!journal_create(txn, &fresh, error))
+    return FALSE;
+  content.row = fresh.row;
+  return spool_keep(orphan->account->spool, orphan->fd, fresh.row, orphan->about, error) &&
+         journal_put(txn, &content, error) &&
+         lostfound_show(orphan->account, txn, orphan->lost_found, &orphan->changed, error);
+}
+
+static gboolean to_lost_found(Account *account, gint64 lost_found, gint64 row, GError **error) {
+  g_auto(DraftBytes) bytes = {.fd = -1};
+  Orphan orphan = {.account = account, .lost_found = lost_found, .spooled = row};
+  g_autofree char *about = spool_about(account->spool, row, NULL);
+  g_autofree char *line = imap_clean_text(about ? g_strdelimit(about, "\n", ' ') : "(nothing is known of it)", -1);
+  orphan.about = line;
+  orphan.fd = spool_get(account->spool, row, error);
+  draft_bytes_init(&bytes, account->spool);
+  if (orphan.fd < 0 || !draft_bytes_fix(&bytes, orphan.fd, error) ||
+      !draft_bytes_digest(&bytes, &orphan.digest, error) ||
+      !index_write(account->index, INDEX_JOURNAL, adopt, &orphan, error))
+    return FALSE;
+  if (orphan.changed)
+    lostfound_tell(account, lost_found);
+  g_message("a file of the spool that the index does not know stands in lost+found: %s", line);
+  spool_drop(account->spool, row);
+  return TRUE;
+}
+
+/* The index knows this row, so the file is what a flush left that never answered, or what was sent or removed. */
+static gboolean is_known(Index *index, gint64 row) {
+  g_auto(IndexMessage) message = {0};
+  return index_get_message(index, row, &message, NULL);
+}
+
+static gboolean is_in(const GArray *rows, gint64 row) {
+  for (guint i = 0; i < rows->len; i++)
+    if (g_array_index(rows, gint64, i) == row)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean drafts_adopt(Drafts *drafts, gint64 root, GError **error) {
+  Account *account = drafts->account;
+  g_autoptr(GArray) claimed = journal_spooled(account->index, error);
+  g_autoptr(GArray) there = claimed ? spool_rows(account->spool, error) : NULL;
+  gint64 lost_found = 0;
+  for (guint i = 0; there && i < there->len; i++) {
+    gint64 row = g_array_index(there, gint64, i);
+    if (is_in(claimed, row))
+      continue;
+    if (is_known(account->index, row))
+      spool_drop(account->spool, row);
+    else if ((!lost_found && !lostfound_row(account, root, &lost_found, error)) ||
+             !to_lost_found(account, lost_found, row, error))
+      return FALSE;
+  }
+  return there != NULL;
+}
