@@ -12,6 +12,8 @@
  */
 #include "cache/replay_state.h"
 
+#include "cache/access.h"
+
 #include <string.h>
 
 #include "cache/trash.h"
@@ -61,7 +63,7 @@ gboolean replay_select(Replay *replay, ImapConn *conn, gint64 row, ImapMailbox *
   g_autoptr(GError) failed = NULL;
   if (index_get_mailbox(account->index, row, &mailbox, &failed) && mailbox.raw &&
       account_select_mailbox(account, conn, &mailbox, ret, &failed))
-    return TRUE;
+    return access_selected(account, row, ret, error);
   if (!failed)
     g_set_error_literal(&failed, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
   if (mailbox.raw && !imap_conn_failed(conn))
@@ -163,6 +165,19 @@ static gboolean is_overtaken(const GError *error) {
   return g_error_matches(error, CACHE_ERROR, CACHE_ERROR_BUSY);
 }
 
+gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  replay_settle_begin(replay, batch);
+  gboolean ok = func_of(batch)(replay, conn, batch, &failed);
+  if (!ok && !is_overtaken(failed))
+    imap_conn_fail(conn);
+  /* What is known is kept in any case. */
+  ok = replay_settle_end(replay, ok ? &failed : NULL) && ok;
+  if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
+  return ok;
+}
+
 /* FALSE: there was no connection, or it was lost, or the disk fails. */
 static gboolean run(Replay *replay, JournalBatch *batch, gboolean *ret_reached, GError **error) {
   Account *account = replay->account;
@@ -175,14 +190,9 @@ static gboolean run(Replay *replay, JournalBatch *batch, gboolean *ret_reached, 
     g_propagate_error(error, g_steal_pointer(&local));
     return FALSE;
   }
-  replay_settle_begin(replay, batch);
-  gboolean ok = func_of(batch)(replay, conn, batch, &local);
-  if (!ok && !is_overtaken(local))
-    imap_conn_fail(conn);
+  gboolean ok = replay_do(replay, conn, batch, error);
   imap_pool_release(account->pool, conn);
-  if (!ok)
-    g_propagate_error(error, g_steal_pointer(&local));
-  return replay_settle_end(replay, ok ? error : NULL) && ok;
+  return ok;
 }
 
 /* How long to wait before the next, in µs. */

@@ -46,21 +46,18 @@ static const JournalItem *item_at(const Work *work, guint i) {
 /* To set flags it has to be opened for changing; to compare it need not. */
 static gboolean open_target(Work *work, GError **error) {
   Account *account = account_of(work);
-  g_auto(ImapMailbox) opened = {0};
+  g_auto(ImapMailbox) opened = {0}, examined = {0};
   g_auto(IndexMailbox) target = {0};
   g_autoptr(GError) failed = NULL;
   work->writable = replay_select(work->replay, work->conn, work->batch->target, &opened, &failed);
-  if (!work->writable) {
-    imap_mailbox_clear(&opened);
-    if (!g_error_matches(failed, IMAP_ERROR, IMAP_ERROR_READONLY)) {
-      g_propagate_error(error, g_steal_pointer(&failed));
-      return FALSE;
-    }
-    if (!index_get_mailbox(account->index, work->batch->target, &target, error) ||
-        !account_open_mailbox(account, work->conn, &target, &opened, NULL, error))
-      return FALSE;
+  if (!work->writable && !g_error_matches(failed, IMAP_ERROR, IMAP_ERROR_READONLY)) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
   }
-  work->uidvalidity = opened.uidvalidity;
+  if (!index_get_mailbox(account->index, work->batch->target, &target, error) ||
+      (!work->writable && !account_open_mailbox(account, work->conn, &target, &examined, NULL, error)))
+    return FALSE;
+  work->uidvalidity = target.uidvalidity; /* as the index knows it: 0 where it was not listed yet */
   return TRUE;
 }
 

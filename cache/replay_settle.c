@@ -10,6 +10,7 @@
  */
 #include "cache/replay_state.h"
 
+#include "cache/access.h"
 #include "cache/error.h"
 #include "cache/lostfound.h"
 
@@ -29,6 +30,8 @@ struct _Settlement {
   gboolean (*apply)(IndexTxn *txn, Settlement *self, GError **error);
   gint64 seq, row;
   JournalOp op;
+  gint64 target; /* of the batch, else its source */
+  guint64 size;
   gint64 mailbox;
   guint32 uidvalidity, uid;
   JournalState state;
@@ -173,8 +176,17 @@ static void tell_finished(Account *account, const Settlement *self) {
     account_tell(account, CACHE_EVENT_DATA, CACHE_MESSAGE, self->row, 0, NULL, NULL);
 }
 
+/* The quota has changed, or is not what we thought. */
+static void note_spent(Account *account, const Settlement *self) {
+  if (self->apply == apply_placed && self->op == JOURNAL_NEW)
+    access_spent(account, self->mailbox, self->size, 1);
+  else if (self->apply == apply_refused || (self->apply == apply_retry && self->refusal))
+    access_spent(account, self->target, 0, 0);
+}
+
 static void tell_settled(Replay *replay, const Settlement *self) {
   gboolean put_off = self->apply == apply_retry;
+  note_spent(replay->account, self);
   tell_other(replay->account, &self->other);
   tell_undone(replay->account, self->op, &self->undone);
   if (self->apply == apply_finished)
@@ -214,7 +226,9 @@ static Settlement *settle(Replay *replay, const JournalItem *item,
   self->apply = apply;
   self->seq = item->seq;
   self->row = item->row;
+  self->size = item->size;
   self->op = replay->batch->op;
+  self->target = replay->batch->target ? replay->batch->target : replay->batch->source;
   g_ptr_array_add(replay->pending, self);
   g_hash_table_add(replay->settled, g_memdup2(&item->seq, sizeof item->seq));
   return self;

@@ -30,6 +30,10 @@ struct _Replay {
   GError *offline;     /* why there is no line; or NULL */
 };
 
+/* One batch, with its mailboxes claimed, and what became of it. FALSE: the connection is lost (and given up), the disk
+ * fails, or CACHE_ERROR_BUSY: a user changed one of its rows before it was sent. */
+gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+
 void replay_settle_init(Replay *replay);
 void replay_settle_clear(Replay *replay);
 /* A batch begins, and ends: what was sent and not settled is UNKNOWN; all is committed, and told. */
