@@ -125,7 +125,8 @@ const char *const index_migrations[INDEX_VERSION] = {
     "CREATE TRIGGER message_ended AFTER UPDATE OF gone ON message WHEN new.gone > 0 BEGIN"
     " DELETE FROM journal WHERE message = new.row; END;"
     "CREATE TRIGGER mailbox_ended AFTER UPDATE OF gone ON mailbox WHEN new.gone > 0 BEGIN"
-    " DELETE FROM journal WHERE op = 5 AND mailbox = new.row; END;",
+    " DELETE FROM journal WHERE op = 5 AND mailbox = new.row;"
+    " UPDATE journal SET state = 1 WHERE op = 1 AND state = 0 AND target = new.row; END;",
 };
 
 static gboolean version_of(IndexDb *db, guint *ret, GError **error) {

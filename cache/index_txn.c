@@ -106,7 +106,11 @@ gboolean index_end_messages(IndexTxn *txn, gint64 mailbox, gint most, IndexRemov
 }
 
 gboolean index_end_mailbox(IndexTxn *txn, gint64 row, GError **error) {
-  g_autoptr(IndexStmt) mailbox = index_use(txn->db, "UPDATE mailbox SET gone = ?2 WHERE row = ?1 AND gone = 0");
+  /* With the local folders in it, and those in them: nobody could come there any more. */
+  g_autoptr(IndexStmt) mailbox =
+      index_use(txn->db, "WITH RECURSIVE own(id) AS (VALUES(?1) UNION SELECT b.row FROM own JOIN mailbox AS b"
+                         " ON b.parent = own.id WHERE b.gone = 0 AND b.attrs & 1073741824)"
+                         " UPDATE mailbox SET gone = ?2 WHERE row IN (SELECT id FROM own) AND gone = 0");
   sqlite3_bind_int64(mailbox, 1, row);
   sqlite3_bind_int64(mailbox, 2, txn->run);
   return index_run(txn->db, mailbox, error);

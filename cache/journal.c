@@ -91,9 +91,11 @@ static gboolean put_digest(IndexTxn *txn, const JournalContent *content, GError 
 }
 
 static gboolean put_row(IndexTxn *txn, const JournalContent *content, gint64 seq, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "UPDATE journal SET state = ?2, due = ?3, copy = ?4, spooled = ?5, reason = ?6, tries = 0,"
-                         " edition = edition + 1 WHERE seq = ?1");
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db,
+      "UPDATE journal SET due = ?3, state ="
+      " iif((SELECT gone FROM mailbox WHERE row = target) > 0, 1, ?2), copy = ?4, spooled = ?5, reason = ?6, tries = 0,"
+      " edition = edition + 1 WHERE seq = ?1");
   sqlite3_bind_int64(stmt, 1, seq);
   sqlite3_bind_int64(stmt, 2, content->state);
   sqlite3_bind_int64(stmt, 3, content->due);

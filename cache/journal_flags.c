@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flags: what a message row has is what the server said, and each FLAGS row adds and takes away. One row that was not
- * sent yet gathers all that is changed until it is; what comes to nothing leaves no row. A new message that was not
- * sent has no rows, but its own flags. Keywords are compared as the server does, without case.
+ * Flags: what a message row has is what the server said, and each FLAGS row adds and takes away. Those that were not
+ * sent are folded into one, the difference between what is shown and what the server was told; none where there is
+ * none. A new message that was not sent has no rows, but its own flags. Keywords are compared as the server does,
+ * without case.
  */
 #include "cache/journal_private.h"
 
@@ -93,59 +94,45 @@ static gboolean edit_new(IndexTxn *txn, gint64 row, const JournalFlags *change, 
   return journal_set_flags(txn, row, message.flags, message.keywords, error);
 }
 
-/* The row that was not sent yet, or an empty one. */
-static gboolean find_waiting(IndexTxn *txn, gint64 row, JournalRow *ret, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  *ret = (JournalRow){.op = JOURNAL_FLAGS, .state = JOURNAL_READY, .message = row};
-  gint64 seq = 0;
-  if (JOURNAL_NUMBER(txn->db, &seq, &failed,
-                     "SELECT seq FROM journal WHERE message = ?1 AND op = 4 AND state = 1 ORDER BY seq DESC LIMIT 1",
-                     row))
-    return journal_get_row(txn, seq, ret, error);
-  if (!failed)
-    return TRUE;
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
-
-/* What is left to be told to a server that has `flags` and `keywords`. */
-static void merge(JournalRow *row, const JournalFlags *change, guint flags, const char *keywords) {
-  guint add = (row->flags.add & ~change->remove) | change->add;
-  guint less = (row->flags.remove & ~change->add) | change->remove;
-  g_autofree char *words = journal_words(row->flags.add_keywords, change->add_keywords, change->remove_keywords);
-  g_autofree char *off = journal_words(row->flags.remove_keywords, change->remove_keywords, change->add_keywords);
-  g_autofree char *vain = journal_words(off, NULL, keywords);
-  journal_row_clear(row);
-  row->keywords[0] = journal_words(words, NULL, keywords);
-  row->keywords[1] = journal_words(off, NULL, vain);
-  row->flags = (JournalFlags){add & ~flags, less & flags, row->keywords[0], row->keywords[1]};
-}
-
-static gboolean update(IndexTxn *txn, const JournalRow *row, GError **error) {
+static gboolean update(IndexTxn *txn, gint64 seq, const JournalFlags *flags, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(
       txn->db, "UPDATE journal SET flags_add = ?2, flags_remove = ?3, keywords_add = ?4, keywords_remove = ?5,"
                " edition = edition + 1 WHERE seq = ?1");
-  sqlite3_bind_int64(stmt, 1, row->seq);
-  sqlite3_bind_int64(stmt, 2, row->flags.add);
-  sqlite3_bind_int64(stmt, 3, row->flags.remove);
-  index_bind_text(stmt, 4, row->flags.add_keywords);
-  index_bind_text(stmt, 5, row->flags.remove_keywords);
+  sqlite3_bind_int64(stmt, 1, seq);
+  sqlite3_bind_int64(stmt, 2, flags->add);
+  sqlite3_bind_int64(stmt, 3, flags->remove);
+  index_bind_text(stmt, 4, flags->add_keywords);
+  index_bind_text(stmt, 5, flags->remove_keywords);
   return index_run(txn->db, stmt, error);
 }
 
-static gboolean edit_row(IndexTxn *txn, const IndexMessage *message, const JournalFlags *change, GError **error) {
-  g_auto(JournalRow) row = {0};
-  g_autofree char *keywords = NULL;
-  guint flags = 0;
-  if (!find_waiting(txn, message->row, &row, error) ||
-      !journal_flags_over(txn->db, message->row, TRUE, &flags, &keywords, error))
+gboolean journal_fold_flags(IndexTxn *txn, gint64 row, GError **error) {
+  gint64 seq = 0;
+  guint shown = 0, told = 0;
+  g_autofree char *words = NULL, *told_words = NULL;
+  if (!journal_number_or_none(txn, "SELECT min(seq) FROM journal WHERE message = ?1 AND op = 4 AND state = 1", row,
+                              &seq, error))
     return FALSE;
-  merge(&row, change, flags, keywords);
-  row.mailbox = message->mailbox;
-  gboolean empty = !row.flags.add && !row.flags.remove && !row.keywords[0] && !row.keywords[1];
-  if (empty)
-    return row.seq == 0 || JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE seq = ?1", row.seq);
-  return row.seq ? update(txn, &row, error) : journal_insert(txn, &row, error);
+  if (seq == 0)
+    return TRUE;
+  if (!journal_flags_over(txn->db, row, FALSE, &shown, &words, error) ||
+      !journal_flags_over(txn->db, row, TRUE, &told, &told_words, error))
+    return FALSE;
+  g_autofree char *add = journal_words(words, NULL, told_words), *remove = journal_words(told_words, NULL, words);
+  JournalFlags rest = {shown & ~told, told & ~shown, add, remove};
+  gboolean none = shown == told && !add && !remove;
+  return JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op = 4 AND state = 1 AND seq > ?2", row,
+                     none ? 0 : seq) &&
+         (none || update(txn, seq, &rest, error));
+}
+
+static gboolean add_row(IndexTxn *txn, const IndexMessage *message, const JournalFlags *change, GError **error) {
+  JournalRow row = {.op = JOURNAL_FLAGS,
+                    .state = JOURNAL_READY,
+                    .message = message->row,
+                    .mailbox = message->mailbox,
+                    .flags = *change};
+  return journal_insert(txn, &row, error) && journal_fold_flags(txn, message->row, error);
 }
 
 gboolean journal_flag(IndexTxn *txn, gint64 row, const JournalFlags *flags, GError **error) {
@@ -157,7 +144,7 @@ gboolean journal_flag(IndexTxn *txn, gint64 row, const JournalFlags *flags, GErr
   if (journal_find_new(txn, row, &fresh, &failed) && journal_is_unsent(&fresh))
     return edit_new(txn, row, flags, error);
   if (!failed)
-    return edit_row(txn, &message, flags, error);
+    return add_row(txn, &message, flags, error);
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }

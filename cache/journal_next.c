@@ -10,7 +10,8 @@
  *
  * All of these point at older rows, but a REMOVE of what was replaced at the NEW that replaced it: so something is
  * always free, or due later. The first free row of UNKNOWN, else READY, else CONFIRMED leads a batch: the free rows
- * that are equal to it, by an index. A target that is gone is not looked at: the replay finds out when it selects it.
+ * that are equal to it, by an index. A target that is gone is not looked at: the replay finds out when it selects it,
+ * and refuses. So it does with what was local there (READY since then, by a trigger): who else would see that again?
  */
 #include "cache/journal_private.h"
 

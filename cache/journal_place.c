@@ -67,41 +67,32 @@ static gboolean place_new(IndexTxn *txn, const JournalRow *row, gint64 folder, J
          JOURNAL_RUN(txn, error, "UPDATE message SET mailbox = ?2 WHERE row = ?1", row->message, folder);
 }
 
-/* 0 where there is none. */
-static gboolean number_or_none(gboolean found, GError *failed, GError **error) {
-  if (failed)
-    g_propagate_error(error, failed);
-  return found || !failed;
-}
-
-/* Where it will be once all that was sent is done; and its MOVE that was not, or 0. */
-static gboolean find_course(IndexTxn *txn, const IndexMessage *message, gint64 *ret_base, gint64 *ret_seq,
-                            GError **error) {
-  GError *failed = NULL;
-  *ret_base = message->mailbox;
-  *ret_seq = 0;
-  gboolean found = JOURNAL_NUMBER(
-      txn->db, ret_base, &failed,
-      "SELECT target FROM journal WHERE message = ?1 AND op IN (1, 2) AND state IN (2, 3, 4) ORDER BY seq DESC LIMIT 1",
-      message->row);
-  if (!number_or_none(found, failed, error))
+/* Where it will be once all that was sent is done. */
+static gboolean find_base(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  if (!journal_number_or_none(txn,
+                              "SELECT target FROM journal WHERE message = ?1 AND op IN (1, 2) AND state IN (2, 3, 4)"
+                              " ORDER BY seq DESC LIMIT 1",
+                              message->row, ret, error))
     return FALSE;
-  found = JOURNAL_NUMBER(
-      txn->db, ret_seq, &failed,
-      "SELECT seq FROM journal WHERE message = ?1 AND op = 2 AND state = 1 ORDER BY seq DESC LIMIT 1", message->row);
-  return number_or_none(found, failed, error);
+  *ret = *ret ? *ret : message->mailbox;
+  return TRUE;
 }
 
+/* At most one MOVE waits, and none to where the message will be anyhow. */
 static gboolean move(IndexTxn *txn, const IndexMessage *message, gint64 folder, GError **error) {
   gint64 base = 0, seq = 0;
-  if (!find_course(txn, message, &base, &seq, error))
+  if (!find_base(txn, message, &base, error) ||
+      !journal_number_or_none(txn, "SELECT min(seq) FROM journal WHERE message = ?1 AND op = 2 AND state = 1",
+                              message->row, &seq, error))
     return FALSE;
-  if (folder == base)
-    return JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE seq = ?1", seq);
+  if (!JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op = 2 AND state = 1 AND seq <> ?2",
+                   message->row, folder == base ? 0 : seq) ||
+      folder == base)
+    return folder == base;
   if (seq != 0)
     return JOURNAL_RUN(txn, error,
                        "UPDATE journal SET target = ?2, due = 0, tries = 0, reason = NULL, edition = edition + 1"
-                       " WHERE seq = ?1",
+                       " WHERE seq = ?1 AND target <> ?2",
                        seq, folder);
   JournalRow row = {.op = JOURNAL_MOVE,
                     .state = JOURNAL_READY,
@@ -110,6 +101,40 @@ static gboolean move(IndexTxn *txn, const IndexMessage *message, gint64 folder, 
                     .target = folder};
   return journal_insert(txn, &row, error);
 }
+
+/* ---- what is READY again ------------------------------------------------------------------------------------ */
+
+/* The target of the last MOVE that waits, or 0. */
+static gboolean find_target(IndexTxn *txn, gint64 row, gint64 *ret, GError **error) {
+  return journal_number_or_none(
+      txn, "SELECT target FROM journal WHERE message = ?1 AND op = 2 AND state = 1 ORDER BY seq DESC LIMIT 1", row, ret,
+      error);
+}
+
+/* It was not appended after all: so it is appended as it is wanted now. */
+static gboolean absorb(IndexTxn *txn, const JournalRow *fresh, gint64 target, GError **error) {
+  guint flags = 0;
+  g_autofree char *keywords = NULL;
+  return journal_flags_over(txn->db, fresh->message, FALSE, &flags, &keywords, error) &&
+         journal_set_flags(txn, fresh->message, flags, keywords, error) &&
+         JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op IN (2, 4)", fresh->message) &&
+         (target == 0 || place_new(txn, fresh, target, fresh->state, error));
+}
+
+gboolean journal_fold(IndexTxn *txn, gint64 row, GError **error) {
+  g_auto(IndexMessage) message = {0};
+  g_auto(JournalRow) fresh = {0};
+  gboolean is_new = FALSE;
+  gint64 target = 0;
+  if (!journal_message(txn, row, &message, error) || !find_new(txn, row, &fresh, &is_new, error) ||
+      !find_target(txn, row, &target, error))
+    return FALSE;
+  if (is_new && fresh.state == JOURNAL_READY)
+    return absorb(txn, &fresh, target, error);
+  return (target == 0 || move(txn, &message, target, error)) && journal_fold_flags(txn, row, error);
+}
+
+/* ---- over another ------------------------------------------------------------------------------------------- */
 
 /* It stays what it was to others: what replaces it has its flags. */
 static gboolean inherit(IndexTxn *txn, gint64 row, gint64 from, GError **error) {

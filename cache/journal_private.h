@@ -20,6 +20,8 @@ void journal_row_clear(JournalRow *row);
  * no row, or NULL). */
 gboolean journal_run(IndexTxn *txn, const char *sql, const gint64 *numbers, gsize n, GError **error);
 gboolean journal_number(IndexDb *db, const char *sql, const gint64 *numbers, gsize n, gint64 *ret, GError **error);
+/* The same of one number, inside a job; 0 where there is none. */
+gboolean journal_number_or_none(IndexTxn *txn, const char *sql, gint64 number, gint64 *ret, GError **error);
 #define JOURNAL_RUN(txn, error, sql, ...)                                                                              \
   journal_run(txn, sql, (const gint64[]){__VA_ARGS__}, G_N_ELEMENTS(((const gint64[]){__VA_ARGS__})), error)
 #define JOURNAL_NUMBER(db, ret, error, sql, ...)                                                                       \
@@ -48,11 +50,17 @@ gboolean journal_set_name(IndexTxn *txn, gint64 row, const char *name, GError **
 /* `message` as it is shown leaves that place: it ends, or is to be removed; not before `after` (or 0) has left. */
 gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after, gboolean *ret_spooled, GError **error);
 
+/* ---- journal_place.c ---------------------------------------------------------------------------------------- */
+/* A row of this message is READY that was not, or left: what waits behind it becomes part of a NEW that is to be sent,
+ * and of several moves and changes of flags one. */
+gboolean journal_fold(IndexTxn *txn, gint64 row, GError **error);
+
 /* ---- journal_flags.c -------------------------------------------------------------------------------------- */
 /* Blank-separated words: those of `base` that are not in `remove`, and those of `add`. A new string; NULL: none. */
 char *journal_words(const char *base, const char *add, const char *remove);
 /* The flags of a message with what waits on top; with `sent`, only what the server was told. FALSE: no such row. */
 gboolean journal_flags_over(IndexDb *db, gint64 row, gboolean sent, guint *ret, char **ret_keywords, GError **error);
+gboolean journal_fold_flags(IndexTxn *txn, gint64 row, GError **error); /* what was not sent, into one row */
 gboolean journal_set_flags(IndexTxn *txn, gint64 row, guint flags, const char *keywords, GError **error);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(JournalRow, journal_row_clear)

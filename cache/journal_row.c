@@ -32,6 +32,15 @@ gboolean journal_number(IndexDb *db, const char *sql, const gint64 *numbers, gsi
   return TRUE;
 }
 
+gboolean journal_number_or_none(IndexTxn *txn, const char *sql, gint64 number, gint64 *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  *ret = 0;
+  if (journal_number(txn->db, sql, &number, 1, ret, &failed) || !failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
 /* ---- rows of the journal ---------------------------------------------------------------------------------- */
 
 #define ROW                                                                                                            \

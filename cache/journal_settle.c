@@ -24,10 +24,24 @@ gboolean journal_send(IndexTxn *txn, const JournalBatch *batch, guint32 uidvalid
   return TRUE;
 }
 
+/* What waits behind it is for a message alone: RMDIR has none. */
+static gboolean fold_behind(IndexTxn *txn, gint64 seq, GError **error) {
+  gint64 row = 0;
+  if (!journal_number_or_none(txn,
+                              "SELECT message FROM journal AS j WHERE seq = ?1 AND state = 1 AND EXISTS"
+                              " (SELECT 1 FROM journal AS e WHERE e.message = j.message AND e.seq > j.seq)",
+                              seq, &row, error))
+    return FALSE;
+  return row == 0 || journal_fold(txn, row, error);
+}
+
 gboolean journal_set_state(IndexTxn *txn, const GArray *seqs, JournalState state, GError **error) {
-  for (guint i = 0; i < seqs->len; i++)
-    if (!JOURNAL_RUN(txn, error, "UPDATE journal SET state = ?2 WHERE seq = ?1", g_array_index(seqs, gint64, i), state))
+  for (guint i = 0; i < seqs->len; i++) {
+    gint64 seq = g_array_index(seqs, gint64, i);
+    if (!JOURNAL_RUN(txn, error, "UPDATE journal SET state = ?2 WHERE seq = ?1", seq, state) ||
+        !fold_behind(txn, seq, error))
       return FALSE;
+  }
   return TRUE;
 }
 
@@ -42,9 +56,11 @@ static gboolean retry_one(IndexTxn *txn, gint64 seq, gint64 due, const char *rea
 }
 
 gboolean journal_retry(IndexTxn *txn, const GArray *seqs, gint64 due, const char *reason, GError **error) {
-  for (guint i = 0; i < seqs->len; i++)
-    if (!retry_one(txn, g_array_index(seqs, gint64, i), due, reason, error))
+  for (guint i = 0; i < seqs->len; i++) {
+    gint64 seq = g_array_index(seqs, gint64, i);
+    if (!retry_one(txn, seq, due, reason, error) || !fold_behind(txn, seq, error))
       return FALSE;
+  }
   return TRUE;
 }
 
@@ -76,14 +92,16 @@ static gboolean end_echo(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid,
          journal_end_message(txn, other, error) && journal_set_flags(txn, row, echo.flags, echo.keywords, error);
 }
 
-/* Under this UIDVALIDITY the index knows the mailbox; 0: it has not opened it yet. */
+/* The UID means something under the UIDVALIDITY that the index has. Where it has not opened the mailbox yet it learns
+ * which one it is from here: the first listing then sees whether it still is. */
 static gboolean knows(IndexTxn *txn, gint64 mailbox, guint32 uidvalidity, gboolean *ret, GError **error) {
   gint64 known = 0;
   g_autoptr(GError) failed = NULL;
   *ret = JOURNAL_NUMBER(txn->db, &known, &failed, "SELECT uidvalidity FROM mailbox WHERE row = ?1", mailbox) &&
          (known == 0 || known == (gint64)uidvalidity);
   if (!failed)
-    return TRUE;
+    return known != 0 || JOURNAL_RUN(txn, error, "UPDATE mailbox SET uidvalidity = ?2 WHERE row = ?1 AND listed = 0",
+                                     mailbox, uidvalidity);
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
@@ -109,7 +127,7 @@ gboolean journal_placed(IndexTxn *txn, gint64 seq, gint64 mailbox, guint32 uidva
                                   " WHERE seq = ?1",
                                   seq, mailbox)
                     : drop(txn, seq, error);
-  return ok && journal_show(txn, row.message, NULL, error);
+  return ok && journal_fold(txn, row.message, error) && journal_show(txn, row.message, NULL, error);
 }
 
 gboolean journal_finish(IndexTxn *txn, gint64 seq, GError **error) {
@@ -257,5 +275,5 @@ gboolean journal_refuse(IndexTxn *txn, gint64 seq, const char *reason, gint64 lo
     return refuse_new(txn, &row, reason, lost_found, ret, error);
   if (row.op == JOURNAL_RMDIR)
     return refuse_rmdir(txn, &row, ret, error);
-  return drop(txn, seq, error) && journal_show(txn, row.message, ret, error);
+  return drop(txn, seq, error) && journal_fold(txn, row.message, error) && journal_show(txn, row.message, ret, error);
 }

@@ -83,7 +83,9 @@ static gboolean write_begin(IndexTxn *txn, gpointer data, GError **error) {
 static gboolean is_renumbered(const First *first) {
   const IndexMailbox *mailbox = &first->mailbox;
   return mailbox->listed == INDEX_DOUBTED ||
-         (mailbox->listed != INDEX_UNLISTED && listing_identity(mailbox, first->opened) != LISTING_SAME);
+         /* Where nothing was listed yet the journal may have put messages. */
+         ((mailbox->listed != INDEX_UNLISTED || mailbox->uidvalidity != 0) &&
+          listing_identity(mailbox, first->opened) != LISTING_SAME);
 }
 
 /* Where the set names fewer than there are. */
