@@ -3,6 +3,7 @@
 
 /* What the files of the façade share: open.c owns it, cache.c answers from it. Nobody else includes this. */
 #include "cache/account.h"
+#include "cache/brake.h"
 #include "cache/cache.h"
 #include "cache/draft.h"
 #include "cache/errand.h"
@@ -22,6 +23,7 @@ struct _Cache {
   Replay *replay;
   Drafts *drafts;
   IndexBackup *backup;
+  Brake *brake;
   gint64 root;
   gboolean stopped;
 };

@@ -56,6 +56,8 @@ gboolean journal_replace(IndexTxn *txn, gint64 old, IndexMessage *fresh, GError 
 
 static gboolean place_new(IndexTxn *txn, const JournalRow *row, gint64 folder, JournalState state, GError **error) {
   gboolean local = FALSE;
+  if (state == JOURNAL_REFUSED && folder == row->target) /* called otherwise, in lost+found */
+    return TRUE;
   if (!is_local(txn, folder, &local, error))
     return FALSE;
   state = local ? JOURNAL_LOCAL : state;

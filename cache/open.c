@@ -89,6 +89,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->account.learnt = learnt_new(NULL);
   cache->account.events = cache_events_new();
   cache->account.claims = claims_new(on_freed, cache);
+  cache->brake = brake_new(config->brake);
   if (!open_stores(cache, error)) {
     cache_free(cache);
     return NULL;
@@ -191,6 +192,7 @@ void cache_free(Cache *cache) {
   g_object_unref(cache->account.cancellable);
   claims_free(cache->account.claims);
   stumbles_free(cache->account.stumbles);
+  brake_free(cache->brake);
   learnt_free(cache->account.learnt);
   g_free(cache);
 }

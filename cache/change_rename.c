@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Renames. What a name means depends on where it stands:
+ *
+ *   folder of the server, proper name    mail: what is new there is sent, what comes from elsewhere is moved
+ *   folder of the server, debris         a new file stays local; a message that the server has is merely called so
+ *   local folder                         new files only; a mail cannot leave the account by a rename: CROSS
+ *   lost+found                           nothing comes in; what goes out is new once more
+ *
+ * and what stood at the target is replaced: removed after its successor is on the server, or, where both have the same
+ * octets, taken over by it, so that nothing is sent. The row that is renamed stays the same throughout.
+ */
+#include "cache/change_private.h"
+
+#include <unistd.h>
+
+#include "cache/debris.h"
+#include "cache/draft.h"
+#include "cache/folders.h"
+#include "cache/local.h"
+#include "cache/lostfound.h"
+
+/* ---- doing it -------------------------------------------------------------------------------------------------- */
+
+static gboolean give_state(const Rename *job, IndexTxn *txn, const Standing *what, const char *name, JournalState state,
+                           GError **error) {
+  return !what->fresh || what->entry.state == state ||
+         journal_rename(txn, what->message.row, job->folder, name, state, 0, error);
+}
+
+static gboolean exchange(const Rename *job, IndexTxn *txn, GError **error) {
+  return journal_exchange(txn, job->what.message.row, job->there.message.row, error) &&
+         give_state(job, txn, &job->what, job->to_name, job->state, error) &&
+         give_state(job, txn, &job->there, job->name, job->there_state, error);
+}
+
+static gboolean place(const Rename *job, IndexTxn *txn, GError **error) {
+  gint64 row = job->what.message.row, there = job->there.there ? job->there.message.row : 0;
+  if (job->same && !journal_adopt(txn, row, there, error))
+    return FALSE;
+  return journal_rename(txn, row, job->to_folder, job->to_name, job->state, job->same ? 0 : there, error);
+}
+
+static gboolean write_rename(IndexTxn *txn, gpointer data, GError **error) {
+  Rename *job = data;
+  Account *account = &job->cache->account;
+  g_auto(Standing) what = {0}, there = {0};
+  g_auto(IndexMailbox) to = {0};
+  if (!change_get_folder(job->cache, job->to_folder, &to, error) ||
+      !change_look(account->index, job->folder, job->name, &what, error) ||
+      !change_look(account->index, job->to_folder, job->to_name, &there, error))
+    return FALSE;
+  job->stale = !change_is_same(&job->what, &what) || !change_is_same(&job->there, &there);
+  if (job->stale || !(rename_exchanges(job) ? exchange(job, txn, error) : place(job, txn, error)) ||
+      !index_touch_mailbox(txn, job->folder, g_get_real_time() * 1000, error))
+    return FALSE;
+  return !local_is_closed(&job->from) || lostfound_show(account, txn, job->folder, &job->shown, error);
+}
+
+/* Its octets are those of the message that it took over: they are the body, and need no upload. */
+static void keep_body(const Rename *job, int fd) {
+  Account *account = &job->cache->account;
+  gint64 row = job->what.message.row;
+  change_keep_body(job->cache, row, fd);
+  if (job->what.entry.due == JOURNAL_HELD)
+    account_tell(account, CACHE_EVENT_DATA, CACHE_MESSAGE, row, 0, NULL, NULL);
+  if (job->what.entry.spooled)
+    spool_drop(account->spool, row);
+}
+
+static gboolean commit(Rename *job, GError **error) {
+  Account *account = &job->cache->account;
+  int fd = -1;
+  gint64 lender;
+  if (job->same && drafts_open_octets(account, job->what.message.row, &fd, &lender, NULL) != CACHE_READY)
+    fd = -1;
+  gboolean ok = index_write(account->index, INDEX_CHANGE, write_rename, job, error);
+  if (ok && job->same)
+    keep_body(job, fd);
+  if (fd >= 0)
+    close(fd);
+  if (ok && !rename_exchanges(job) && job->there.fresh && job->there.entry.spooled)
+    spool_drop(account->spool, job->there.message.row);
+  if (ok && job->shown)
+    lostfound_tell(account, job->folder);
+  return ok;
+}
+
+static CacheAnswer rename_once(Rename *job, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  job->stale = FALSE;
+  if (change_decide(job, &failed) && (job->nothing || commit(job, &failed)))
+    return CACHE_READY;
+  if (!failed)
+    return CACHE_ABSENT;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return CACHE_FAILED;
+}
+
+static CacheAnswer rename_message(Rename *job, GError **error) {
+  for (guint i = 0; i < CHANGE_TRIES; i++) {
+    CacheAnswer answer = rename_once(job, error);
+    if (!job->stale)
+      return answer;
+  }
+  change_fail(error, CACHE_ERROR_BUSY, "it changes all the time");
+  return CACHE_FAILED;
+}
+
+/* ---- folders ---------------------------------------------------------------------------------------------------- */
+
+/* What would be wrong for any folder. */
+static gboolean check_folder(Rename *job, GError **error) {
+  if (rename_exchanges(job))
+    return change_fail(error, CACHE_ERROR_INVALID, "folders cannot be exchanged");
+  if (!change_get_folder(job->cache, job->to_folder, &job->to, error) ||
+      !change_look(job->cache->account.index, job->to_folder, job->to_name, &job->there, error))
+    return FALSE;
+  if (!job->there.there)
+    return TRUE;
+  return job->flags & CACHE_RENAME_NOREPLACE ? change_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
+                                             : change_fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there");
+}
+
+static CacheAnswer rename_folder(Rename *job, const IndexMailbox *folder, gint64 *ticket, GError **error) {
+  if (!check_folder(job, error))
+    return CACHE_FAILED;
+  if (local_is(folder)) {
+    gboolean replace = !(job->flags & CACHE_RENAME_NOREPLACE);
+    return local_rename(&job->cache->account, folder, job->to_folder, job->to_name, replace, error) ? CACHE_READY
+                                                                                                    : CACHE_FAILED;
+  }
+  if (local_is(&job->to) || debris_is_desktop_trash(job->to_name)) {
+    gboolean inside = local_is(&job->to);
+    change_fail(error, inside ? CACHE_ERROR_CROSS : CACHE_ERROR_PROTECTED,
+                inside ? "a folder does not leave its account by a rename" : "there is no desktop trash here");
+    return CACHE_FAILED;
+  }
+  return folders_rename(job->cache, folder, job->to_folder, job->to_name, job->flags, ticket, error);
+}
+
+CacheAnswer cache_rename(Cache *cache, gint64 folder, const char *name, gint64 to_folder, const char *to_name,
+                         guint flags, gint64 *ticket, GError **error) {
+  g_auto(Rename) job = {
+      .cache = cache, .folder = folder, .to_folder = to_folder, .name = name, .to_name = to_name, .flags = flags};
+  g_auto(IndexMailbox) source = {0};
+  g_autoptr(GError) failed = NULL;
+  if (ticket && *ticket != 0)
+    return folders_rename(cache, NULL, to_folder, to_name, flags, ticket, error);
+  if (cache->account.config->read_only) {
+    change_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
+    return CACHE_FAILED;
+  }
+  if (index_find_mailbox(cache->account.index, folder, name, &source, &failed))
+    return rename_folder(&job, &source, ticket, error);
+  if (!failed)
+    return rename_message(&job, error);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return CACHE_FAILED;
+}
