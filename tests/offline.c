@@ -4,6 +4,8 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/local.h"
+#include "cache/lostfound.h"
 #include "tests/tempdir.h"
 
 static char *no_secret(gpointer data, GError **error) {
@@ -26,8 +28,11 @@ void offline_init(Offline *offline) {
 }
 
 typedef struct {
+  Account *account;
   IndexMailbox mailbox;
   IndexMessage message;
+  JournalContent content;
+  gint64 lost_found;
 } Put;
 
 static gboolean write_mailbox(IndexTxn *txn, gpointer data, GError **error) {
@@ -40,8 +45,25 @@ static gboolean write_message(IndexTxn *txn, gpointer data, GError **error) {
   return index_add_message(txn, &put->message, NULL, error);
 }
 
+static gboolean write_fresh(IndexTxn *txn, gpointer data, GError **error) {
+  Put *put = data;
+  if (!journal_create(txn, &put->message, error))
+    return FALSE;
+  put->content.row = put->message.row;
+  return journal_put(txn, &put->content, error);
+}
+
+static gboolean write_refused(IndexTxn *txn, gpointer data, GError **error) {
+  Put *put = data;
+  JournalUndone undone;
+  gboolean changed;
+  return journal_refuse(txn, put->content.copy, "the server says no", put->lost_found, &undone, error) &&
+         lostfound_show(put->account, txn, put->lost_found, &changed, error);
+}
+
 static void do_put(Offline *offline, IndexJob job, Put *put) {
   g_autoptr(GError) error = NULL;
+  put->account = &offline->cache->account;
   ck_assert_msg(index_write(offline->cache->account.index, INDEX_SYNC, job, put, &error), "%s",
                 error ? error->message : "refused");
 }
@@ -61,6 +83,13 @@ gint64 offline_mailbox(Offline *offline, gint64 parent, const char *name, guint 
   return put.mailbox.row;
 }
 
+static void digest(const char *octets, guint8 ret[32]) {
+  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+  gsize len = 32;
+  g_checksum_update(sum, (const guchar *)octets, (gssize)strlen(octets));
+  g_checksum_get_digest(sum, ret, &len);
+}
+
 gint64 offline_message(Offline *offline, gint64 mailbox, guint32 uid, const char *name, const char *octets) {
   Put put = {.message = {.mailbox = mailbox,
                          .folder = mailbox,
@@ -71,14 +100,58 @@ gint64 offline_message(Offline *offline, gint64 mailbox, guint32 uid, const char
                          .claim = octets ? strlen(octets) : 100,
                          .size = octets ? strlen(octets) : IMAP_UNKNOWN_SIZE}};
   g_strlcpy(put.message.name, name, sizeof put.message.name);
-  if (octets) {
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    gsize len = sizeof put.message.sha256;
-    g_checksum_update(sum, (const guchar *)octets, (gssize)strlen(octets));
-    g_checksum_get_digest(sum, put.message.sha256, &len);
-  }
+  if (octets)
+    digest(octets, put.message.sha256);
   do_put(offline, write_message, &put);
   return put.message.row;
+}
+
+gint64 offline_fresh(Offline *offline, gint64 folder, const char *name, const char *octets) {
+  g_auto(IndexMailbox) parent = offline_folder(offline, folder);
+  gboolean local = local_keeps(&parent, name) || !*octets;
+  Put put = {.message = {.mailbox = folder, .internaldate = 1700000001, .mtime = 27, .ctime = 28},
+             .content = {.state = local ? JOURNAL_LOCAL : JOURNAL_READY,
+                         .bytes = octets,
+                         .size = strlen(octets),
+                         .due = g_get_real_time() + 2 * G_USEC_PER_SEC}};
+  g_strlcpy(put.message.name, name, sizeof put.message.name);
+  digest(octets, put.content.sha256);
+  do_put(offline, write_fresh, &put);
+  return put.message.row;
+}
+
+static gboolean write_content(IndexTxn *txn, gpointer data, GError **error) {
+  Put *put = data;
+  return journal_put(txn, &put->content, error);
+}
+
+void offline_because(Offline *offline, gint64 row, const char *reason) {
+  Put put = {.content = {.row = row, .state = JOURNAL_LOCAL, .bytes = "none\r\n", .size = 6, .reason = reason}};
+  do_put(offline, write_content, &put);
+}
+
+gint64 offline_refused(Offline *offline, const char *name, const char *octets) {
+  Put put = {0};
+  gint64 row = offline_fresh(offline, offline->inbox, name, octets);
+  ck_assert(lostfound_row(&offline->cache->account, offline->root, &put.lost_found, NULL));
+  g_auto(JournalNew) entry = offline_new(offline, row);
+  put.content.copy = entry.seq;
+  do_put(offline, write_refused, &put);
+  return row;
+}
+
+JournalNew offline_new(Offline *offline, gint64 row) {
+  g_autoptr(GError) error = NULL;
+  JournalNew entry = {0};
+  journal_get_new(offline->cache->account.index, row, &entry, &error);
+  ck_assert_msg(!error, "%s", error ? error->message : "");
+  return entry;
+}
+
+guint64 offline_left(Offline *offline) {
+  guint64 changes = 0, bytes = 0;
+  ck_assert(journal_left(offline->cache->account.index, &changes, &bytes, NULL));
+  return changes;
 }
 
 void offline_open(Offline *offline) {
@@ -110,6 +183,19 @@ gint64 offline_find(Offline *offline, gint64 folder, const char *name) {
   gboolean found = index_find_message(offline->cache->account.index, folder, name, &message, &error);
   ck_assert_msg(!error, "%s", error ? error->message : "");
   return found ? message.row : 0;
+}
+
+gint64 offline_find_folder(Offline *offline, gint64 parent, const char *name) {
+  g_auto(IndexMailbox) folder = {0};
+  return index_find_mailbox(offline->cache->account.index, parent, name, &folder, NULL) ? folder.row : 0;
+}
+
+static gboolean write_state(IndexTxn *txn, gpointer state, GError **error) {
+  return index_set_state(txn, state, error);
+}
+
+gboolean offline_set_state(Offline *offline, const IndexMailbox *state) {
+  return index_write(offline->cache->account.index, INDEX_SYNC, write_state, (gpointer)state, NULL);
 }
 
 char *offline_events(Offline *offline) {
