@@ -99,7 +99,7 @@ static gboolean settle(ReplayShift *shift, const gboolean *decided, GError **err
                 : !replay_shift_settle_one(shift, i, error))
       return FALSE;
   }
-  return TRUE;
+  return replay_shift_commit(shift, error);
 }
 
 static gboolean finish(ReplayShift *shift, GError **error) {

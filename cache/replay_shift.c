@@ -10,6 +10,7 @@ void replay_shift_clear(ReplayShift *shift) {
   index_mailbox_clear(&shift->target);
   imap_mailbox_clear(&shift->opened);
   transfer_clear(&shift->transfer);
+  g_clear_pointer(&shift->ended, g_array_unref);
 }
 
 ImapSeqset *replay_uids(const JournalBatch *batch) {
@@ -113,6 +114,7 @@ gboolean replay_shift_open(ReplayShift *shift, Replay *replay, ImapConn *conn, J
 /* ---- settling ---------------------------------------------------------------------------------------------- */
 
 static gboolean placed(ReplayShift *shift, const JournalItem *item, const TransferMessage *message, GError **error) {
+  shift->arrived = shift->arrived || shift->batch->op == JOURNAL_REMOVE;
   return replay_placed(shift->replay, item, shift->target.row, shift->transfer.uidvalidity, message->placed, error);
 }
 
@@ -123,6 +125,26 @@ static gboolean kept(ReplayShift *shift, const JournalItem *item, const Transfer
             item->row, why ? why->message : "it says nothing of it");
   sync_doubt(replay_sync(shift->replay), shift->source.row);
   return placed(shift, item, message, error);
+}
+
+/* A removal is done. A message that was to be moved is still shown there. */
+static gboolean gone(ReplayShift *shift, const JournalItem *item, GError **error) {
+  g_auto(IndexMessage) message = {0};
+  IndexLeft left = {.row = item->row};
+  if (shift->batch->op == JOURNAL_REMOVE)
+    return replay_done(shift->replay, item, error);
+  g_message("message %" G_GINT64_FORMAT " was removed by somebody else before it could be moved", item->row);
+  if (index_get_message(shift->transfer.account->index, item->row, &message, error)) {
+    left.folder = message.folder;
+    g_strlcpy(left.name, message.name, sizeof left.name);
+  } else if (error && *error) {
+    return FALSE;
+  }
+  if (!shift->ended)
+    shift->ended = g_array_new(FALSE, FALSE, sizeof(IndexLeft));
+  if (left.folder != 0)
+    g_array_append_val(shift->ended, left);
+  return replay_done(shift->replay, item, error);
 }
 
 gboolean replay_shift_settle_one(ReplayShift *shift, guint i, GError **error) {
@@ -139,9 +161,7 @@ gboolean replay_shift_settle_one(ReplayShift *shift, guint i, GError **error) {
   case TRANSFER_KEPT:
     return kept(shift, item, message, error);
   case TRANSFER_GONE:
-    if (shift->batch->op == JOURNAL_MOVE)
-      g_message("message %" G_GINT64_FORMAT " was removed by somebody else before it could be moved", item->row);
-    return replay_done(shift->replay, item, error);
+    return gone(shift, item, error);
   case TRANSFER_REFUSED:
     return replay_refused(shift->replay, item, shift->transfer.refusal, error);
   case TRANSFER_UNKNOWN:
@@ -150,9 +170,27 @@ gboolean replay_shift_settle_one(ReplayShift *shift, guint i, GError **error) {
   return replay_unknown(shift->replay, item, error);
 }
 
+static void tell_changed(Account *account, gint64 folder) {
+  account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder, 0, NULL, NULL);
+}
+
+gboolean replay_shift_commit(ReplayShift *shift, GError **error) {
+  Account *account = shift->transfer.account;
+  if (!replay_settle(shift->replay, error))
+    return FALSE;
+  if (shift->arrived)
+    tell_changed(account, shift->target.row);
+  for (guint i = 0; shift->ended && i < shift->ended->len; i++) {
+    const IndexLeft *left = &g_array_index(shift->ended, IndexLeft, i);
+    account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, left->row, left->folder, left->name, NULL);
+    tell_changed(account, left->folder);
+  }
+  return TRUE;
+}
+
 gboolean replay_shift_settle(ReplayShift *shift, GError **error) {
   for (guint i = 0; i < shift->transfer.n; i++)
     if (!replay_shift_settle_one(shift, i, error))
       return FALSE;
-  return TRUE;
+  return replay_shift_commit(shift, error);
 }

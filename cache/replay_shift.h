@@ -12,6 +12,8 @@ typedef struct {
   IndexMailbox source, target;
   ImapMailbox opened; /* source */
   Transfer transfer;  /* messages[i] is items[i] */
+  GArray *ended;      /* IndexLeft: messages that were shown and are no more; or NULL */
+  gboolean arrived;   /* in the trash: nobody has seen them there */
 } ReplayShift;
 
 /* Loads both mailboxes, asks for the numbers of the target (unless it was `sent` already: then they are those of the
@@ -20,7 +22,8 @@ gboolean replay_shift_open(ReplayShift *shift, Replay *replay, ImapConn *conn, J
                            gboolean sent, GError **error);
 const JournalItem *replay_shift_item(const ReplayShift *shift, guint i);
 gboolean replay_shift_settle_one(ReplayShift *shift, guint i, GError **error); /* by its fate */
-gboolean replay_shift_settle(ReplayShift *shift, GError **error);
+gboolean replay_shift_commit(ReplayShift *shift, GError **error);              /* what was settled, and its events */
+gboolean replay_shift_settle(ReplayShift *shift, GError **error);              /* all of them */
 void replay_shift_clear(ReplayShift *shift);
 
 /* replay_remove.c, of Gmail's delete=expunge: those that came into the trash really go. FALSE: the line is lost, or the

@@ -58,6 +58,19 @@ START_TEST(test_move) {
 }
 END_TEST
 
+/* Nobody is told what he did himself; that a message ended is another's doing. */
+START_TEST(test_events) {
+  g_autoptr(Replaying) r = replaying_new(ALL, moves[1].script);
+  replaying_move(r, 1, 3);
+  g_free(test_account_events(r->test));
+  replaying_all(r);
+  g_autofree char *events = test_account_events(r->test);
+  g_autofree char *expected =
+      g_strdup_printf("REMOVED %d 2.eml\nCHANGED %d\n", (int)g_array_index(r->rows, gint64, 1), (int)r->to);
+  ck_assert_str_eq(events, expected);
+}
+END_TEST
+
 /* What we left flagged is known, so that no delta lists it, and shown nowhere. */
 START_TEST(test_left_behind_is_hidden) {
   g_autoptr(Replaying) r = replaying_new(moves[3].capabilities, moves[3].script);
@@ -156,6 +169,7 @@ int main(void) {
   Suite *suite = suite_create("replay_move");
   TCase *tcase = tcase_create("replay_move");
   tcase_add_loop_test(tcase, test_move, 0, G_N_ELEMENTS(moves));
+  tcase_add_test(tcase, test_events);
   tcase_add_test(tcase, test_left_behind_is_hidden);
   tcase_add_test(tcase, test_refused);
   tcase_add_test(tcase, test_cut_in_the_middle);

@@ -76,8 +76,11 @@ END_TEST
 /* In the trash it goes on under its name and its row; its folder hears of it. */
 START_TEST(test_trash_shows_it) {
   g_autoptr(Replaying) r = start(0);
+  g_free(test_account_events(r->test));
   replaying_all(r);
   g_autofree char *shown = replaying_shown(r, r->to), *left = replaying_shown(r, r->box);
+  g_autofree char *events = test_account_events(r->test), *expected = g_strdup_printf("CHANGED %d\n", (int)r->to);
+  ck_assert_str_eq(events, expected);
   ck_assert_str_eq(shown, "1.eml 2.eml 3.eml");
   ck_assert_str_eq(left, "");
 }
