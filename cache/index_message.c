@@ -150,6 +150,18 @@ gboolean index_add_message(IndexTxn *txn, IndexMessage *message, gboolean *ret_a
   return ok;
 }
 
+/* A message that we had flagged \Deleted is hidden by its row in the journal for as long as it is flagged. Somebody
+ * took the flag from it: its row ends, and the next delta finds a message that has none, which is it again. */
+static gboolean forget_hidden(IndexTxn *txn, gint64 mailbox, guint32 uid, GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db, "UPDATE message SET gone = ?3 WHERE mailbox = ?1 AND uid = ?2 AND gone = 0 AND folder IS NULL"
+               " AND EXISTS (SELECT 1 FROM journal AS j WHERE j.message = message.row AND j.op = 3 AND j.state = 4)");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, uid);
+  sqlite3_bind_int64(stmt, 3, txn->run);
+  return index_run(txn->db, stmt, error);
+}
+
 gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags, const char *keywords,
                          gboolean *ret_changed, GError **error) {
   g_autoptr(IndexStmt) stmt =
@@ -161,9 +173,10 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
   index_bind_text(stmt, 4, keywords);
   if (!index_run(txn->db, stmt, error))
     return FALSE;
+  gboolean changed = sqlite3_changes(txn->db->sql) > 0;
   if (ret_changed)
-    *ret_changed = sqlite3_changes(txn->db->sql) > 0;
-  return TRUE;
+    *ret_changed = changed;
+  return !changed || (flags & IMAP_FLAG_DELETED) || forget_hidden(txn, mailbox, uid, error);
 }
 
 gboolean index_describe(IndexTxn *txn, const IndexDescribed *described, GError **error) {

@@ -151,28 +151,16 @@ void replaying_rmdir(Replaying *r, gint64 mailbox) {
 
 /* ---- the replay --------------------------------------------------------------------------------------------- */
 
-static ReplayFunc func_of(const JournalBatch *batch) {
-  static const ReplayFunc ready[] = {
-      [JOURNAL_MOVE] = replay_move,
-      [JOURNAL_REMOVE] = replay_remove,
-      [JOURNAL_FLAGS] = replay_flags,
-      [JOURNAL_RMDIR] = replay_rmdir,
-  };
-  return batch->state == JOURNAL_UNKNOWN ? replay_seek : ready[batch->op];
-}
-
 gboolean replaying_step(Replaying *r, gboolean *ret_alive) {
   g_auto(JournalBatch) batch = {0};
-  g_autoptr(GError) error = NULL, failed = NULL;
+  g_autoptr(GError) error = NULL;
   gint64 next = 0;
   if (!journal_next(r->test->account.index, g_get_real_time() + HOUR / 12, 1000, G_MAXUINT64, &batch, &next, &error)) {
     ck_assert_msg(error == NULL, "%s", error ? error->message : "");
     return FALSE;
   }
-  replay_settle_begin(r->replay, &batch);
-  gboolean alive = func_of(&batch)(r->replay, r->test->conn, &batch, &error);
+  gboolean alive = replay_do(r->replay, r->test->conn, &batch, &error);
   ck_assert_msg(alive == (error == NULL), "%s", error ? error->message : "fails without a reason");
-  ck_assert_msg(replay_settle_end(r->replay, &failed), "%s", failed ? failed->message : "");
   ck_assert_msg(alive || ret_alive, "%s", error ? error->message : "");
   if (ret_alive)
     *ret_alive = alive;

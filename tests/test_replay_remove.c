@@ -97,6 +97,35 @@ START_TEST(test_marked_stays_hidden) {
 }
 END_TEST
 
+/* As a delta writes what it hears of the first. */
+static gboolean hear_flags(IndexTxn *txn, gpointer data, GError **error) {
+  const gint64 *heard = data; /* mailbox, and what it has besides \Seen */
+  return index_set_flags(txn, heard[0], 1, IMAP_FLAG_SEEN | (guint)heard[1], NULL, NULL, error);
+}
+
+static gboolean list_again(IndexTxn *txn, gpointer data, GError **error) {
+  return index_add_message(txn, data, NULL, error);
+}
+
+/* Somebody takes the flag from it: then it is a message like any other, and the one that it was. */
+START_TEST(test_marked_comes_back) {
+  g_autoptr(Replaying) r = start(3);
+  Index *index = r->test->account.index;
+  g_auto(IndexMessage) message = {0};
+  replaying_all(r);
+  ck_assert(index_write(index, INDEX_SYNC, hear_flags, (gint64[]){r->box, IMAP_FLAG_DELETED}, NULL));
+  ck_places(r, "box:1@- box:2@- box:3@-");
+  ck_assert(index_find_uid(index, r->box, 1, &message, NULL));
+  ck_assert(index_write(index, INDEX_SYNC, hear_flags, (gint64[]){r->box, 0}, NULL));
+  g_autofree char *known = replaying_uids(r, r->box);
+  ck_assert_str_eq(known, "2:3");
+  ck_assert(index_write(index, INDEX_SYNC, list_again, &message, NULL));
+  ck_places(r, "box:1 box:2@- box:3@-");
+  g_autofree char *shown = replaying_shown(r, r->box);
+  ck_assert_str_eq(shown, "1.eml");
+}
+END_TEST
+
 /* ---- refused, or only said ----------------------------------------------------------------------------------------
  */
 
@@ -167,6 +196,7 @@ int main(void) {
   tcase_add_loop_test(tcase, test_remove, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tcase, test_trash_shows_it);
   tcase_add_test(tcase, test_marked_stays_hidden);
+  tcase_add_test(tcase, test_marked_comes_back);
   tcase_add_loop_test(tcase, test_refused, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tcase, test_cut_while_purging);
   tcase_add_test(tcase, test_cut_on_the_way_to_the_trash);
