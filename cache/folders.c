@@ -197,8 +197,11 @@ static gboolean remove_folder(Cache *cache, const IndexMailbox *folder, GError *
   Removal removal = {.index = cache->account.index, .row = folder->row};
   if (local_is(folder))
     return local_remove(&cache->account, folder, error);
-  return check_movable(cache, folder, error) &&
-         index_write(cache->account.index, INDEX_CHANGE, write_removal, &removal, error);
+  if (!check_movable(cache, folder, error) ||
+      !index_write(cache->account.index, INDEX_CHANGE, write_removal, &removal, error))
+    return FALSE;
+  replay_wake(cache->replay);
+  return TRUE;
 }
 
 CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, GError **error) {

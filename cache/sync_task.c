@@ -133,7 +133,8 @@ static gboolean use_statuses(SyncTask *self, GHashTable *status, gint64 started,
 
 /* The second half: what is in them. */
 static gboolean verify_folders(SyncTask *self, const TreeNews *news, gint64 started, GError **error) {
-  gboolean ok = use_statuses(self, news->status, started, error);
+  gboolean ok = use_statuses(self, news->status, started, error) &&
+                (!news->status || tree_count(self->line->account, news->status, error));
   sync_task_tell_queue(self, AGENDA_TREE, ok ? NULL : error ? *error : NULL);
   return ok;
 }

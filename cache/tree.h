@@ -35,6 +35,9 @@ gboolean tree_make(Account *account, ImapConn *conn, const char *raw, char delim
 /* The server has renamed this mailbox, and with it all below: in the index, too. fs/ is told only of others. */
 gboolean tree_renamed(Account *account, gint64 row, const char *raw, GError **error);
 
+/* What LIST-STATUS said is in folders that were never listed. Blocks. */
+gboolean tree_count(Account *account, GHashTable *status, GError **error);
+
 /* Applies hide= of this mount to the rows of the last one; for a start without network. */
 gboolean tree_apply_hide(Account *account, GError **error);
 
