@@ -36,7 +36,7 @@ $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUILD)/lib.a
+$(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUILD)/tests/mock_change.o $(BUILD)/lib.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -3,5 +3,5 @@
 
 #include <fuse_lowlevel.h>
 
-/* The handlers of GETATTR, STATFS and the extended attributes, and of all that would change something. */
+/* The handlers of GETATTR, SETATTR and STATFS. */
 void attr_handlers(struct fuse_lowlevel_ops *ops);

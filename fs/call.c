@@ -16,6 +16,7 @@
 #include "fs/call.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fs/inode.h"
@@ -27,7 +28,11 @@ static void call_free(FsCall *call) {
     close(call->fd);
   if (call->buffer)
     g_byte_array_unref(call->buffer);
+  if (call->draft)
+    cache_draft_close(call->draft);
   g_free(call->name);
+  g_free(call->to_name);
+  g_free(call->text);
   g_free(call);
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fs->mutex);
   if (--fs->calls == 0)
@@ -60,6 +65,32 @@ FsCall *call_new(fuse_req_t req, const FsOp *op, fuse_ino_t ino) {
     return call;
   reply_error(call, ESTALE);
   return NULL;
+}
+
+FsCall *call_new_at(fuse_req_t req, const FsOp *op, fuse_ino_t parent, const char *name) {
+  FsCall *call = call_new(req, op, parent);
+  if (!call)
+    return NULL;
+  int number = call->kind != CACHE_FOLDER ? ENOTDIR : strlen(name) > CALL_NAME_MOST ? ENAMETOOLONG : 0;
+  if (number) {
+    reply_error(call, number);
+    return NULL;
+  }
+  call->name = g_strdup(name);
+  return call;
+}
+
+CacheAnswer call_wait_once(FsCall *call, CacheAnswer answer, GError **error) {
+  if (answer != CACHE_WAIT || call->event_fd < 0)
+    return answer;
+  cache_unwant(call->fs->cache, call->row, g_get_monotonic_time());
+  g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_SPACE, "there is no room for this message in the cache");
+  return CACHE_FAILED;
+}
+
+gboolean call_is_sending(FsCall *call) {
+  g_auto(CacheLeft) left = {0};
+  return cache_await_drained(call->fs->cache, &left, NULL) == CACHE_WAIT && !left.trouble;
 }
 
 void call_await_quiet(Fs *fs) {
@@ -106,7 +137,9 @@ static void give_up(FsCall *call, ParkOutcome outcome) {
 
 static void on_news(Parked *parked, ParkOutcome outcome, const CacheEvent *event) {
   FsCall *call = (FsCall *)parked;
-  if (outcome != PARK_EVENT)
+  if (outcome == PARK_LATE && call->op->goes_on && call->op->goes_on(call))
+    call_ask(call);
+  else if (outcome != PARK_EVENT)
     give_up(call, outcome);
   else if (call->enough)
     conclude(call, CACHE_READY, NULL);
@@ -125,8 +158,8 @@ static gboolean wait_for_news(FsCall *call) {
   call->interruptible = TRUE;
   call->event_fd = -1;
   call->waits_since = g_get_monotonic_time();
-  ParkOutcome outcome =
-      park_settle(call->fs->park, &call->parked, call->enough ? CALL_REFRESH : call->fs->timeout, call->enough);
+  gint64 most = call->enough ? CALL_REFRESH : call->op->most;
+  ParkOutcome outcome = park_settle(call->fs->park, &call->parked, most ? most : call->fs->timeout, most != 0);
   if (outcome == PARK_EVENT)
     return FALSE;
   if (outcome != PARK_WAITING)

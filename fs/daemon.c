@@ -58,6 +58,7 @@ static Fs *mount_cache(const Daemon *daemon, Cache *cache, GError **error) {
       .uid = options->uid,
       .gid = options->gid,
       .timeout = options->cache.timeout,
+      .read_only = options->cache.read_only,
       .trace = options->debug,
   };
   return fs_mount(&config, cache, error);

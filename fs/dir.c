@@ -50,18 +50,12 @@ static void lookup_reply(FsCall *call) {
   reply_entry(call, &call->entry);
 }
 
-static const FsOp op_lookup = {"LOOKUP", lookup_ask, lookup_reply, FALSE, NULL};
+static const FsOp op_lookup = {.name = "LOOKUP", .ask = lookup_ask, .reply = lookup_reply};
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
-  FsCall *call = call_new(req, &op_lookup, parent);
-  if (!call)
-    return;
-  if (strlen(name) > 255) {
-    reply_error(call, ENAMETOOLONG);
-    return;
-  }
-  call->name = g_strdup(name);
-  call_ask(call);
+  FsCall *call = call_new_at(req, &op_lookup, parent, name);
+  if (call)
+    call_ask(call);
 }
 
 /* ---- OPENDIR ---------------------------------------------------------------------------------------- */
@@ -78,7 +72,7 @@ static void opendir_reply(FsCall *call) {
   reply_open(call);
 }
 
-static const FsOp op_opendir = {"OPENDIR", opendir_ask, opendir_reply, FALSE, NULL};
+static const FsOp op_opendir = {.name = "OPENDIR", .ask = opendir_ask, .reply = opendir_reply};
 
 static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
   FsCall *call = call_new(req, &op_opendir, ino);
@@ -176,8 +170,8 @@ static void readdir_reply(FsCall *call) {
   reply_buffer(call, call->buffer->data, call->buffer->len);
 }
 
-static const FsOp op_readdir = {"READDIR", readdir_ask, readdir_reply, FALSE, NULL};
-static const FsOp op_readdirplus = {"READDIRPLUS", readdir_ask, readdir_reply, FALSE, NULL};
+static const FsOp op_readdir = {.name = "READDIR", .ask = readdir_ask, .reply = readdir_reply};
+static const FsOp op_readdirplus = {.name = "READDIRPLUS", .ask = readdir_ask, .reply = readdir_reply};
 
 static void readdir_start(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, gboolean plus) {
   FsCall *call = call_new(req, plus ? &op_readdirplus : &op_readdir, ino);

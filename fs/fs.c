@@ -12,8 +12,8 @@
  * Ctrl-C would wait out its read-ahead. No WRITEBACK_CACHE: sizes and times are ours.
  *
  * The end: the park closes first and fails all that wait; the notifiers end while requests are still served, because
- * one of them may be waiting for a lock that a request holds; then the workers, then the mount; then the caller stops
- * the cache, which ends the answerer.
+ * one of them may be waiting for a lock that a request holds; then the workers; then what is still open for writing is
+ * kept; then the mount; then the caller stops the cache, which ends the answerer.
  */
 #define G_LOG_DOMAIN "fs"
 #include "fs/fs.h"
@@ -24,8 +24,11 @@
 #include "fs/answer.h"
 #include "fs/attr.h"
 #include "fs/call.h"
+#include "fs/change.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/write.h"
+#include "fs/xattr.h"
 
 #define FS_WORKERS 6
 #define FS_BACKGROUND 64 /* requests that the kernel sends without waiting: the default of 12 are soon used up */
@@ -52,8 +55,12 @@ static struct fuse_session *session_new(const FsConfig *config, Fs *fs) {
   dir_handlers(&ops);
   file_handlers(&ops);
   attr_handlers(&ops);
+  write_handlers(&ops);
+  change_handlers(&ops);
+  xattr_handlers(&ops);
   /* Set-user-id files and devices from a mailbox: never. A comma in the source is escaped. */
-  gboolean built = fuse_opt_add_opt(&options, "default_permissions,ro,nosuid,nodev,subtype=imapfs") == 0 &&
+  gboolean built = fuse_opt_add_opt(&options, "default_permissions,nosuid,nodev,subtype=imapfs") == 0 &&
+                   (!config->read_only || fuse_opt_add_opt(&options, "ro") == 0) &&
                    fuse_opt_add_opt_escaped(&options, fsname) == 0 &&
                    (!config->options || !*config->options || fuse_opt_add_opt(&options, config->options) == 0) &&
                    fuse_opt_add_arg(&args, "imapfs") == 0 && fuse_opt_add_arg(&args, "-o") == 0 &&
@@ -76,6 +83,7 @@ static Fs *fs_new(const FsConfig *config, Cache *cache) {
   fs->gid = config->gid;
   fs->timeout = (gint64)config->timeout * G_USEC_PER_SEC;
   fs->trace = config->trace;
+  fs->read_only = config->read_only;
   g_mutex_init(&fs->mutex);
   g_cond_init(&fs->quiet);
   fs->files = files_new();
@@ -148,6 +156,7 @@ void fs_unmount(Fs *fs) {
   notify_stop(fs->notify);
   session_stop(fs->session);
   call_await_quiet(fs); /* unmounting closes the device that they are answered on */
+  files_close(fs->files);
   fuse_session_unmount(fs->fuse);
 }
 

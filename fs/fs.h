@@ -15,6 +15,7 @@ typedef struct {
   const char *options;    /* further mount options, comma-separated; or NULL */
   guint32 uid, gid;       /* owner of all files */
   guint timeout;          /* seconds of silence after which a request fails */
+  gboolean read_only;     /* and the kernel refuses every change */
   gboolean trace;         /* one g_debug() line per request */
 } FsConfig;
 

@@ -55,8 +55,13 @@ static void line_free(gpointer data) {
   g_free(line);
 }
 
-static void tell_attr(Notify *notify, guint64 ino) {
+/* Attributes and octets. A new size is of no use with old pages. */
+static void tell_file(Notify *notify, guint64 ino) {
   fuse_lowlevel_notify_inval_inode(notify->fuse, ino, 0, 0);
+}
+
+static gboolean concerns_file(CacheEventType type) {
+  return type == CACHE_EVENT_ATTR || type == CACHE_EVENT_DATA;
 }
 
 static void tell_directory(Notify *notify, guint64 ino) {
@@ -89,8 +94,8 @@ static gboolean next_notice(Line *line, Notice **ret) {
 static void tell(Notify *notify, guint64 ino, Notice *notice) {
   if (!notice)
     tell_directory(notify, ino);
-  else if (notice->type == CACHE_EVENT_ATTR)
-    tell_attr(notify, ino);
+  else if (concerns_file(notice->type))
+    tell_file(notify, ino);
   else if (notice->type == CACHE_EVENT_MOVED)
     tell_moved(notify, ino, notice);
   else
@@ -162,11 +167,11 @@ void notify_push(Notify *notify, const CacheEvent *event) {
     return;
   if (event->type == CACHE_EVENT_CHANGED)
     get_line(notify, ino)->changed = TRUE;
-  else if (event->type != CACHE_EVENT_ATTR && event->parent > 0 && event->name) {
+  else if (!concerns_file(event->type) && event->parent > 0 && event->name) {
     Line *line = get_line(notify, inode_number(notify->root, CACHE_FOLDER, event->parent));
     add_notice(line, event->type, ino, event->name);
     line->changed = TRUE;
-  } else if (event->type == CACHE_EVENT_ATTR) {
+  } else if (concerns_file(event->type)) {
     Line *line = get_line(notify, ino);
     if (g_queue_is_empty(&line->notices)) /* one is as good as many */
       add_notice(line, event->type, ino, NULL);

@@ -12,7 +12,7 @@
 typedef struct _Notify Notify;
 
 Notify *notify_new(struct fuse_session *fuse, gint64 root);
-void notify_push(Notify *notify, const CacheEvent *event); /* CHANGED, REMOVED, MOVED or ATTR; copied. Never blocks */
+void notify_push(Notify *notify, const CacheEvent *event); /* but what park_event() is for; copied. Never blocks */
 /* Drops what is queued and joins the threads. Requests must still be served: a thread may be waiting for one. */
 void notify_stop(Notify *notify);
 void notify_free(Notify *notify); /* after notify_stop() */

@@ -119,6 +119,34 @@ static void trace_size(FsCall *call, gsize len) {
   call_finish(call, 0, detail);
 }
 
+gboolean reply_create(FsCall *call, const CacheEntry *entry) {
+  struct fuse_entry_param param;
+  reply_stat(call->fs, entry, &param);
+  call_unhook(call);
+  gboolean taken = fuse_reply_create(call->req, &param, &call->info) != -ENOENT;
+  call_finish(call, 0, NULL);
+  return taken;
+}
+
+void reply_written(FsCall *call, gsize len) {
+  call_unhook(call);
+  fuse_reply_write(call->req, len);
+  trace_size(call, len);
+}
+
+void reply_xattr(FsCall *call, const char *value, gsize len) {
+  if (call->size > 0 && call->size < len) {
+    reply_error(call, ERANGE);
+    return;
+  }
+  call_unhook(call);
+  if (call->size > 0)
+    fuse_reply_buf(call->req, value, len);
+  else
+    fuse_reply_xattr(call->req, len);
+  trace_size(call, len);
+}
+
 void reply_buffer(FsCall *call, const void *octets, gsize len) {
   call_unhook(call);
   fuse_reply_buf(call->req, octets, len);

@@ -14,7 +14,10 @@ int reply_outcome(ParkOutcome outcome);                    /* of a wait that end
 void reply_error(FsCall *call, int number);
 void reply_attr(FsCall *call, const CacheEntry *entry);
 void reply_entry(FsCall *call, const CacheEntry *entry);
-gboolean reply_open(FsCall *call); /* FALSE: the kernel no longer wants it: undo */
+gboolean reply_open(FsCall *call);                            /* FALSE: the kernel no longer wants it: undo */
+gboolean reply_create(FsCall *call, const CacheEntry *entry); /* likewise */
+void reply_written(FsCall *call, gsize len);
+void reply_xattr(FsCall *call, const char *value, gsize len); /* or only its length, or ERANGE, by call->size */
 void reply_buffer(FsCall *call, const void *octets, gsize len);
 void reply_data(FsCall *call, int fd, off_t offset, gsize len);
 void reply_statfs(FsCall *call, const struct statvfs *st);

@@ -11,89 +11,104 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/mock_private.h"
+
 #define MANY_SHIFT 32 /* virtual messages: folder row above, 1-based position below */
-
-typedef struct {
-  CacheKind kind;
-  gint64 row, parent;
-  char *name, *content;
-  gboolean gone;
-  gint64 mtime;
-  MockState state; /* message */
-  guint64 claim;
-  guint wanted;
-  CacheAnswer listed; /* folder */
-  GArray *children;   /* gint64 */
-  gsize many;
-  guint subfolders;
-} Node;
-
-struct _Cache {
-  const CacheConfig *config;
-  GMutex mutex; /* guards all below */
-  GCond wake;
-  GPtrArray *nodes;
-  GQueue events;
-  gboolean stopped;
-  gint64 heard;
-  guint lookups, lists;
-};
 
 G_DEFINE_QUARK(mock - cache - error - quark, cache_error)
 
 static void node_free(gpointer data) {
   Node *node = data;
   g_free(node->name);
-  g_free(node->content);
+  if (node->content)
+    g_string_free(node->content, TRUE);
+  if (node->draft) /* of a test that ended early */
+    g_string_free(node->draft->octets, TRUE);
+  g_free(node->draft);
+  g_free(node->flags);
   if (node->children)
     g_array_unref(node->children);
   g_free(node);
 }
 
-static Node *get(Cache *cache, gint64 row) {
+Node *mock_get(Cache *cache, gint64 row) {
   return row >= 1 && row <= cache->nodes->len ? g_ptr_array_index(cache->nodes, row - 1) : NULL;
 }
 
-static Node *add(Cache *cache, CacheKind kind, gint64 parent, const char *name) {
-  Node *node = g_new0(Node, 1), *above = get(cache, parent);
+Node *mock_find(Cache *cache, gint64 folder, const char *name) {
+  const GArray *children = mock_get(cache, folder)->children;
+  for (guint i = 0; i < children->len; i++) {
+    Node *child = mock_get(cache, g_array_index(children, gint64, i));
+    if (g_str_equal(child->name, name))
+      return child;
+  }
+  return NULL;
+}
+
+void mock_detach(Cache *cache, Node *node) {
+  Node *above = mock_get(cache, node->parent);
+  for (guint i = 0; i < above->children->len; i++)
+    if (g_array_index(above->children, gint64, i) == node->row)
+      g_array_remove_index(above->children, i);
+  above->subfolders -= node->kind == CACHE_FOLDER;
+  above->mtime++;
+}
+
+void mock_attach(Cache *cache, Node *node, gint64 folder, const char *name) {
+  Node *above = mock_get(cache, folder);
+  char *copy = g_strdup(name);
+  g_free(node->name);
+  node->name = copy;
+  node->parent = folder;
+  g_array_append_val(above->children, node->row);
+  above->subfolders += node->kind == CACHE_FOLDER;
+  above->mtime++;
+}
+
+Node *mock_add(Cache *cache, CacheKind kind, gint64 parent, const char *name) {
+  Node *node = g_new0(Node, 1);
   g_ptr_array_add(cache->nodes, node);
   node->kind = kind;
   node->row = cache->nodes->len;
-  node->parent = parent;
-  node->name = g_strdup(name);
   node->mtime = G_GINT64_CONSTANT(1763900000123456789) + node->row;
   node->listed = CACHE_READY;
-  if (kind == CACHE_FOLDER)
+  if (kind == CACHE_MESSAGE)
+    node->content = g_string_new(NULL);
+  else
     node->children = g_array_new(FALSE, FALSE, sizeof(gint64));
-  if (above) {
-    g_array_append_val(above->children, node->row);
-    above->subfolders += kind == CACHE_FOLDER;
-  }
+  if (mock_get(cache, parent))
+    mock_attach(cache, node, parent, name);
   return node;
 }
 
-static void push(Cache *cache, CacheEventType type, const Node *node, GError *error, int fd) {
-  CacheEvent *event = g_new0(CacheEvent, 1);
-  event->type = type;
-  event->kind = node->kind;
-  event->row = node->row;
-  event->parent = node->parent;
-  event->name = g_strdup(node->name);
-  event->fd = fd;
-  event->error = error;
-  g_queue_push_tail(&cache->events, event);
+static void push(Cache *cache, CacheEvent event) {
+  g_queue_push_tail(&cache->events, g_memdup2(&event, sizeof event));
   g_cond_signal(&cache->wake);
+}
+
+void mock_push_done(Cache *cache, CacheKind kind, gint64 row, GError *error) {
+  push(cache, (CacheEvent){.type = CACHE_EVENT_DONE, .kind = kind, .row = row, .fd = -1, .error = error});
+}
+
+void mock_push(Cache *cache, CacheEventType type, const Node *node, GError *error, int fd) {
+  push(cache, (CacheEvent){.type = type,
+                           .kind = node->kind,
+                           .row = node->row,
+                           .parent = node->parent,
+                           .name = g_strdup(node->name),
+                           .fd = fd,
+                           .error = error});
 }
 
 static int body(const Node *node) {
   int fd = memfd_create("body", MFD_CLOEXEC);
-  gsize len = strlen(node->content);
-  if (fd < 0 || write(fd, node->content, len) != (gssize)len)
+  gsize len = node->content->len;
+  if (fd < 0 || write(fd, node->content->str, len) != (gssize)len)
     g_error("memfd: %s", g_strerror(errno));
   return fd;
 }
 
-static void fill(const Node *node, CacheEntry *ret) {
+void mock_fill(const Node *node, CacheEntry *ret) {
   gboolean message = node->kind == CACHE_MESSAGE;
   *ret = (CacheEntry){
       .kind = node->kind,
@@ -101,7 +116,8 @@ static void fill(const Node *node, CacheEntry *ret) {
       .parent = node->parent,
       .size = !message                      ? 0
               : node->state == MOCK_CLAIMED ? node->claim
-                                            : strlen(node->content),
+              : node->draft                 ? node->draft->octets->len
+                                            : node->content->len,
       .shown = !message || node->state != MOCK_CLAIMED || node->claim != 0,
       .mtime = node->mtime,
       .ctime = node->mtime,
@@ -130,95 +146,91 @@ Cache *mock_new(void) {
   g_mutex_init(&cache->mutex);
   g_cond_init(&cache->wake);
   cache->nodes = g_ptr_array_new_with_free_func(node_free);
-  add(cache, CACHE_FOLDER, 0, "");
+  cache->denied = -1;
+  mock_add(cache, CACHE_FOLDER, 0, "");
   return cache;
 }
 
-#define LOCKED(cache) G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&(cache)->mutex)
-
 gint64 mock_folder(Cache *cache, gint64 parent, const char *name) {
   LOCKED(cache);
-  return add(cache, CACHE_FOLDER, parent, name)->row;
+  return mock_add(cache, CACHE_FOLDER, parent, name)->row;
 }
 
 gint64 mock_message(Cache *cache, gint64 folder, const char *name, const char *content) {
   LOCKED(cache);
-  Node *node = add(cache, CACHE_MESSAGE, folder, name);
-  node->content = g_strdup(content);
+  Node *node = mock_add(cache, CACHE_MESSAGE, folder, name);
+  g_string_assign(node->content, content);
   return node->row;
 }
 
 void mock_many(Cache *cache, gint64 folder, gsize n) {
   LOCKED(cache);
-  get(cache, folder)->many = n;
+  mock_get(cache, folder)->many = n;
 }
 
 void mock_state(Cache *cache, gint64 row, MockState state, guint64 claim) {
   LOCKED(cache);
-  get(cache, row)->state = state;
-  get(cache, row)->claim = claim;
+  mock_get(cache, row)->state = state;
+  mock_get(cache, row)->claim = claim;
 }
 
 void mock_listed(Cache *cache, gint64 folder, CacheAnswer answer) {
   LOCKED(cache);
-  get(cache, folder)->listed = answer;
+  mock_get(cache, folder)->listed = answer;
 }
 
 void mock_deliver(Cache *cache, gint64 row) {
   LOCKED(cache);
-  Node *node = get(cache, row);
-  if (node->state != MOCK_CLAIMED || node->claim == strlen(node->content))
+  Node *node = mock_get(cache, row);
+  if (node->state == MOCK_AWAY || (node->state == MOCK_CLAIMED && node->claim == node->content->len))
     node->state = MOCK_HERE;
   node->wanted = 0;
-  push(cache, CACHE_EVENT_BODY, node, NULL, body(node));
+  mock_push(cache, CACHE_EVENT_BODY, node, NULL, body(node));
   if (node->state == MOCK_CLAIMED) { /* the next OPEN is STALE, the one after it READY; a LOOKUP shows the truth */
     node->state = MOCK_HERE;
     node->claim = node->claim ? G_MAXUINT64 : 0;
-    push(cache, CACHE_EVENT_ATTR, node, NULL, -1);
+    mock_push(cache, CACHE_EVENT_ATTR, node, NULL, -1);
   }
 }
 
 void mock_deliver_listing(Cache *cache, gint64 folder) {
   LOCKED(cache);
-  Node *node = get(cache, folder);
+  Node *node = mock_get(cache, folder);
   node->listed = CACHE_READY;
-  push(cache, CACHE_EVENT_FOLDER, node, NULL, -1);
+  mock_push(cache, CACHE_EVENT_FOLDER, node, NULL, -1);
 }
 
 void mock_fail(Cache *cache, CacheKind kind, gint64 row, CacheError code) {
   LOCKED(cache);
-  Node *node = get(cache, row);
+  Node *node = mock_get(cache, row);
   node->wanted = 0;
-  push(cache, kind == CACHE_FOLDER ? CACHE_EVENT_FOLDER : CACHE_EVENT_BODY, node,
-       g_error_new(CACHE_ERROR, code, "the test says no"), -1);
+  mock_push(cache, kind == CACHE_FOLDER ? CACHE_EVENT_FOLDER : CACHE_EVENT_BODY, node,
+            g_error_new(CACHE_ERROR, code, "the test says no"), -1);
 }
 
 void mock_remove(Cache *cache, gint64 row) {
   LOCKED(cache);
-  Node *node = get(cache, row), *above = get(cache, node->parent);
+  Node *node = mock_get(cache, row), *above = mock_get(cache, node->parent);
   node->gone = TRUE;
-  for (guint i = 0; i < above->children->len; i++)
-    if (g_array_index(above->children, gint64, i) == row)
-      g_array_remove_index(above->children, i);
-  above->mtime++;
-  push(cache, CACHE_EVENT_REMOVED, node, NULL, -1);
-  push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
+  mock_detach(cache, node);
+  mock_push(cache, CACHE_EVENT_REMOVED, node, NULL, -1);
+  mock_push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
 }
 
 void mock_rename(Cache *cache, gint64 row, const char *name) {
   LOCKED(cache);
-  Node *node = get(cache, row), *above = get(cache, node->parent);
-  push(cache, CACHE_EVENT_MOVED, node, NULL, -1);
+  Node *node = mock_get(cache, row), *above = mock_get(cache, node->parent);
+  mock_push(cache, CACHE_EVENT_MOVED, node, NULL, -1);
   g_free(node->name);
   node->name = g_strdup(name);
   above->mtime++;
-  push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
+  mock_push(cache, CACHE_EVENT_CHANGED, above, NULL, -1);
 }
 
 void mock_touch(Cache *cache, gint64 folder, gint64 mtime) {
   LOCKED(cache);
-  get(cache, folder)->mtime = mtime;
-  push(cache, CACHE_EVENT_CHANGED, get(cache, folder), NULL, -1);
+  mock_get(cache, folder)->mtime = mtime;
+  mock_push(cache, CACHE_EVENT_CHANGED, mock_get(cache, folder), NULL, -1);
 }
 
 void mock_hear(Cache *cache) {
@@ -228,7 +240,7 @@ void mock_hear(Cache *cache) {
 
 guint mock_wanted(Cache *cache, gint64 row) {
   LOCKED(cache);
-  return get(cache, row)->wanted;
+  return mock_get(cache, row)->wanted;
 }
 
 guint mock_lookups(Cache *cache) {
@@ -291,6 +303,7 @@ void cache_free(Cache *cache) {
     g_free(event);
   }
   g_ptr_array_unref(cache->nodes);
+  cache_left_clear(&cache->left);
   g_mutex_clear(&cache->mutex);
   g_cond_clear(&cache->wake);
   g_free(cache);
@@ -303,7 +316,7 @@ gint64 cache_root(Cache *cache) {
 
 CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret, GError **error) {
   LOCKED(cache);
-  Node *node = get(cache, row);
+  Node *node = mock_get(cache, row);
   (void)error;
   if (row >> MANY_SHIFT) {
     fill_many(row >> MANY_SHIFT, row & G_MAXUINT32, ret);
@@ -311,25 +324,23 @@ CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret,
   }
   if (!node || node->kind != kind)
     return CACHE_ABSENT;
-  fill(node, ret);
+  mock_fill(node, ret);
   return CACHE_READY;
 }
 
 CacheAnswer cache_lookup(Cache *cache, gint64 folder, const char *name, CacheEntry *ret, GError **error) {
   LOCKED(cache);
-  Node *node = get(cache, folder);
+  Node *node = mock_get(cache, folder);
   gsize position;
   (void)error;
   cache->lookups++;
   if (node->listed == CACHE_WAIT) {
-    fill(node, ret);
+    mock_fill(node, ret);
     return CACHE_WAIT;
   }
-  for (guint i = 0; i < node->children->len; i++) {
-    Node *child = get(cache, g_array_index(node->children, gint64, i));
-    if (!g_str_equal(child->name, name))
-      continue;
-    fill(child, ret);
+  Node *child = mock_find(cache, folder, name);
+  if (child) {
+    mock_fill(child, ret);
     return ret->shown ? CACHE_READY : CACHE_WAIT;
   }
   if (sscanf(name, "%zu.eml", &position) != 1 || position < 1 || position > node->many)
@@ -342,9 +353,9 @@ static gsize list_nodes(Cache *cache, const Node *folder, CacheKind pass, CacheK
                         gsize n) {
   gsize got = 0;
   for (guint i = 0; i < folder->children->len && got < n; i++) {
-    Node *child = get(cache, g_array_index(folder->children, gint64, i));
+    Node *child = mock_get(cache, g_array_index(folder->children, gint64, i));
     if (child->kind == pass && (kind < pass || (kind == pass && child->row > row)))
-      fill(child, &ret[got++]);
+      mock_fill(child, &ret[got++]);
   }
   return got;
 }
@@ -352,7 +363,7 @@ static gsize list_nodes(Cache *cache, const Node *folder, CacheKind pass, CacheK
 CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, CacheEntry *ret, gsize n, gsize *ret_n,
                        GError **error) {
   LOCKED(cache);
-  Node *node = get(cache, folder);
+  Node *node = mock_get(cache, folder);
   (void)error;
   cache->lists++;
   if (node->listed == CACHE_WAIT)
@@ -369,12 +380,12 @@ CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, 
 CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error) {
   LOCKED(cache);
   (void)error;
-  return get(cache, folder)->listed;
+  return mock_get(cache, folder)->listed;
 }
 
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error) {
   LOCKED(cache);
-  Node *node = get(cache, row);
+  Node *node = mock_get(cache, row);
   (void)error;
   *ret_fd = -1;
   if (!node || node->kind != CACHE_MESSAGE)
@@ -389,7 +400,7 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   }
   if (node->gone)
     return CACHE_ABSENT;
-  if (node->state == MOCK_AWAY && use == CACHE_BODY_OPEN)
+  if ((node->state == MOCK_AWAY || node->state == MOCK_FLEETING) && use == CACHE_BODY_OPEN)
     return CACHE_READY;
   node->wanted++;
   return CACHE_WAIT;
@@ -402,7 +413,7 @@ void cache_retry(Cache *cache) {
 void cache_unwant(Cache *cache, gint64 row, gint64 since) {
   (void)since;
   LOCKED(cache);
-  Node *node = get(cache, row);
+  Node *node = mock_get(cache, row);
   if (node->wanted > 0)
     node->wanted--;
 }

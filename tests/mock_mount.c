@@ -31,6 +31,7 @@ void mount_start(TestMount *mount, Cache *cache, guint timeout) {
                      .uid = getuid(),
                      .gid = getgid(),
                      .timeout = timeout,
+                     .read_only = mount->read_only,
                      .trace = g_getenv("TEST_TRACE") != NULL};
   mount->fs = fs_mount(&config, cache, &error);
   ck_assert_msg(mount->fs != NULL, "%s", error ? error->message : "");

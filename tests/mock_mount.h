@@ -9,6 +9,7 @@ typedef struct {
   Cache *cache;
   Fs *fs;
   char *dir;
+  gboolean read_only; /* to be set before mount_start() */
 } TestMount;
 
 gboolean mount_possible(void); /* FALSE, with a message: no /dev/fuse here */

@@ -29,6 +29,12 @@ static void setup(void) {
   mount_start(&mount, cache, 15);
 }
 
+static void setup_read_only(void) {
+  mount.read_only = TRUE;
+  setup();
+  mount.read_only = FALSE;
+}
+
 static void teardown(void) {
   mount_stop(&mount);
 }
@@ -200,17 +206,31 @@ START_TEST(every_write_is_refused) {
 }
 END_TEST
 
-START_TEST(xattrs_and_statfs) {
-  g_autofree char *file = mount_path(&mount, "INBOX/2026-11-21_Ann_Hello.1.eml");
-  char buf[10];
-  ck_assert_int_eq(getxattr(file, "user.x", buf, sizeof buf), -1);
-  ck_assert_int_eq(errno, EOPNOTSUPP);
+/* A read-only mount is a full disk. */
+START_TEST(read_only_statfs) {
   struct statvfs st;
   ck_assert_int_eq(statvfs(mount.dir, &st), 0);
   ck_assert_uint_eq(st.f_namemax, 255);
   ck_assert_uint_eq(st.f_blocks, 3);
-  ck_assert_uint_eq(st.f_bfree, 0);
+  ck_assert(st.f_bfree == 0 && st.f_favail == 0);
   ck_assert(st.f_flag & ST_RDONLY && st.f_flag & ST_NOSUID);
+}
+END_TEST
+
+/* Without a quota there is room for everything; with one, what it leaves. */
+START_TEST(statfs_shows_the_quota) {
+  struct statvfs st;
+  ck_assert_int_eq(statvfs(mount.dir, &st), 0);
+  ck_assert(!(st.f_flag & ST_RDONLY));
+  ck_assert_uint_ge(st.f_bavail * st.f_frsize, G_GUINT64_CONSTANT(1) << 39);
+  ck_assert_uint_gt(st.f_favail, 1000000);
+  ck_assert_uint_eq(st.f_blocks - st.f_bfree, 3);
+  mock_space(mount.cache, &(CacheSpace){.total = 4096000, .left = 8192, .messages_total = 50, .messages_left = 7});
+  ck_assert_int_eq(statvfs(mount.dir, &st), 0);
+  ck_assert(st.f_blocks == 1000 && st.f_bavail == 2 && st.f_files == 50 && st.f_favail == 7);
+  mock_space(mount.cache, &(CacheSpace){.total = 4096000});
+  ck_assert_int_eq(statvfs(mount.dir, &st), 0);
+  ck_assert(st.f_bavail == 0 && st.f_favail > 1000000);
 }
 END_TEST
 
@@ -304,14 +324,18 @@ static Suite *suite(void) {
   tcase_add_test(tc, listing_order_and_numbers);
   tcase_add_test(tc, listing_survives_changes);
   tcase_add_test(tc, seekdir_finds_its_place);
-  tcase_add_test(tc, every_write_is_refused);
-  tcase_add_test(tc, xattrs_and_statfs);
+  tcase_add_test(tc, statfs_shows_the_quota);
   tcase_add_test(tc, mount_table);
   tcase_add_test(tc, gone_but_open);
   tcase_add_test(tc, renamed_under_a_shell);
   tcase_add_test(tc, changed_directory);
   tcase_add_test(tc, a_million_messages);
   tcase_add_test(tc, unmount_by_somebody);
+  suite_add_tcase(s, tc);
+  tc = tcase_create("read-only");
+  tcase_add_checked_fixture(tc, setup_read_only, teardown);
+  tcase_add_test(tc, every_write_is_refused);
+  tcase_add_test(tc, read_only_statfs);
   suite_add_tcase(s, tc);
   return s;
 }

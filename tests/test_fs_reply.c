@@ -12,19 +12,35 @@ static const struct {
   CacheError code;
   int number;
 } errors[] = {
-    {CACHE_ERROR_OFFLINE, EHOSTUNREACH}, {CACHE_ERROR_TIMEOUT, ETIMEDOUT},
-    {CACHE_ERROR_LOGIN, EACCES},         {CACHE_ERROR_TLS, EACCES},
-    {CACHE_ERROR_CONFIG, EINVAL},        {CACHE_ERROR_BUSY, EBUSY},
-    {CACHE_ERROR_REFUSED, EPERM},        {CACHE_ERROR_PERMISSION, EACCES},
-    {CACHE_ERROR_READONLY, EROFS},       {CACHE_ERROR_QUOTA, EDQUOT},
-    {CACHE_ERROR_TOOBIG, EFBIG},         {CACHE_ERROR_EXISTS, EEXIST},
-    {CACHE_ERROR_GONE, ENOENT},          {CACHE_ERROR_GARBAGE, EIO},
-    {CACHE_ERROR_SPACE, ENOSPC},         {CACHE_ERROR_LOCAL, EIO},
-    {CACHE_ERROR_LOCKED, EBUSY},         {CACHE_ERROR_CANCELLED, ENOTCONN},
+    {CACHE_ERROR_OFFLINE, EHOSTUNREACH},
+    {CACHE_ERROR_TIMEOUT, ETIMEDOUT},
+    {CACHE_ERROR_LOGIN, EACCES},
+    {CACHE_ERROR_TLS, EACCES},
+    {CACHE_ERROR_CONFIG, EINVAL},
+    {CACHE_ERROR_BUSY, EBUSY},
+    {CACHE_ERROR_REFUSED, EPERM},
+    {CACHE_ERROR_PERMISSION, EACCES},
+    {CACHE_ERROR_READONLY, EROFS},
+    {CACHE_ERROR_QUOTA, EDQUOT},
+    {CACHE_ERROR_TOOBIG, EFBIG},
+    {CACHE_ERROR_EXISTS, EEXIST},
+    {CACHE_ERROR_GONE, ENOENT},
+    {CACHE_ERROR_GARBAGE, EIO},
+    {CACHE_ERROR_SPACE, ENOSPC},
+    {CACHE_ERROR_LOCAL, EIO},
+    {CACHE_ERROR_LOCKED, EBUSY},
+    {CACHE_ERROR_CANCELLED, ENOTCONN},
+    {CACHE_ERROR_INVALID, EINVAL},
+    {CACHE_ERROR_NOT_EMPTY, ENOTEMPTY},
+    {CACHE_ERROR_FOLDER, EISDIR},
+    {CACHE_ERROR_NO_FOLDER, ENOTDIR},
+    {CACHE_ERROR_CROSS, EXDEV},
+    {CACHE_ERROR_PROTECTED, EPERM},
+    {CACHE_ERROR_UNSUPPORTED, EOPNOTSUPP},
 };
 
 START_TEST(every_code_has_a_number) {
-  ck_assert_uint_eq(G_N_ELEMENTS(errors), CACHE_ERROR_CANCELLED + 1);
+  ck_assert_uint_eq(G_N_ELEMENTS(errors), CACHE_ERROR_UNSUPPORTED + 1);
   for (gsize i = 0; i < G_N_ELEMENTS(errors); i++) {
     g_autoptr(GError) error = g_error_new(CACHE_ERROR, (gint)errors[i].code, "x");
     ck_assert_msg(reply_errno(error) == errors[i].number, "row %zu", i);
@@ -35,7 +51,7 @@ END_TEST
 
 START_TEST(foreign_errors) {
   g_autoptr(GError) foreign = g_error_new(G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "x");
-  g_autoptr(GError) unknown = g_error_new(CACHE_ERROR, CACHE_ERROR_CANCELLED + 1, "x");
+  g_autoptr(GError) unknown = g_error_new(CACHE_ERROR, CACHE_ERROR_UNSUPPORTED + 1, "x");
   g_autoptr(GError) negative = g_error_new(CACHE_ERROR, -1, "x");
   ck_assert_int_eq(reply_errno(foreign), EIO);
   ck_assert_int_eq(reply_errno(unknown), EIO);

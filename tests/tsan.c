@@ -25,6 +25,11 @@ const char *__tsan_default_suppressions(void) {
   return "called_from_lib:libsqlite3.so\ncalled_from_lib:libglib-2.0.so\nrace:_error_quark\n";
 }
 
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) {
+  return "die_after_fork=0"; /* children of tests may have threads */
+}
+
 void(g_mutex_lock)(GMutex *mutex) {
   REAL(g_mutex_lock)(mutex);
   __tsan_acquire(mutex);

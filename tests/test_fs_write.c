@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+/* Files that are written, through the kernel: what arrives in the cache, and what programs are told. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/mock_mount.h"
+#include "tests/suite.h"
+
+#define TEXT "Subject: Hello\r\n\r\nHello, world.\r\n"
+#define FRESH "Subject: Fresh\n\nWritten here.\n"
+
+static TestMount mount;
+static gint64 inbox, hello;
+static char *path_hello, *path_new;
+
+static void setup(void) {
+  Cache *cache = mock_new();
+  inbox = mock_folder(cache, 1, "INBOX");
+  hello = mock_message(cache, inbox, "hello.eml", TEXT);
+  mount_start(&mount, cache, 60);
+  path_hello = mount_path(&mount, "INBOX/hello.eml");
+  path_new = mount_path(&mount, "INBOX/new.eml");
+}
+
+static void teardown(void) {
+  mount_stop(&mount);
+  g_free(path_hello);
+  g_free(path_new);
+}
+
+/* For child processes, too: the line that failed, and nothing of Check. */
+#define TRY(what)                                                                                                      \
+  do {                                                                                                                 \
+    if (!(what)) {                                                                                                     \
+      g_printerr("line %d: %s\n", __LINE__, g_strerror(errno));                                                        \
+      return 1;                                                                                                        \
+    }                                                                                                                  \
+  } while (0)
+
+#define FAILS(number, call)                                                                                            \
+  do {                                                                                                                 \
+    errno = 0;                                                                                                         \
+    ck_assert_int_eq((call), -1);                                                                                      \
+    ck_assert_msg(errno == (number), "%s: %s", #call, g_strerror(errno));                                              \
+  } while (0)
+
+static int create(const char *path, const char *text) {
+  int fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
+  ck_assert_msg(fd >= 0, "%s: %s", path, g_strerror(errno));
+  ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
+  return fd;
+}
+
+static void check_content(gint64 row, const char *expected) {
+  g_autofree char *content = mock_content(mount.cache, row);
+  ck_assert_str_eq(content, expected);
+}
+
+static gint64 row_of(const char *name) {
+  gint64 row = mock_row(mount.cache, inbox, name);
+  ck_assert_int_gt(row, 0);
+  return row;
+}
+
+static void check_file(const char *path, const char *expected) {
+  g_autofree char *text = NULL;
+  ck_assert(g_file_get_contents(path, &text, NULL, NULL));
+  ck_assert_str_eq(text, expected);
+}
+
+/* RELEASE comes after close(2) has returned. */
+static void await_released(gint64 row) {
+  gint64 start = g_get_monotonic_time();
+  while (mock_open(mount.cache, row))
+    ck_assert(mount_seconds(start) < 10);
+}
+
+/* ---- creating --------------------------------------------------------------------------------------- */
+START_TEST(creates) {
+  struct stat st, by_name, folder;
+  int fd = create(path_new, FRESH);
+  gint64 row = row_of("new.eml");
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_size, strlen(FRESH));
+  ck_assert_int_eq(st.st_mode, S_IFREG | 0600);
+  ck_assert_uint_eq(mock_flushes(mount.cache, row, NULL), 0);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_uint_eq(mock_flushes(mount.cache, row, NULL), 1);
+  check_content(row, FRESH);
+  check_file(path_new, FRESH);
+  ck_assert_int_eq(stat(path_new, &by_name), 0);
+  ck_assert_uint_eq(by_name.st_ino, st.st_ino);
+  g_autofree char *dir = g_path_get_dirname(path_new);
+  ck_assert_int_eq(stat(dir, &folder), 0);
+  ck_assert_msg(folder.st_mtim.tv_sec > 1763900001, "the directory's mtime did not move");
+  await_released(row);
+}
+END_TEST
+
+START_TEST(names_that_cannot_be_made) {
+  g_autofree char *below = g_strconcat(path_hello, "/x", NULL), *dir = g_path_get_dirname(path_hello);
+  g_autofree char *longest = g_strnfill(255, 'x'), *longer = g_strnfill(256, 'x');
+  g_autofree char *fits = g_build_filename(dir, longest, NULL), *not = g_build_filename(dir, longer, NULL);
+  FAILS(EEXIST, open(path_hello, O_CREAT | O_EXCL | O_WRONLY, 0600));
+  FAILS(ENOTDIR, open(below, O_CREAT | O_WRONLY, 0600));
+  FAILS(EISDIR, open(dir, O_WRONLY));
+  FAILS(EISDIR, open(dir, O_CREAT | O_WRONLY, 0600));
+  FAILS(ENAMETOOLONG, open(not, O_CREAT | O_WRONLY, 0600));
+  FAILS(ENOENT, open(path_new, O_WRONLY));
+  ck_assert_int_eq(close(create(fits, FRESH)), 0);
+}
+END_TEST
+
+START_TEST(other_kinds) {
+  FAILS(EPERM, mkfifo(path_new, 0600));
+  FAILS(EPERM, symlink("x", path_new));
+  FAILS(EPERM, link(path_hello, path_new));
+  ck_assert_int_eq(mknod(path_new, S_IFREG | 0600, 0), 0);
+  check_file(path_new, "");
+  ck_assert(!mock_open(mount.cache, row_of("new.eml")));
+}
+END_TEST
+
+static const struct {
+  CacheError code;
+  int number;
+} denials[] = {
+    {CACHE_ERROR_READONLY, EROFS}, {CACHE_ERROR_PERMISSION, EACCES}, {CACHE_ERROR_QUOTA, EDQUOT},
+    {CACHE_ERROR_TOOBIG, EFBIG},   {CACHE_ERROR_SPACE, ENOSPC},      {CACHE_ERROR_LOCAL, EIO},
+};
+
+/* Each call tells why. */
+START_TEST(denied) {
+  int fd = create(path_new, FRESH);
+  for (gsize i = 0; i < G_N_ELEMENTS(denials); i++) {
+    g_autofree char *another = g_strdup_printf("%s.%zu", path_new, i);
+    int number = denials[i].number;
+    mock_deny(mount.cache, (int)denials[i].code);
+    FAILS(number, open(another, O_CREAT | O_WRONLY, 0600));
+    FAILS(number, open(path_hello, O_WRONLY));
+    FAILS(number, open(path_hello, O_WRONLY | O_TRUNC));
+    FAILS(number, write(fd, "x", 1));
+    FAILS(number, ftruncate(fd, 100));
+    FAILS(number, futimens(fd, NULL));
+    FAILS(number, fallocate(fd, 0, 0, 100));
+    FAILS(number, fsync(fd));
+    int twin = dup(fd);
+    FAILS(number, close(twin));
+  }
+  mock_deny(mount.cache, -1);
+  ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
+/* ---- octets ----------------------------------------------------------------------------------------- */
+START_TEST(any_order) {
+  char buf[32];
+  int fd = create(path_new, "");
+  ck_assert_int_eq(pwrite(fd, "world", 5, 7), 5);
+  ck_assert_int_eq(pwrite(fd, "Hello, ", 7, 0), 7);
+  ck_assert_int_eq(pread(fd, buf, sizeof buf, 0), 12);
+  ck_assert(memcmp(buf, "Hello, world", 12) == 0);
+  ck_assert_int_eq(ftruncate(fd, 5), 0);
+  ck_assert_int_eq(pread(fd, buf, sizeof buf, 0), 5);
+  ck_assert_int_eq(pwrite(fd, "!", 1, 8), 1);
+  ck_assert_int_eq(pread(fd, buf, sizeof buf, 0), 9);
+  ck_assert(memcmp(buf, "Hello\0\0\0!", 9) == 0);
+  FAILS(EINVAL, close(fd)); /* NUL is in no message */
+}
+END_TEST
+
+START_TEST(append_through_two_handles) {
+  int fd = create(path_new, "1"), one = open(path_new, O_WRONLY | O_APPEND), two = open(path_new, O_WRONLY | O_APPEND);
+  ck_assert_int_eq(write(one, "2", 1), 1);
+  ck_assert_int_eq(write(two, "3", 1), 1);
+  ck_assert_int_eq(write(one, "4", 1), 1);
+  ck_assert_int_eq(close(one), 0);
+  ck_assert_int_eq(close(two), 0);
+  ck_assert_int_eq(close(fd), 0);
+  check_content(row_of("new.eml"), "1234");
+}
+END_TEST
+
+START_TEST(large) {
+  gsize size = 5 * 1000 * 1000 + 7;
+  g_autofree char *text = g_malloc(size + 1);
+  for (gsize i = 0; i < size; i++)
+    text[i] = (char)('a' + i % 23);
+  text[size] = '\0';
+  int fd = create(path_new, text);
+  ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  check_file(path_new, text); /* from the draft */
+  ck_assert_int_eq(close(fd), 0);
+  check_content(row_of("new.eml"), text);
+}
+END_TEST
+
+START_TEST(truncation) {
+  struct stat st;
+  FAILS(EPERM, truncate(path_hello, 3));
+  check_file(path_hello, TEXT);
+  int fd = open(path_hello, O_WRONLY);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(truncate(path_hello, 5), 0); /* by path, of what is open */
+  ck_assert_int_eq(stat(path_hello, &st), 0);
+  ck_assert_int_eq(st.st_size, 5);
+  ck_assert_int_eq(close(fd), 0);
+  check_content(hello, "Subje");
+  await_released(hello);
+  ck_assert_int_eq(close(open(path_hello, O_RDONLY | O_TRUNC)), 0);
+  check_content(hello, "");
+}
+END_TEST
+
+/* Truncating needs no octets; the rest does. */
+START_TEST(opens_what_is_away) {
+  mock_state(mount.cache, hello, MOCK_AWAY, 0);
+  int fd = open(path_hello, O_WRONLY | O_TRUNC);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
+  ck_assert_int_eq(write(fd, FRESH, strlen(FRESH)), strlen(FRESH));
+  ck_assert_int_eq(close(fd), 0);
+  check_content(hello, FRESH);
+}
+END_TEST
+
+static int append_more(const char *path) {
+  int fd = open(path, O_WRONLY | O_APPEND);
+  TRY(fd >= 0);
+  TRY(write(fd, "More.\r\n", 7) == 7);
+  TRY(close(fd) == 0);
+  return 0;
+}
+
+static const guint64 claims[] = {3, 5000, 0};
+
+START_TEST(appends_at_the_true_end) {
+  mock_state(mount.cache, hello, MOCK_CLAIMED, claims[_i]);
+  if (claims[_i])
+    g_free(mount_run(NULL, ARGV("ls", "-l", path_hello)));
+  GPid pid = mount_fork(append_more, path_hello);
+  mount_await_parked(&mount, 1);
+  mock_deliver(mount.cache, hello);
+  ck_assert_int_eq(mount_exit(pid), 0);
+  check_content(hello, TEXT "More.\r\n");
+}
+END_TEST
+
+START_TEST(waiting_for_octets_ends_with_the_caller) {
+  mock_state(mount.cache, hello, MOCK_AWAY, 0);
+  GPid pid = mount_fork(append_more, path_hello);
+  mount_await_parked(&mount, 1);
+  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 1);
+  kill(pid, SIGKILL);
+  mount_reap(pid);
+  mount_await_parked(&mount, 0);
+  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
+  ck_assert(!mock_open(mount.cache, hello));
+}
+END_TEST
+
+static int open_to_append(const char *path) {
+  return open(path, O_WRONLY | O_APPEND) < 0 ? errno : 0;
+}
+
+START_TEST(octets_that_cannot_be_kept) {
+  mock_state(mount.cache, hello, MOCK_FLEETING, 0);
+  GPid pid = mount_fork(open_to_append, path_hello);
+  mount_await_parked(&mount, 1);
+  mock_deliver(mount.cache, hello);
+  ck_assert_int_eq(mount_exit(pid), ENOSPC);
+  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
+}
+END_TEST
+
+/* Whoever reads meanwhile sees what was written, however he came by the file. */
+START_TEST(readers_see_the_draft) {
+  char buf[100];
+  int before = open(path_hello, O_RDONLY);
+  int fd = open(path_hello, O_WRONLY);
+  ck_assert_int_eq(pwrite(fd, "Written", 7, 0), 7);
+  int after = open(path_hello, O_RDONLY);
+  for (int round = 0; round < 2; round++) {
+    ck_assert_int_eq(pread(before, buf, sizeof buf, 0), strlen(TEXT));
+    ck_assert(memcmp(buf, "Written: Hello", 14) == 0);
+    ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(TEXT));
+    ck_assert(memcmp(buf, "Written: Hello", 14) == 0);
+    ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  }
+  close(before);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(TEXT));
+  close(after);
+  check_file(path_hello, "Written: Hello\r\n\r\nHello, world.\r\n");
+}
+END_TEST
+
+START_TEST(unlinked_while_open) {
+  struct stat st;
+  char buf[100];
+  int fd = create(path_new, FRESH);
+  ck_assert_int_eq(unlink(path_new), 0);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_nlink, 0);
+  ck_assert_int_eq(pwrite(fd, "!", 1, (off_t)strlen(FRESH)), 1);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_size, strlen(FRESH) + 1);
+  ck_assert_int_eq(pread(fd, buf, sizeof buf, 0), strlen(FRESH) + 1);
+  ck_assert_int_eq(close(fd), 0);
+  FAILS(ENOENT, stat(path_new, &st));
+}
+END_TEST
+
+START_TEST(preallocated) {
+  struct stat st;
+  int fd = create(path_new, "x");
+  FAILS(EOPNOTSUPP, fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100));
+  FAILS(EOPNOTSUPP, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1));
+  ck_assert_int_eq(fallocate(fd, 0, 10, 90), 0);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_size, 100);
+  ck_assert_int_eq(fallocate(fd, 0, 0, 50), 0);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_size, 100);
+  ck_assert_int_eq(ftruncate(fd, 1), 0);
+  ck_assert_int_eq(close(fd), 0);
+  check_content(row_of("new.eml"), "x");
+}
+END_TEST
+
+/* ---- mappings --------------------------------------------------------------------------------------- */
+static char *map(int fd, gsize len) {
+  char *address = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ck_assert_msg(address != MAP_FAILED, "%s", g_strerror(errno));
+  return address;
+}
+
+START_TEST(written_through_a_mapping) {
+  int fd = create(path_new, FRESH);
+  char *address = map(fd, strlen(FRESH));
+  gint64 row = row_of("new.eml");
+  memcpy(address, "SUBJECT", 7);
+  ck_assert_int_eq(msync(address, strlen(FRESH), MS_SYNC), 0);
+  memcpy(address + 9, "FRESH", 5);
+  ck_assert_int_eq(close(fd), 0); /* which flushes the dirty pages, too */
+  check_content(row, "SUBJECT: FRESH\n\nWritten here.\n");
+  memcpy(address + 16, "WRITTEN", 7); /* after the last flush */
+  ck_assert_int_eq(munmap(address, strlen(FRESH)), 0);
+  await_released(row);
+  check_content(row, "SUBJECT: FRESH\n\nWRITTEN here.\n");
+}
+END_TEST
+
+/* ---- copies ----------------------------------------------------------------------------------------- */
+static gssize copy_range(const char *from, const char *to, int flags, off_t offset, gsize len) {
+  int in = open(from, O_RDONLY), out = open(to, O_CREAT | O_WRONLY | flags, 0600);
+  ck_assert(in >= 0 && out >= 0);
+  lseek(out, 0, SEEK_END);
+  gssize copied = copy_file_range(in, &offset, out, NULL, len, 0);
+  close(in);
+  ck_assert_int_eq(close(out), 0);
+  return copied;
+}
+
+START_TEST(whole_messages_are_copied_as_such) {
+  struct stat st;
+  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 1 << 30), strlen(TEXT));
+  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 1);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert_int_eq(st.st_size, strlen(TEXT));
+  check_file(path_new, TEXT);
+}
+END_TEST
+
+START_TEST(parts_are_read_and_written) {
+  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 10), 10);
+  check_file(path_new, "Subject: H");
+  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 100), strlen(TEXT)); /* behind that */
+  check_file(path_new, "Subject: H" TEXT);
+  await_released(row_of("new.eml"));
+  ck_assert_int_eq(copy_range(path_hello, path_new, O_TRUNC, 9, 5), 5);
+  check_file(path_new, "Hello");
+  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 0);
+}
+END_TEST
+
+/* The cache cannot, the source is being written, or the program is cp or python: the octets are the same. */
+START_TEST(copies_are_whole) {
+  static const char *const tools[] = {
+      "cp \"$0\" \"$1\"",
+      "cp -p \"$0\" \"$1\" && cmp \"$0\" \"$1\"",
+      "python3 -c 'import shutil, sys; shutil.copy2(sys.argv[1], sys.argv[2])' \"$0\" \"$1\"",
+      "install -m 644 \"$0\" \"$1\"",
+      "cat \"$0\" >\"$1\"",
+      "dd if=\"$0\" of=\"$1\" bs=5",
+  };
+  g_autofree char *odd = mount_path(&mount, "INBOX/odd.eml");
+  const char *from = _i % 2 ? odd : path_hello;
+  int status;
+  mock_message(mount.cache, inbox, "odd.eml", TEXT);
+  g_free(mount_run(&status, ARGV("sh", "-c", tools[_i / 2], from, path_new)));
+  ck_assert_int_eq(status, 0);
+  check_file(path_new, TEXT);
+  check_content(row_of("new.eml"), TEXT);
+}
+END_TEST
+
+START_TEST(copy_of_what_is_being_written) {
+  int fd = open(path_hello, O_RDWR);
+  ck_assert_int_eq(pwrite(fd, "Written", 7, 0), 7);
+  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 1000), strlen(TEXT));
+  close(fd);
+  check_file(path_new, "Written: Hello\r\n\r\nHello, world.\r\n");
+  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 0);
+}
+END_TEST
+
+/* ---- attributes ------------------------------------------------------------------------------------- */
+#define NS 123456789
+
+START_TEST(times) {
+  struct stat st;
+  const struct timespec both[] = {{1000000, 5}, {1500000000, NS}};
+  const struct timespec omit[] = {{1, 1}, {0, UTIME_OMIT}}, old[] = {{0, 0}, {-5, 7}};
+  int fd = create(path_new, FRESH);
+  ck_assert_int_eq(futimens(fd, both), 0);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, omit, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, old, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == -5 && st.st_mtim.tv_nsec == 7);
+  time_t now = time(NULL);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, NULL, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec >= now - 1);
+  g_autofree char *dir = g_path_get_dirname(path_new);
+  ck_assert_int_eq(utimensat(AT_FDCWD, dir, both, 0), 0);
+  ck_assert_int_eq(stat(dir, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+}
+END_TEST
+
+START_TEST(modes_and_owners_stay) {
+  struct stat st;
+  ck_assert_int_eq(chmod(path_hello, 0644), 0);
+  ck_assert_int_eq(chown(path_hello, getuid(), getgid()), 0);
+  if (geteuid() == 0)
+    ck_assert_int_eq(chown(path_hello, 1234, 1234), 0);
+  ck_assert_int_eq(stat(path_hello, &st), 0);
+  ck_assert(st.st_mode == (S_IFREG | 0600) && st.st_uid == getuid() && st.st_gid == getgid());
+  g_autofree char *dir = g_path_get_dirname(path_hello);
+  ck_assert_int_eq(chmod(dir, 0755), 0);
+  ck_assert_int_eq(stat(dir, &st), 0);
+  ck_assert_int_eq(st.st_mode, S_IFDIR | 0700);
+}
+END_TEST
+
+/* A draft that became CR LF, or a rewrite that was refused: other octets, without the kernel's doing. */
+START_TEST(changed_below) {
+  static const char other[] = "Other octets, and not so many";
+  struct stat st;
+  gboolean same = FALSE;
+  check_file(path_hello, TEXT);
+  mock_rewrite(mount.cache, hello, other);
+  for (gint64 start = g_get_monotonic_time(); !same;) { /* size and octets do not come together */
+    g_autofree char *text = NULL;
+    ck_assert(mount_seconds(start) < 5);
+    ck_assert(g_file_get_contents(path_hello, &text, NULL, NULL));
+    same = g_str_equal(text, other);
+  }
+  ck_assert_int_eq(stat(path_hello, &st), 0);
+  ck_assert_int_eq(st.st_size, sizeof other - 1);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("fs/write");
+  TCase *tc = tcase_create("write");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_set_timeout(tc, 60);
+  tcase_add_test(tc, creates);
+  tcase_add_test(tc, names_that_cannot_be_made);
+  tcase_add_test(tc, other_kinds);
+  tcase_add_test(tc, denied);
+  tcase_add_test(tc, any_order);
+  tcase_add_test(tc, append_through_two_handles);
+  tcase_add_test(tc, large);
+  tcase_add_test(tc, truncation);
+  tcase_add_test(tc, opens_what_is_away);
+  tcase_add_loop_test(tc, appends_at_the_true_end, 0, G_N_ELEMENTS(claims));
+  tcase_add_test(tc, waiting_for_octets_ends_with_the_caller);
+  tcase_add_test(tc, octets_that_cannot_be_kept);
+  tcase_add_test(tc, readers_see_the_draft);
+  tcase_add_test(tc, unlinked_while_open);
+  tcase_add_test(tc, preallocated);
+  tcase_add_test(tc, written_through_a_mapping);
+  tcase_add_test(tc, whole_messages_are_copied_as_such);
+  tcase_add_test(tc, parts_are_read_and_written);
+  tcase_add_loop_test(tc, copies_are_whole, 0, 12);
+  tcase_add_test(tc, copy_of_what_is_being_written);
+  tcase_add_test(tc, times);
+  tcase_add_test(tc, modes_and_owners_stay);
+  tcase_add_test(tc, changed_below);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+int main(void) {
+  if (!mount_possible())
+    return 77;
+  return suite_run(suite());
+}
