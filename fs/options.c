@@ -4,7 +4,7 @@
  * it is an error that names it.
  *
  * Options of mount(8) come along when we are started by mount or from fstab. Some are for the kernel, the others are
- * understood and ignored: the mount is always nosuid and nodev, and read-only as long as we cannot write.
+ * understood and ignored: the mount is always nosuid and nodev.
  */
 #include "fs/options.h"
 
@@ -19,6 +19,7 @@
 #include "fs/options_table.h"
 #include "fs/source.h"
 
+#define OPTION_BRAKE 100 /* removals in a minute, where they are for good */
 #define OPTION_DRAIN 256 /* no letter: nobody types it */
 
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -81,7 +82,8 @@ static gboolean apply_list(Options *ret, const char *list, GError **error) {
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 static gboolean set_defaults(Options *ret, GError **error) {
-  *ret = (Options){.tls = OPTION_TLS_BY_SOURCE, .kernel = g_string_new(NULL), .drain_fd = -1};
+  *ret = (Options){
+      .tls = OPTION_TLS_BY_SOURCE, .brake = OPTION_BRAKE_BY_MODE, .kernel = g_string_new(NULL), .drain_fd = -1};
   const Option *option;
   for (gsize i = 0; (option = option_at(i)); i++)
     if (option->standard && !option_set(option, ret, option->standard))
@@ -120,8 +122,10 @@ static gboolean parse_switch(Options *ret, int c, gboolean helper, GError **erro
   case 's':
     ret->sloppy = TRUE;
     return TRUE;
-  case 'n':
   case 'r':
+    ret->cache.read_only = TRUE;
+    return TRUE;
+  case 'n':
   case 'w':
   case 't':
   case 'N':
@@ -168,6 +172,10 @@ static gboolean join_source(Options *ret, Source *source, GError **error) {
   cache->root = source->folder && *source->folder ? g_strdup(source->folder) : g_strdup(ret->root);
   cache->names_uid = ret->names == 1;
   cache->compress = (CacheCompress)ret->compress;
+  cache->remove = (CacheDelete)ret->remove;
+  cache->brake = ret->brake != OPTION_BRAKE_BY_MODE      ? ret->brake
+                 : cache->remove == CACHE_DELETE_EXPUNGE ? OPTION_BRAKE
+                                                         : 0;
   ret->table = source->table ? g_steal_pointer(&source->table) : source_table(cache->user, cache->host, source->folder);
   return TRUE;
 }
@@ -269,10 +277,23 @@ char *options_help(void) {
 
 void options_clear(Options *options) {
   CacheConfig *cache = &options->cache;
-  char **strings[] = {&options->mountpoint, &options->table,    &options->user,    &options->root,
-                      &options->passfile,   &options->log_file, &cache->user,      &cache->host,
-                      &cache->tls_ca,       &cache->tls_pin,    &cache->tunnel,    &cache->auth,
-                      &cache->root,         &cache->cache_dir,  &cache->state_dir, &options->password_command};
+  char **strings[] = {&options->mountpoint,
+                      &options->table,
+                      &options->user,
+                      &options->root,
+                      &options->passfile,
+                      &options->log_file,
+                      &cache->user,
+                      &cache->host,
+                      &cache->tls_ca,
+                      &cache->tls_pin,
+                      &cache->tunnel,
+                      &cache->auth,
+                      &cache->root,
+                      &cache->trash,
+                      &cache->cache_dir,
+                      &cache->state_dir,
+                      &options->password_command};
   for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
     g_clear_pointer(strings[i], g_free);
   g_clear_pointer(&cache->disable, g_strfreev);

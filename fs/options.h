@@ -20,7 +20,7 @@ typedef struct {
   char *table;       /* source in the mount table */
   char *user;        /* of user=, used where SOURCE names none */
   char *root;        /* of root= */
-  guint tls, names, compress, port, log_level;
+  guint tls, names, compress, remove, brake, port, log_level;
   char *passfile, *password_command, *log_file;
   guint32 uid, gid;
   gboolean uid_given, gid_given, allow_other, allow_root, foreground, debug, sloppy;

@@ -37,12 +37,16 @@ static const Option table[] = {
     {"compress", OPTION_CHOICE, AT(compress), "auto|on|off", "auto", "compress what is read", 0, 0},
     {"log", OPTION_LOG, AT(log_level), "LEVEL|FILE", "warning", "error, warning, info or debug; or a file, not syslog",
      0, 0},
+    {"delete", OPTION_CHOICE, AT(remove), "trash|expunge|mark|never", "trash", "what rm does to a message", 0, 0},
+    {"trash", OPTION_TEXT, AT(cache.trash), "FOLDER", NULL, "the trash, where the server names none", 0, 0},
+    {"brake", OPTION_NUMBER, AT(brake), "N", NULL,
+     "at most so many removals in a minute; 0: no limit; default: 100 with delete=expunge, else 0", 0, 1000000},
     {"drain", OPTION_NUMBER, AT(drain), "SECONDS", "300", "after unmounting go on sending so long; 0: not", 0, 86400},
     {"uid", OPTION_USER, AT(uid), "USER", NULL, "owner of the files; as root this implies allow_other", 0, 0},
     {"gid", OPTION_GROUP, AT(gid), "GROUP", NULL, "group of the files", 0, 0},
     {"allow_other", OPTION_FLAG, AT(allow_other), NULL, NULL, "let other users in, as far as the modes do", 0, 0},
     {"allow_root", OPTION_FLAG, AT(allow_root), NULL, NULL, "let root in", 0, 0},
-    {"ro", OPTION_IGNORED, 0, NULL, NULL, "read-only; always so in this version", 0, 0},
+    {"ro", OPTION_FLAG, AT(cache.read_only), NULL, NULL, "read-only", 0, 0},
 
     {"default_permissions", OPTION_IGNORED, 0, NULL, NULL, NULL, 0, 0}, /* always */
     {"subtype", OPTION_IGNORED, 0, "imapfs", NULL, NULL, 0, 0},

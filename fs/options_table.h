@@ -38,4 +38,5 @@ gboolean option_is_generic(const char *name); /* of mount(8), and of no concern 
 gboolean option_set(const Option *option, Options *options, const char *value);
 void option_set_flag(const Option *option, Options *options);
 
-#define OPTION_TLS_BY_SOURCE 3 /* of Options.tls: not given */
+#define OPTION_TLS_BY_SOURCE 3         /* of Options.tls: not given */
+#define OPTION_BRAKE_BY_MODE G_MAXUINT /* likewise of Options.brake */

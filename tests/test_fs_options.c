@@ -125,6 +125,34 @@ START_TEST(all_options) {
 }
 END_TEST
 
+static const struct {
+  const char *options;
+  gboolean read_only;
+  CacheDelete remove;
+  guint brake;
+  const char *trash;
+} changes[] = {
+    {"rw", FALSE, CACHE_DELETE_TRASH, 0, NULL},
+    {"ro", TRUE, CACHE_DELETE_TRASH, 0, NULL},
+    {"ro,rw", TRUE, CACHE_DELETE_TRASH, 0, NULL},
+    {"delete=trash,trash=Old/Bin,brake=7", FALSE, CACHE_DELETE_TRASH, 7, "Old/Bin"},
+    {"delete=expunge", FALSE, CACHE_DELETE_EXPUNGE, 100, NULL},
+    {"brake=0,delete=expunge", FALSE, CACHE_DELETE_EXPUNGE, 0, NULL},
+    {"delete=mark", FALSE, CACHE_DELETE_MARK, 0, NULL},
+    {"delete=never", FALSE, CACHE_DELETE_NEVER, 0, NULL},
+};
+
+START_TEST(options_of_changing) {
+  for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
+    g_auto(Options) o = {0};
+    g_autofree char *line = g_strdup_printf("imapfs a@h: mnt -o %s", changes[i].options);
+    parse_ok(&o, line);
+    ck_assert_msg(o.cache.read_only == changes[i].read_only && o.cache.remove == changes[i].remove, "row %zu", i);
+    ck_assert_msg(o.cache.brake == changes[i].brake && g_strcmp0(o.cache.trash, changes[i].trash) == 0, "row %zu", i);
+  }
+}
+END_TEST
+
 START_TEST(paths_become_absolute) {
   g_auto(Options) o = {0};
   g_autofree char *expected = g_canonicalize_filename("x/y", NULL);
@@ -148,13 +176,15 @@ START_TEST(mount_options) {
 END_TEST
 
 START_TEST(mount_helper) {
-  g_auto(Options) o = {0}, fake = {0}, sloppy = {0};
+  g_auto(Options) o = {0}, fake = {0}, sloppy = {0}, reading = {0};
   g_autoptr(GError) error = NULL;
   parse_ok(&o, "/sbin/mount.imapfs a@h:/INBOX mnt -n -v -t fuse.imapfs -o rw,noexec");
-  ck_assert(o.action == OPTIONS_MOUNT && !o.foreground && o.log_level == LOG_LEVEL_INFO);
+  ck_assert(o.action == OPTIONS_MOUNT && !o.foreground && !o.cache.read_only && o.log_level == LOG_LEVEL_INFO);
   ck_assert_str_eq(o.table, "a@h:/INBOX");
   parse_ok(&fake, "mount.imapfs a@h: mnt -f");
   ck_assert_int_eq(fake.action, OPTIONS_FAKE);
+  parse_ok(&reading, "mount.imapfs a@h: mnt -r");
+  ck_assert(reading.cache.read_only);
   parse_ok(&sloppy, "mount.imapfs a@h: mnt -o nonsense -s");
   ck_assert(!parse(&sloppy, &error, "mount.imapfs a@h: mnt -o nonsense"));
 }
@@ -289,6 +319,7 @@ static Suite *suite(void) {
   tc = tcase_create("options");
   tcase_add_test(tc, defaults);
   tcase_add_test(tc, all_options);
+  tcase_add_test(tc, options_of_changing);
   tcase_add_test(tc, paths_become_absolute);
   tcase_add_test(tc, mount_options);
   tcase_add_test(tc, mount_helper);
