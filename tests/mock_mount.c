@@ -109,6 +109,13 @@ int mount_child(int (*function)(const char *path), const char *path) {
   return mount_exit(mount_fork(function, path));
 }
 
+void mount_check_file(const char *path, const char *expected) {
+  g_autofree char *text = NULL;
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(g_file_get_contents(path, &text, NULL, &error), "%s", error ? error->message : "");
+  ck_assert_str_eq(text, expected);
+}
+
 void mount_await_parked(TestMount *mount, guint n) {
   gint64 start = g_get_monotonic_time();
   while (fs_waiting(mount->fs) != n) {

@@ -26,6 +26,14 @@ int mount_reap(GPid pid);                                  /* its wait status */
 int mount_child(int (*function)(const char *path), const char *path);
 GPid mount_fork(int (*function)(const char *path), const char *path); /* the same in two steps: */
 int mount_exit(GPid pid);
+/* A system call that returns -1 with this errno. */
+#define FAILS(number, call)                                                                                            \
+  do {                                                                                                                 \
+    errno = 0;                                                                                                         \
+    ck_assert_int_eq((call), -1);                                                                                      \
+    ck_assert_msg(errno == (number), "%s: %s", #call, g_strerror(errno));                                              \
+  } while (0)
+void mount_check_file(const char *path, const char *expected); /* holds this */
 /* Until so many requests are parked. */
 void mount_await_parked(TestMount *mount, guint n);
 double mount_seconds(gint64 since);

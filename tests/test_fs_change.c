@@ -45,12 +45,6 @@ static void teardown(void) {
     g_free(paths[i]);
 }
 
-#define FAILS(number, call)                                                                                            \
-  do {                                                                                                                 \
-    errno = 0;                                                                                                         \
-    ck_assert_int_eq((call), -1);                                                                                      \
-    ck_assert_msg(errno == (number), "%s: %s", #call, g_strerror(errno));                                              \
-  } while (0)
 #define WORKS(call) ck_assert_msg((call) == 0, "%s: %s", #call, g_strerror(errno))
 
 static struct stat stat_of(const char *path) {

@@ -44,13 +44,6 @@ static void teardown(void) {
     }                                                                                                                  \
   } while (0)
 
-#define FAILS(number, call)                                                                                            \
-  do {                                                                                                                 \
-    errno = 0;                                                                                                         \
-    ck_assert_int_eq((call), -1);                                                                                      \
-    ck_assert_msg(errno == (number), "%s: %s", #call, g_strerror(errno));                                              \
-  } while (0)
-
 static int create(const char *path, const char *text) {
   int fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0644);
   ck_assert_msg(fd >= 0, "%s: %s", path, g_strerror(errno));
@@ -67,12 +60,6 @@ static gint64 row_of(const char *name) {
   gint64 row = mock_row(mount.cache, inbox, name);
   ck_assert_int_gt(row, 0);
   return row;
-}
-
-static void check_file(const char *path, const char *expected) {
-  g_autofree char *text = NULL;
-  ck_assert(g_file_get_contents(path, &text, NULL, NULL));
-  ck_assert_str_eq(text, expected);
 }
 
 /* RELEASE comes after close(2) has returned. */
@@ -94,7 +81,7 @@ START_TEST(creates) {
   ck_assert_int_eq(close(fd), 0);
   ck_assert_uint_eq(mock_flushes(mount.cache, row, NULL), 1);
   check_content(row, FRESH);
-  check_file(path_new, FRESH);
+  mount_check_file(path_new, FRESH);
   ck_assert_int_eq(stat(path_new, &by_name), 0);
   ck_assert_uint_eq(by_name.st_ino, st.st_ino);
   g_autofree char *dir = g_path_get_dirname(path_new);
@@ -123,7 +110,7 @@ START_TEST(other_kinds) {
   FAILS(EPERM, symlink("x", path_new));
   FAILS(EPERM, link(path_hello, path_new));
   ck_assert_int_eq(mknod(path_new, S_IFREG | 0600, 0), 0);
-  check_file(path_new, "");
+  mount_check_file(path_new, "");
   ck_assert(!mock_open(mount.cache, row_of("new.eml")));
 }
 END_TEST
@@ -196,7 +183,7 @@ START_TEST(large) {
   text[size] = '\0';
   int fd = create(path_new, text);
   ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-  check_file(path_new, text); /* from the draft */
+  mount_check_file(path_new, text); /* from the draft */
   ck_assert_int_eq(close(fd), 0);
   check_content(row_of("new.eml"), text);
 }
@@ -205,7 +192,7 @@ END_TEST
 START_TEST(truncation) {
   struct stat st;
   FAILS(EPERM, truncate(path_hello, 3));
-  check_file(path_hello, TEXT);
+  mount_check_file(path_hello, TEXT);
   int fd = open(path_hello, O_WRONLY);
   ck_assert_int_ge(fd, 0);
   ck_assert_int_eq(truncate(path_hello, 5), 0); /* by path, of what is open */
@@ -298,7 +285,7 @@ START_TEST(readers_see_the_draft) {
   ck_assert_int_eq(close(fd), 0);
   ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(TEXT));
   close(after);
-  check_file(path_hello, "Written: Hello\r\n\r\nHello, world.\r\n");
+  mount_check_file(path_hello, "Written: Hello\r\n\r\nHello, world.\r\n");
 }
 END_TEST
 
@@ -358,132 +345,6 @@ START_TEST(written_through_a_mapping) {
 }
 END_TEST
 
-/* ---- copies ----------------------------------------------------------------------------------------- */
-static gssize copy_range(const char *from, const char *to, int flags, off_t offset, gsize len) {
-  int in = open(from, O_RDONLY), out = open(to, O_CREAT | O_WRONLY | flags, 0600);
-  ck_assert(in >= 0 && out >= 0);
-  lseek(out, 0, SEEK_END);
-  gssize copied = copy_file_range(in, &offset, out, NULL, len, 0);
-  close(in);
-  ck_assert_int_eq(close(out), 0);
-  return copied;
-}
-
-START_TEST(whole_messages_are_copied_as_such) {
-  struct stat st;
-  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 1 << 30), strlen(TEXT));
-  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 1);
-  ck_assert_int_eq(stat(path_new, &st), 0);
-  ck_assert_int_eq(st.st_size, strlen(TEXT));
-  check_file(path_new, TEXT);
-}
-END_TEST
-
-START_TEST(parts_are_read_and_written) {
-  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 10), 10);
-  check_file(path_new, "Subject: H");
-  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 100), strlen(TEXT)); /* behind that */
-  check_file(path_new, "Subject: H" TEXT);
-  await_released(row_of("new.eml"));
-  ck_assert_int_eq(copy_range(path_hello, path_new, O_TRUNC, 9, 5), 5);
-  check_file(path_new, "Hello");
-  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 0);
-}
-END_TEST
-
-/* The cache cannot, the source is being written, or the program is cp or python: the octets are the same. */
-START_TEST(copies_are_whole) {
-  static const char *const tools[] = {
-      "cp \"$0\" \"$1\"",
-      "cp -p \"$0\" \"$1\" && cmp \"$0\" \"$1\"",
-      "python3 -c 'import shutil, sys; shutil.copy2(sys.argv[1], sys.argv[2])' \"$0\" \"$1\"",
-      "install -m 644 \"$0\" \"$1\"",
-      "cat \"$0\" >\"$1\"",
-      "dd if=\"$0\" of=\"$1\" bs=5",
-  };
-  g_autofree char *odd = mount_path(&mount, "INBOX/odd.eml");
-  const char *from = _i % 2 ? odd : path_hello;
-  int status;
-  mock_message(mount.cache, inbox, "odd.eml", TEXT);
-  g_free(mount_run(&status, ARGV("sh", "-c", tools[_i / 2], from, path_new)));
-  ck_assert_int_eq(status, 0);
-  check_file(path_new, TEXT);
-  check_content(row_of("new.eml"), TEXT);
-}
-END_TEST
-
-START_TEST(copy_of_what_is_being_written) {
-  int fd = open(path_hello, O_RDWR);
-  ck_assert_int_eq(pwrite(fd, "Written", 7, 0), 7);
-  ck_assert_int_eq(copy_range(path_hello, path_new, 0, 0, 1000), strlen(TEXT));
-  close(fd);
-  check_file(path_new, "Written: Hello\r\n\r\nHello, world.\r\n");
-  ck_assert_uint_eq(mock_copies(mount.cache, row_of("new.eml")), 0);
-}
-END_TEST
-
-/* ---- attributes ------------------------------------------------------------------------------------- */
-#define NS 123456789
-
-START_TEST(times) {
-  struct stat st;
-  const struct timespec both[] = {{1000000, 5}, {1500000000, NS}};
-  const struct timespec omit[] = {{1, 1}, {0, UTIME_OMIT}}, old[] = {{0, 0}, {-5, 7}};
-  int fd = create(path_new, FRESH);
-  ck_assert_int_eq(futimens(fd, both), 0);
-  ck_assert_int_eq(fstat(fd, &st), 0);
-  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
-  ck_assert_int_eq(close(fd), 0);
-  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, omit, 0), 0);
-  ck_assert_int_eq(stat(path_new, &st), 0);
-  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
-  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, old, 0), 0);
-  ck_assert_int_eq(stat(path_new, &st), 0);
-  ck_assert(st.st_mtim.tv_sec == -5 && st.st_mtim.tv_nsec == 7);
-  time_t now = time(NULL);
-  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, NULL, 0), 0);
-  ck_assert_int_eq(stat(path_new, &st), 0);
-  ck_assert(st.st_mtim.tv_sec >= now - 1);
-  g_autofree char *dir = g_path_get_dirname(path_new);
-  ck_assert_int_eq(utimensat(AT_FDCWD, dir, both, 0), 0);
-  ck_assert_int_eq(stat(dir, &st), 0);
-  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
-}
-END_TEST
-
-START_TEST(modes_and_owners_stay) {
-  struct stat st;
-  ck_assert_int_eq(chmod(path_hello, 0644), 0);
-  ck_assert_int_eq(chown(path_hello, getuid(), getgid()), 0);
-  if (geteuid() == 0)
-    ck_assert_int_eq(chown(path_hello, 1234, 1234), 0);
-  ck_assert_int_eq(stat(path_hello, &st), 0);
-  ck_assert(st.st_mode == (S_IFREG | 0600) && st.st_uid == getuid() && st.st_gid == getgid());
-  g_autofree char *dir = g_path_get_dirname(path_hello);
-  ck_assert_int_eq(chmod(dir, 0755), 0);
-  ck_assert_int_eq(stat(dir, &st), 0);
-  ck_assert_int_eq(st.st_mode, S_IFDIR | 0700);
-}
-END_TEST
-
-/* A draft that became CR LF, or a rewrite that was refused: other octets, without the kernel's doing. */
-START_TEST(changed_below) {
-  static const char other[] = "Other octets, and not so many";
-  struct stat st;
-  gboolean same = FALSE;
-  check_file(path_hello, TEXT);
-  mock_rewrite(mount.cache, hello, other);
-  for (gint64 start = g_get_monotonic_time(); !same;) { /* size and octets do not come together */
-    g_autofree char *text = NULL;
-    ck_assert(mount_seconds(start) < 5);
-    ck_assert(g_file_get_contents(path_hello, &text, NULL, NULL));
-    same = g_str_equal(text, other);
-  }
-  ck_assert_int_eq(stat(path_hello, &st), 0);
-  ck_assert_int_eq(st.st_size, sizeof other - 1);
-}
-END_TEST
-
 static Suite *suite(void) {
   Suite *s = suite_create("fs/write");
   TCase *tc = tcase_create("write");
@@ -505,13 +366,6 @@ static Suite *suite(void) {
   tcase_add_test(tc, unlinked_while_open);
   tcase_add_test(tc, preallocated);
   tcase_add_test(tc, written_through_a_mapping);
-  tcase_add_test(tc, whole_messages_are_copied_as_such);
-  tcase_add_test(tc, parts_are_read_and_written);
-  tcase_add_loop_test(tc, copies_are_whole, 0, 12);
-  tcase_add_test(tc, copy_of_what_is_being_written);
-  tcase_add_test(tc, times);
-  tcase_add_test(tc, modes_and_owners_stay);
-  tcase_add_test(tc, changed_below);
   suite_add_tcase(s, tc);
   return s;
 }

@@ -40,13 +40,6 @@ static void teardown(void) {
   g_free(path_hello);
 }
 
-#define FAILS(number, call)                                                                                            \
-  do {                                                                                                                 \
-    errno = 0;                                                                                                         \
-    ck_assert_int_eq((call), -1);                                                                                      \
-    ck_assert_msg(errno == (number), "%s: %s", #call, g_strerror(errno));                                              \
-  } while (0)
-
 static int set(const char *path, const char *name, const char *value, int flags) {
   return setxattr(path, name, value, strlen(value), flags);
 }

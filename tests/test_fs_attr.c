@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Attributes that are set, through the kernel, and files that change without its doing. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/mock_mount.h"
+#include "tests/suite.h"
+
+#define TEXT "Subject: Hello\r\n\r\nHello, world.\r\n"
+#define FRESH "Subject: Fresh\n\nWritten here.\n"
+
+static TestMount mount;
+static gint64 hello;
+static char *path_hello, *path_new;
+
+static void setup(void) {
+  Cache *cache = mock_new();
+  gint64 inbox = mock_folder(cache, 1, "INBOX");
+  hello = mock_message(cache, inbox, "hello.eml", TEXT);
+  mount_start(&mount, cache, 60);
+  path_hello = mount_path(&mount, "INBOX/hello.eml");
+  path_new = mount_path(&mount, "INBOX/new.eml");
+}
+
+static void teardown(void) {
+  mount_stop(&mount);
+  g_free(path_hello);
+  g_free(path_new);
+}
+
+#define NS 123456789
+
+START_TEST(times) {
+  struct stat st;
+  const struct timespec both[] = {{1000000, 5}, {1500000000, NS}};
+  const struct timespec omit[] = {{1, 1}, {0, UTIME_OMIT}}, old[] = {{0, 0}, {-5, 7}};
+  int fd = open(path_new, O_CREAT | O_WRONLY, 0644);
+  ck_assert_int_eq(write(fd, FRESH, strlen(FRESH)), strlen(FRESH));
+  ck_assert_int_eq(futimens(fd, both), 0);
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, omit, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, old, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == -5 && st.st_mtim.tv_nsec == 7);
+  time_t now = time(NULL);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_new, NULL, 0), 0);
+  ck_assert_int_eq(stat(path_new, &st), 0);
+  ck_assert(st.st_mtim.tv_sec >= now - 1);
+  g_autofree char *dir = g_path_get_dirname(path_new);
+  ck_assert_int_eq(utimensat(AT_FDCWD, dir, both, 0), 0);
+  ck_assert_int_eq(stat(dir, &st), 0);
+  ck_assert(st.st_mtim.tv_sec == 1500000000 && st.st_mtim.tv_nsec == NS);
+}
+END_TEST
+
+START_TEST(modes_and_owners_stay) {
+  struct stat st;
+  ck_assert_int_eq(chmod(path_hello, 0644), 0);
+  ck_assert_int_eq(chown(path_hello, getuid(), getgid()), 0);
+  if (geteuid() == 0)
+    ck_assert_int_eq(chown(path_hello, 1234, 1234), 0);
+  ck_assert_int_eq(stat(path_hello, &st), 0);
+  ck_assert(st.st_mode == (S_IFREG | 0600) && st.st_uid == getuid() && st.st_gid == getgid());
+  g_autofree char *dir = g_path_get_dirname(path_hello);
+  ck_assert_int_eq(chmod(dir, 0755), 0);
+  ck_assert_int_eq(stat(dir, &st), 0);
+  ck_assert_int_eq(st.st_mode, S_IFDIR | 0700);
+}
+END_TEST
+
+/* A draft that became CR LF, or a rewrite that was refused: other octets, without the kernel's doing. */
+START_TEST(changed_below) {
+  static const char other[] = "Other octets, and not so many";
+  struct stat st;
+  gboolean same = FALSE;
+  mount_check_file(path_hello, TEXT);
+  mock_rewrite(mount.cache, hello, other);
+  for (gint64 start = g_get_monotonic_time(); !same;) { /* size and octets do not come together */
+    g_autofree char *text = NULL;
+    ck_assert(mount_seconds(start) < 5);
+    ck_assert(g_file_get_contents(path_hello, &text, NULL, NULL));
+    same = g_str_equal(text, other);
+  }
+  ck_assert_int_eq(stat(path_hello, &st), 0);
+  ck_assert_int_eq(st.st_size, sizeof other - 1);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("fs/attr");
+  TCase *tc = tcase_create("attr");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_set_timeout(tc, 60);
+  tcase_add_test(tc, times);
+  tcase_add_test(tc, modes_and_owners_stay);
+  tcase_add_test(tc, changed_below);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+int main(void) {
+  if (!mount_possible())
+    return 77;
+  return suite_run(suite());
+}
