@@ -49,7 +49,9 @@ name=$(ls -S "$M/INBOX" | head -n 1)
 eq "a part" "$(tail -c +5001 "$T/copy/INBOX/$name" | head -c 3000 | sha256sum)" \
   "$(dd if="$M/INBOX/$name" bs=1000 skip=5 count=3 status=none | sha256sum)"
 
-say "nothing can be written yet"
+unmount
+mount_it ro
+say "with ro nothing can be written"
 for try in "touch $M/INBOX/new" "rm $M/INBOX/$name" "mkdir $M/new" "mv $M/INBOX/$name $M/Archive/"; do
   ! $try 2>"$T/err" || fail "$try went well"
   grep -q 'Read-only file system' "$T/err" || fail "$try: $(cat "$T/err")"
