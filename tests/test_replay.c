@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* New messages, and servers that answer in all the ways they do, or not at all. */
+#include <string.h>
+
+#include "tests/box.h"
+#include "tests/suite.h"
+#include "tests/uploads.h"
+
+#define TEXT(name) "Subject: " name "\r\n\r\n" name "\r\n"
+#define LINES(name) "C: Subject: " name "\nC: \nC: " name "\n"
+#define APPEND(name) "C: @ APPEND \"box\" * {*+}\n" LINES(name) "C: \n"
+#define TWO(one, other) "C: @ APPEND \"box\" * {*+}\n" LINES(one) "C:  * {*+}\n" LINES(other) "C: \n"
+#define THREE(one, other, last)                                                                                        \
+  "C: @ APPEND \"box\" * {*+}\n" LINES(one) "C:  * {*+}\n" LINES(other) "C:  * {*+}\n" LINES(last) "C: \n"
+#define MULTI "LITERAL+ MULTIAPPEND UIDPLUS UNSELECT"
+#define SELECT                                                                                                         \
+  "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK [READ-WRITE] open\n"
+#define THERE(uid, flags, size, name)                                                                                  \
+  "S: * 1 FETCH (UID " uid " FLAGS (" flags ") INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE " size          \
+  " BODY[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)] \"Subject: " name "\")\n"
+#define LOGIN "next\n" FAKE_LOGIN(MULTI)
+#define SIZE "17" /* of TEXT of one letter */
+
+static gint64 add(Uploads *u, const char *letter) {
+  g_autofree char *name = g_strconcat(letter, ".eml", NULL);
+  g_autofree char *text = g_strdup_printf(TEXT("%s"), letter, letter);
+  return uploads_add(u, name, text, 0);
+}
+
+/* The line is lost in this one. */
+static void step_and_lose(Uploads *u) {
+  gboolean alive = TRUE;
+  ck_assert(uploads_step(u, &alive));
+  ck_assert(!alive);
+  uploads_reconnect(u);
+}
+
+static void step(Uploads *u) {
+  ck_assert(uploads_step(u, NULL));
+}
+
+static void ck_events(Uploads *u, const char *expected) {
+  g_autofree char *events = test_account_events(u->test);
+  ck_assert_str_eq(events, expected);
+}
+
+/* ---- well ------------------------------------------------------------------------------------------------------- */
+
+START_TEST(many_go_together_and_are_compared) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, TWO("a", "b") "S: @ OK [APPENDUID 7 10:11] done\n" SELECT ASK("10:11", ITEMS)
+                             THERE("10", "", SIZE, "a") THERE("11", "\\Seen", SIZE, "b") OK);
+  gint64 a = add(u, "a"), b = add(u, "b");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_state(u, b, "confirmed 11");
+  ck_assert_uint_eq(uploads_left(u), 0);
+  step(u);
+  ck_state(u, a, "10");
+  ck_state(u, b, "11");
+  ck_assert(uploads_cached(u, a) && uploads_cached(u, b));
+  ck_assert(!uploads_step(u, NULL));
+  ck_events(u, "");
+}
+END_TEST
+
+START_TEST(what_the_server_altered_is_not_ours) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n" SELECT ASK("10", ITEMS)
+                                                THERE("10", "", "99", "a") OK);
+  g_auto(IndexMessage) message = {0};
+  gint64 a = add(u, "a");
+  uploads_all(u);
+  ck_state(u, a, "10");
+  ck_assert(!uploads_cached(u, a));
+  ck_assert(index_get_message(u->test->account.index, a, &message, NULL));
+  ck_assert(message.size == IMAP_UNKNOWN_SIZE && message.claim == 99);
+  g_autofree char *data = g_strdup_printf("DATA %d\n", (int)a);
+  ck_events(u, data);
+}
+END_TEST
+
+START_TEST(forgotten_flags_are_set_again) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, "C: @ APPEND \"box\" (\\Seen \\Flagged work) * {*+}\n" LINES(
+                                                "a") "C: \n"
+                                                     "S: @ OK [APPENDUID 7 10] done\n" SELECT ASK("10", ITEMS)
+                                                         THERE("10", "\\Seen", SIZE, "a") OK
+                                     "C: @ UID STORE 10 +FLAGS.SILENT (\\Flagged work)\nS: @ OK\n");
+  g_auto(IndexMessage) message = {0};
+  gint64 a = uploads_add_flagged(u, "a.eml", TEXT("a"), IMAP_FLAG_SEEN | IMAP_FLAG_FLAGGED, "work");
+  uploads_all(u);
+  ck_state(u, a, "10");
+  ck_assert(index_get_message(u->test->account.index, a, &message, NULL));
+  ck_assert_uint_eq(message.flags, IMAP_FLAG_SEEN | IMAP_FLAG_FLAGGED);
+  ck_assert_str_eq(message.keywords, "work");
+}
+END_TEST
+
+START_TEST(one_that_was_removed_meanwhile_is_let_go) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n" SELECT ASK("10", ITEMS) OK);
+  gint64 a = add(u, "a");
+  uploads_all(u);
+  ck_state(u, a, "10"); /* the next delta ends it */
+}
+END_TEST
+
+/* ---- refused ------------------------------------------------------------------------------------------------------
+ */
+
+static void expect_refusal(void) {
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "the server refused a new message*lost+found");
+}
+
+START_TEST(a_refused_one_stands_in_lost_and_found) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ NO I do not like it\n");
+  g_auto(IndexMessage) message = {0};
+  g_auto(IndexMailbox) folder = {0};
+  gint64 a = add(u, "a");
+  expect_refusal();
+  step(u);
+  g_test_assert_expected_messages();
+  ck_state(u, a, "refused: the server says: I do not like it");
+  ck_assert(index_get_message(u->test->account.index, a, &message, NULL));
+  ck_assert(index_get_mailbox(u->test->account.index, message.folder, &folder, NULL));
+  ck_assert_str_eq(folder.name, "lost+found");
+  g_autofree char *events = test_account_events(u->test);
+  g_autofree char *moved = g_strdup_printf("MOVED %d a.eml\nCHANGED %d\n", (int)a, (int)u->box);
+  ck_assert_msg(strstr(events, moved) != NULL, "%s", events);
+  ck_assert(!uploads_step(u, NULL));
+}
+END_TEST
+
+START_TEST(the_innocent_go_without_the_culprit) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI,
+      THREE("a", "b", "c") "S: @ NO one of them\n" APPEND("a") "S: @ OK [APPENDUID 7 10] done\n" TWO(
+          "b",
+          "c") "S: @ NO one of them\n" APPEND("b") "S: @ NO this one\n" APPEND("c") "S: @ OK [APPENDUID 7 11] x\n");
+  gint64 a = add(u, "a"), b = add(u, "b"), c = add(u, "c");
+  expect_refusal();
+  step(u);
+  g_test_assert_expected_messages();
+  ck_state(u, a, "confirmed 10");
+  ck_state(u, b, "refused: the server says: this one");
+  ck_state(u, c, "confirmed 11");
+}
+END_TEST
+
+START_TEST(no_room_is_for_a_while) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, APPEND("a") "S: @ NO [OVERQUOTA] full\n" APPEND("a") "S: @ OK [APPENDUID 7 10] now\n");
+  g_autofree char *trouble = NULL;
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "ready");
+  ck_assert_uint_eq(uploads_left(u), 1);
+  ck_assert(replay_trouble(u->replay, &trouble));
+  ck_assert(strstr(trouble, "full") != NULL);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_assert(!replay_trouble(u->replay, NULL));
+}
+END_TEST
+
+START_TEST(what_fits_goes_where_another_does_not) {
+  g_autoptr(Uploads) u =
+      uploads_new("LITERAL+ UIDPLUS", "C: @ APPEND \"box\" * {*+}\nC: Subject: large\nC: \nC: large\nC: \n" APPEND(
+                                          "b") "S: @3 NO [OVERQUOTA] full\nS: @4 OK [APPENDUID 7 10] x\n");
+  gint64 large = uploads_add(u, "large.eml", TEXT("large"), 0), b = add(u, "b");
+  step(u);
+  ck_state(u, large, "ready");
+  ck_state(u, b, "confirmed 10");
+}
+END_TEST
+
+START_TEST(a_folder_that_is_gone_is_looked_for_first) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, APPEND("a") "S: @ NO [TRYCREATE] which\n" APPEND("a") "S: @ NO [TRYCREATE] which\n");
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "ready");
+  step(u);
+  ck_state(u, a, "ready");
+}
+END_TEST
+
+static gboolean end_box(IndexTxn *txn, gpointer data, GError **error) {
+  gboolean more = FALSE;
+  gint64 box_row = ((Uploads *)data)->box;
+  return index_end_mailbox(txn, box_row, error) && index_end_messages(txn, box_row, 100, NULL, NULL, &more, error);
+}
+
+START_TEST(of_a_folder_that_is_no_more_it_is_kept) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, "");
+  gint64 a = add(u, "a");
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, end_box, u, NULL));
+  expect_refusal();
+  step(u);
+  g_test_assert_expected_messages();
+  ck_state(u, a, "refused: the folder is no more");
+}
+END_TEST
+
+/* ---- lost answers --------------------------------------------------------------------------------------------------
+ */
+
+#define LOOK(list)                                                                                                     \
+  "C: @ EXAMINE \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 12] x\nS: @ OK\n" UIDS(list)
+
+START_TEST(a_lost_answer_is_looked_for) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, TWO("a", "b") "half\n" LOGIN LOOK("3 10 11") ASK("10:11", ITEMS)
+                                                THERE("10", "", SIZE, "a") THERE("11", "", SIZE, "b") OK);
+  gint64 a = add(u, "a"), b = add(u, "b");
+  step_and_lose(u);
+  ck_state(u, a, "unknown");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_state(u, b, "confirmed 11");
+}
+END_TEST
+
+START_TEST(it_is_sent_again_after_three_agreeing_looks) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "half\n" LOGIN LOOK("3") LEAVE LOOK("3") LEAVE LOOK("3")
+                                                APPEND("a") "S: @ OK [APPENDUID 7 10] x\n");
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  for (guint i = 0; i < 2; i++) {
+    step(u);
+    ck_state(u, a, "unknown");
+  }
+  step(u);
+  ck_state(u, a, "ready");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(a_late_one_is_not_sent_twice) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "half\n" LOGIN LOOK("3") LEAVE LOOK("3 10") ASK("10", ITEMS)
+                                                THERE("10", "", SIZE, "a") OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  step(u);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(a_stranger_is_not_ours) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI,
+      APPEND("a") "half\n" LOGIN LOOK("3 10") ASK("10", ITEMS) THERE("10", "", SIZE, "b") OK ASK(
+          "10", "(UID BODY.PEEK[])") "S: * 1 FETCH (UID 10 BODY[] {17}\nR: Subject: b\\r\\n\\r\\nb\\r\\n\nS: )\n" OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  step(u);
+  ck_state(u, a, "unknown");
+}
+END_TEST
+
+START_TEST(one_in_disguise_is_known_by_its_octets) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI,
+      APPEND("a") "half\n" LOGIN LOOK("3 10") ASK("10", ITEMS) THERE("10", "", SIZE, "X") OK ASK(
+          "10", "(UID BODY.PEEK[])") "S: * 1 FETCH (UID 10 BODY[] {17}\nR: Subject: a\\r\\n\\r\\na\\r\\n\nS: )\n" OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(a_restart_does_not_know_either) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, APPEND("a") "half\n" LOGIN LOOK("3 10") ASK("10", ITEMS) THERE("10", "", SIZE, "a") OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  replay_free(u->replay);
+  ck_assert(journal_open(u->test->account.index, NULL));
+  u->replay = replay_new(&u->test->account, u->sync);
+  ck_assert(!claims_try(u->test->account.claims, u->box)); /* nobody looks there before we know */
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(half_sent_is_not_sent) {
+  g_autoptr(Uploads) u = uploads_new("", "C: @ APPEND \"box\" * {*}\nhalf\nnext\n" FAKE_LOGIN(MULTI)
+                                             APPEND("a") "S: @ OK [APPENDUID 7 10] x\n");
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  ck_state(u, a, "ready");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(under_another_uidvalidity_all_is_looked_at) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI,
+      APPEND(
+          "a") "half\n" LOGIN
+               "C: @ EXAMINE \"box\"\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: * OK [UIDNEXT 3] x\nS: @ OK\n" UIDS(
+                   "2") ASK("2", ITEMS) THERE("2", "", SIZE, "a") OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  step(u);
+  ck_state(u, a, "confirmed"); /* the index does not know the new numbers yet: the next listing matches it */
+}
+END_TEST
+
+START_TEST(where_no_uid_is_told_it_is_looked_for) {
+  g_autoptr(Uploads) u = uploads_new("LITERAL+ UNSELECT", APPEND("a") "S: @ OK done\n" LOOK("3 10") ASK("10", ITEMS)
+                                                              THERE("10", "", SIZE, "a") OK);
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(ok_means_it_is_there_though_nobody_sees_it) {
+  g_autoptr(Uploads) u = uploads_new("LITERAL+ UNSELECT", APPEND("a") "S: @ OK done\n" LOOK("3"));
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "confirmed");
+  ck_assert(!uploads_step(u, NULL));
+  ck_assert_uint_eq(uploads_left(u), 0);
+}
+END_TEST
+
+/* ---- copies --------------------------------------------------------------------------------------------------------
+ */
+
+static gboolean put_source(IndexTxn *txn, gpointer data, GError **error) {
+  gint64 *row = data;
+  IndexMailbox from = {
+      .raw = "from", .name = "from", .delimiter = '/', .uidvalidity = 5, .uidnext = 9, .listed = INDEX_LISTED};
+  IndexMessage message = {.uid = 4, .claim = 17, .size = IMAP_UNKNOWN_SIZE, .name = "source.eml"};
+  ck_assert(index_put_mailbox(txn, &from, error) && index_set_state(txn, &from, error));
+  message.mailbox = message.folder = from.row;
+  ck_assert(index_add_message(txn, &message, NULL, error));
+  *row = message.row;
+  return TRUE;
+}
+
+static gint64 add_source(Uploads *u) {
+  gint64 row = 0;
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, put_source, &row, NULL));
+  return row;
+}
+
+#define FROM                                                                                                           \
+  "C: @ SELECT \"from\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 5] x\nS: * OK [UIDNEXT 9] x\nS: @ OK [READ-WRITE] open\n"
+
+START_TEST(a_copy_moves_no_octets) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI, FROM "C: @ UID COPY 4 \"box\"\nS: @ OK [COPYUID 7 4 10] x\n" SELECT ASK("10", ITEMS)
+                 THERE("10", "\\Answered", SIZE, "a") OK "C: @ UID STORE 10 -FLAGS.SILENT (\\Answered)\nS: @ OK\n");
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), add_source(u));
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  step(u);
+  ck_state(u, a, "10");
+}
+END_TEST
+
+START_TEST(what_cannot_be_copied_is_fetched_and_sent) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI,
+      FROM "C: @ UID COPY 4 \"box\"\nS: @ NO not so\n"
+           "C: @ EXAMINE \"from\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 5] x\nS: * OK [UIDNEXT 9] x\nS: @ OK\n" ASK(
+               "4", "(UID BODY.PEEK[])") "S: * 1 FETCH (UID 4 BODY[] {17}\nR: Subject: a\\r\\n\\r\\na\\r\\n\nS: )\n" OK
+               APPEND("a") "S: @ OK [APPENDUID 7 10] x\n");
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), add_source(u));
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("replay");
+  TCase *tests = tcase_create("replay");
+  tcase_add_test(tests, many_go_together_and_are_compared);
+  tcase_add_test(tests, what_the_server_altered_is_not_ours);
+  tcase_add_test(tests, forgotten_flags_are_set_again);
+  tcase_add_test(tests, one_that_was_removed_meanwhile_is_let_go);
+  tcase_add_test(tests, a_refused_one_stands_in_lost_and_found);
+  tcase_add_test(tests, the_innocent_go_without_the_culprit);
+  tcase_add_test(tests, no_room_is_for_a_while);
+  tcase_add_test(tests, what_fits_goes_where_another_does_not);
+  tcase_add_test(tests, a_folder_that_is_gone_is_looked_for_first);
+  tcase_add_test(tests, of_a_folder_that_is_no_more_it_is_kept);
+  tcase_add_test(tests, a_lost_answer_is_looked_for);
+  tcase_add_test(tests, it_is_sent_again_after_three_agreeing_looks);
+  tcase_add_test(tests, a_late_one_is_not_sent_twice);
+  tcase_add_test(tests, a_stranger_is_not_ours);
+  tcase_add_test(tests, one_in_disguise_is_known_by_its_octets);
+  tcase_add_test(tests, a_restart_does_not_know_either);
+  tcase_add_test(tests, half_sent_is_not_sent);
+  tcase_add_test(tests, under_another_uidvalidity_all_is_looked_at);
+  tcase_add_test(tests, where_no_uid_is_told_it_is_looked_for);
+  tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
+  tcase_add_test(tests, a_copy_moves_no_octets);
+  tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}
