@@ -29,7 +29,10 @@
  */
 #include "cache/index_private.h"
 
-#include "cache/cache.h"
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cache/error.h"
 
 const char *const index_migrations[INDEX_VERSION] = {
     /* 0: an empty file */
@@ -112,7 +115,7 @@ const char *const index_migrations[INDEX_VERSION] = {
     " copy INTEGER NOT NULL DEFAULT 0, spooled INTEGER NOT NULL DEFAULT 0, uidvalidity INTEGER NOT NULL DEFAULT 0,"
     " uidnext INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
     " edition INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, reason TEXT);"
-    "CREATE INDEX journal_message ON journal(message);"
+    "CREATE INDEX journal_message ON journal(message, op, state);"
     "CREATE INDEX journal_state ON journal(state, op);"
     "CREATE INDEX journal_group ON journal(op, mailbox, target, state);"
     "CREATE INDEX journal_target ON journal(target, op, state);"
@@ -139,8 +142,14 @@ static gboolean version_of(IndexDb *db, guint *ret, GError **error) {
 }
 
 static gboolean back_up(IndexDb *db, int dirfd, guint version, GError **error) {
-  g_autofree char *sql = g_strdup_printf("VACUUM INTO '/proc/self/fd/%d/index.db.version-%u.%" G_GINT64_FORMAT "'",
-                                         dirfd, version, g_get_real_time() / G_USEC_PER_SEC);
+  g_autofree char *name =
+      g_strdup_printf("index.db.version-%u.%" G_GINT64_FORMAT, version, g_get_real_time() / G_USEC_PER_SEC);
+  g_autofree char *sql = g_strdup_printf("VACUUM INTO '/proc/self/fd/%d/%s'", dirfd, name);
+  /* SQLite fills an empty file, and would make one that others can read. */
+  int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0)
+    return cache_error_errno(error, "cannot make a copy of the index");
+  close(fd);
   return index_db_exec(db, sql, error);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/journal.h"
 #include "tests/suite.h"
 
 /* A run that ends as by SIGKILL: the files as they are, under another directory's eyes. */
@@ -211,6 +212,7 @@ START_TEST(an_index_of_format_1_is_carried_over) {
   ck_assert_str_eq(ten.keywords, "x y");
   ck_assert_uint_eq(ten.fingerprint[1], 0x11);
   ck_assert_ptr_null(ten.emailid);
+  ck_assert_int_eq(ten.folder, 2);
   ck_assert(index_find_uid(index, 2, 11, &eleven, NULL));
   IndexBody body = {0};
   ck_assert(index_each_body(index, note_body, &body, NULL));
@@ -222,6 +224,40 @@ START_TEST(an_index_of_format_1_is_carried_over) {
   db = index_db_open(copy, &damaged, "", NULL);
   ck_assert(index_db_exec(db, "SELECT mailbox FROM message", NULL));
   ck_assert(!index_db_exec(db, "SELECT emailid FROM message", NULL));
+}
+END_TEST
+
+/* Format 2, made by its own migrations. */
+static void make_version_2(const char *rows) {
+  g_autofree char *path = g_build_filename(index_dir.path, "index.db", NULL);
+  gint damaged = 0;
+  ck_assert(g_file_set_contents(path, "", 0, NULL));
+  g_autoptr(IndexDb) db = index_db_open(path, &damaged, "", NULL);
+  ck_assert(index_migrate(db, index_dir.fd, index_migrations, 2, NULL));
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(index_db_exec(db, rows, &error), "%s", error ? error->message : "");
+}
+
+START_TEST(an_index_of_format_2_is_carried_over) {
+  make_version_2("INSERT INTO mailbox VALUES(1, 0, NULL, '', 0, 1, 0, 0, 0, 0, NULL, 0, 0, 5, 0),"
+                 " (2, 1, x'494e424f58', 'INBOX', 47, 0, 77, 12, 2, 900, NULL, 2, 1700000000, 6, 0);"
+                 "INSERT INTO message(row, mailbox, uid, name, flags, internaldate, mtime, ctime, emailid, gone) VALUES"
+                 " (1, 2, 10, 'ten', 1, 1, 2, 3, 'E1', 0), (2, 2, 9, 'nine', 0, 1, 2, 3, NULL, 1);"
+                 "INSERT INTO journal(op, message, hides, state, created) VALUES(1, 1, 1, 0, 0)");
+  g_autoptr(Index) index = open_index(NULL);
+  g_auto(IndexMessage) ten = {0}, nine = {0};
+  ck_assert(index_find_message(index, 2, "ten", &ten, NULL));
+  ck_assert_int_eq(ten.folder, 2);
+  ck_assert_str_eq(ten.emailid, "E1");
+  ck_assert(!index_find_message(index, 2, "nine", &nine, NULL));
+  IndexAccess access = {.heard = 1};
+  ck_assert(index_get_access(index, 2, &access, NULL));
+  ck_assert_int_eq(access.heard, 0);
+  guint64 changes = 1, bytes = 1;
+  ck_assert(journal_left(index, &changes, &bytes, NULL));
+  ck_assert_uint_eq(changes, 0);
+  g_autofree char *name = backup_name("index.db.version-2.");
+  ck_assert_ptr_nonnull(name);
 }
 END_TEST
 
@@ -304,6 +340,7 @@ int main(void) {
   tcase_add_test(tests, a_newer_index_is_refused);
   tcase_add_test(tests, a_migration_is_backed_up_and_all_or_nothing);
   tcase_add_test(tests, an_index_of_format_1_is_carried_over);
+  tcase_add_test(tests, an_index_of_format_2_is_carried_over);
   tcase_add_test(tests, tombstones_are_purged_by_the_next_run);
   tcase_add_test(tests, rows_are_never_used_twice);
   tcase_add_test(tests, bodies_without_their_message_are_orphans);
