@@ -1,267 +1,357 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/journal.h"
-
 #include <string.h>
 
-#include "tests/index.h"
+#include "tests/journal.h"
 #include "tests/suite.h"
 
-static Index *the_index;
-static gint64 inbox, archive, lost;
-
-static void setup(void) {
-  index_setup();
-  the_index = open_index(NULL);
-  inbox = add_mailbox(the_index, 1, "INBOX");
-  archive = add_mailbox(the_index, 1, "Archive");
-  IndexMailbox local = {.parent = 1, .name = (char *)"lost+found", .attrs = INDEX_LOCAL};
-  do_write(the_index, put_mailbox, &local);
-  lost = local.row;
-}
-
-static void teardown(void) {
-  g_clear_pointer(&the_index, index_close);
-  index_teardown();
-}
-
-/* ---- jobs ----------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  gint64 row, folder, replaces, seq;
-  const char *name;
-  JournalState state;
-  IndexMessage message;
-  JournalContent content;
-  JournalFlags flags;
-  JournalBatch *batch;
-  GArray *seqs;
-  guint32 uid;
-  IndexLeft left;
-  JournalUndone undone;
-  gboolean spooled;
-} Do;
-
-#define JOB(name, call)                                                                                                \
-  static gboolean name(IndexTxn *txn, gpointer data, GError **error) {                                                 \
-    Do *job = data;                                                                                                    \
-    return call;                                                                                                       \
-  }
-JOB(do_create, journal_create(txn, &job->message, error))
-JOB(do_put, journal_put(txn, &job->content, error))
-JOB(do_replace, journal_replace(txn, job->row, &job->message, error))
-JOB(do_rename, journal_rename(txn, job->row, job->folder, job->name, job->state, job->replaces, error))
-JOB(do_remove, journal_remove(txn, job->row, &job->spooled, error))
-JOB(do_flag, journal_flag(txn, job->row, &job->flags, error))
-JOB(do_rmdir, journal_rmdir(txn, job->folder, error))
-JOB(do_send, journal_send(txn, job->batch, 7, 100, error))
-JOB(do_placed, journal_placed(txn, job->seq, job->folder, 7, job->uid, &job->left, error))
-JOB(do_finish, journal_finish(txn, job->seq, error))
-JOB(do_done, journal_done(txn, job->seq, error))
-JOB(do_refuse, journal_refuse(txn, job->seq, "no", lost, &job->undone, error))
-
-static gint64 create(gint64 folder, const char *name) {
-  Do job = {.message = {.mailbox = folder, .mtime = 5, .ctime = 6, .internaldate = 7}};
-  g_strlcpy(job.message.name, name, sizeof job.message.name);
-  do_write(the_index, do_create, &job);
-  return job.message.row;
-}
-
-static void put(gint64 row, JournalState state, gint64 due) {
-  Do job = {.content = {.row = row, .state = state, .bytes = "A: b\r\n", .size = 6, .due = due}};
-  memset(job.content.sha256, 9, sizeof job.content.sha256);
-  job.content.fingerprint[0] = (guint8)row;
-  do_write(the_index, do_put, &job);
-}
-
-static gint64 create_ready(gint64 folder, const char *name) {
-  gint64 row = create(folder, name);
-  put(row, JOURNAL_READY, JOURNAL_NOW);
-  return row;
-}
-
-static gint64 row_of(gint64 mailbox, guint32 uid) {
-  g_auto(IndexMessage) message = {0};
-  ck_assert(index_find_uid(the_index, mailbox, uid, &message, NULL));
-  return message.row;
-}
-
-static gint64 folder_of(gint64 row) {
-  g_auto(IndexMessage) message = {0};
-  ck_assert(index_get_message(the_index, row, &message, NULL));
-  return message.gone ? -1 : message.folder;
-}
-
-static gint64 find(gint64 folder, const char *name) {
-  g_auto(IndexMessage) message = {0};
-  return index_find_message(the_index, folder, name, &message, NULL) ? message.row : 0;
-}
-
-static gboolean next(JournalBatch *batch) {
-  gint64 when;
-  g_autoptr(GError) error = NULL;
-  gboolean found = journal_next(the_index, g_get_real_time(), 1000, 1 << 20, batch, &when, &error);
-  ck_assert_msg(error == NULL, "%s", error ? error->message : "");
-  return found;
-}
-
-static JournalItem *item(JournalBatch *batch, guint i) {
-  return &g_array_index(batch->items, JournalItem, i);
-}
-
-static void send_batch(JournalBatch *batch) {
-  Do job = {.batch = batch};
-  do_write(the_index, do_send, &job);
-}
+#define INBOX journal_test.inbox
+#define ARCHIVE journal_test.archive
 
 /* ---- new ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_new_file_is_shown_sent_placed_and_finished) {
-  gint64 row = create(inbox, "a");
+  gint64 row = journal_make(INBOX, "a");
   g_auto(JournalBatch) batch = {0};
-  ck_assert(!next(&batch));
-  ck_assert_int_eq(find(inbox, "a"), row);
-  put(row, JOURNAL_READY, JOURNAL_HELD);
-  ck_assert(!next(&batch));
-  put(row, JOURNAL_READY, JOURNAL_NOW);
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_NEW);
-  ck_assert_int_eq(batch.target, inbox);
+  ck_assert(!journal_take(&batch, 9)); /* LOCAL */
+  ck_assert_int_eq(journal_at(INBOX, "a"), row);
+  journal_fill(row, JOURNAL_READY, JOURNAL_HELD);
+  ck_assert(!journal_take(&batch, 9));
+  journal_fill(row, JOURNAL_READY, JOURNAL_NOW);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  ck_assert_int_eq(batch.target, INBOX);
   ck_assert_int_eq(batch.source, 0);
-  ck_assert_int_eq(item(&batch, 0)->row, row);
-  send_batch(&batch);
-  Do placed = {.seq = item(&batch, 0)->seq, .folder = inbox, .uid = 44};
-  do_write(the_index, do_placed, &placed);
-  ck_assert_int_eq(row_of(inbox, 44), row);
-  journal_batch_clear(&batch);
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.state, JOURNAL_CONFIRMED);
-  ck_assert_uint_eq(item(&batch, 0)->uid, 44);
-  g_autoptr(GBytes) bytes = journal_bytes(the_index, row, NULL);
+  JournalItem *item = journal_item(&batch, 0);
+  ck_assert_int_eq(item->row, row);
+  ck_assert_uint_eq(item->size, 6);
+  ck_assert_int_eq(item->internaldate, 7);
+  ck_assert(!item->spooled);
+  ck_assert_mem_eq(item->sha256, &row, sizeof row);
+  journal_sent(&batch);
+  gint64 seq = item->seq;
+  ck_assert_int_eq(journal_place(seq, INBOX, 44).row, 0);
+  guint32 uid;
+  ck_assert_int_eq(journal_mailbox(row, &uid), INBOX);
+  ck_assert_uint_eq(uid, 44);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_CONFIRMED, 1);
+  ck_assert_uint_eq(journal_item(&batch, 0)->uid, 44);
+  ck_assert_uint_eq(journal_item(&batch, 0)->uidnext, 100);
+  g_autoptr(GBytes) bytes = journal_bytes(journal_test.index, row, NULL);
   ck_assert_uint_eq(g_bytes_get_size(bytes), 6);
-  do_write(the_index, do_finish, &placed);
-  ck_assert_ptr_null(journal_bytes(the_index, row, NULL));
-  journal_batch_clear(&batch);
-  ck_assert(!next(&batch));
+  journal_end(seq, TRUE);
+  ck_assert_ptr_null(journal_bytes(journal_test.index, row, NULL));
+  ck_assert(!journal_take(&batch, 9));
+  ck_assert_int_eq(journal_at(INBOX, "a"), row);
+}
+END_TEST
+
+typedef struct {
+  IndexMessage message;
+  JournalContent content;
+  gint64 row, other, folder;
+  const char *name;
+  gboolean spooled;
+} Call;
+
+static gboolean create(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_create(txn, &((Call *)data)->message, error);
+}
+
+static gboolean put(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_put(txn, &((Call *)data)->content, error);
+}
+
+static gboolean set_due(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_set_due(txn, ((Call *)data)->row, JOURNAL_HELD, error);
+}
+
+static gboolean rm(IndexTxn *txn, gpointer data, GError **error) {
+  Call *call = data;
+  return journal_remove(txn, call->row, &call->spooled, error);
+}
+
+static gboolean mv(IndexTxn *txn, gpointer data, GError **error) {
+  Call *call = data;
+  return journal_rename(txn, call->row, call->folder, call->name, JOURNAL_READY, 0, error);
+}
+
+static gboolean swap(IndexTxn *txn, gpointer data, GError **error) {
+  Call *call = data;
+  return journal_exchange(txn, call->row, call->other, error);
+}
+
+static gboolean adopt(IndexTxn *txn, gpointer data, GError **error) {
+  Call *call = data;
+  return journal_adopt(txn, call->row, call->other, error);
+}
+
+START_TEST(a_name_is_given_once) {
+  journal_make(INBOX, "a");
+  gint64 other = journal_server(INBOX, 5, "five");
+  Call call = {.message = {.mailbox = INBOX, .name = "a"}, .row = other, .folder = INBOX, .name = "a"};
+  journal_fails(create, &call, CACHE_ERROR_EXISTS);
+  strcpy(call.message.name, ".tmp"); /* a folder */
+  journal_fails(create, &call, CACHE_ERROR_EXISTS);
+  journal_fails(mv, &call, CACHE_ERROR_EXISTS);
+  ck_assert_int_eq(journal_at(INBOX, "five"), other);
+}
+END_TEST
+
+START_TEST(what_the_server_was_told_of_is_not_edited) {
+  gint64 row = journal_upload(INBOX, "a");
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  journal_sent(&batch);
+  Call call = {.content = {.row = row, .state = JOURNAL_READY, .bytes = "x", .size = 1}, .row = row};
+  journal_fails(put, &call, CACHE_ERROR_BUSY);
+  journal_fails(set_due, &call, CACHE_ERROR_BUSY);
+  call.row = journal_server(INBOX, 5, "five");
+  journal_fails(set_due, &call, CACHE_ERROR_GONE);
+}
+END_TEST
+
+START_TEST(octets_change_their_place_with_their_size) {
+  gint64 row = journal_upload(INBOX, "a");
+  Call call = {.content = {.row = row, .state = JOURNAL_READY, .size = 1 << 20, .reason = "why", .copy = 3}};
+  do_write(journal_test.index, put, &call);
+  ck_assert_ptr_null(journal_bytes(journal_test.index, row, NULL));
+  g_auto(JournalNew) entry = {0};
+  ck_assert(journal_get_new(journal_test.index, row, &entry, NULL));
+  ck_assert(entry.spooled && entry.copy == 3 && entry.target == INBOX);
+  ck_assert_str_eq(entry.reason, "why");
+  g_autoptr(GArray) spooled = journal_spooled(journal_test.index, NULL);
+  ck_assert_uint_eq(spooled->len, 1);
+  call.content = (JournalContent){.row = row, .state = JOURNAL_LOCAL};
+  do_write(journal_test.index, put, &call);
+  g_autoptr(GBytes) none = journal_bytes(journal_test.index, row, NULL);
+  ck_assert_uint_eq(g_bytes_get_size(none), 0);
+}
+END_TEST
+
+START_TEST(a_new_one_that_was_not_sent_ends_when_removed) {
+  gint64 row = journal_upload(INBOX, "a");
+  Call call = {.row = row, .content = {.row = row, .state = JOURNAL_READY, .size = 1 << 20}};
+  do_write(journal_test.index, put, &call);
+  do_write(journal_test.index, rm, &call);
+  ck_assert(call.spooled);
+  ck_assert_int_eq(journal_folder(row), -1);
+  ck_assert_int_eq(journal_count("SELECT count(*) FROM journal"), 0);
+  journal_fails(rm, &call, CACHE_ERROR_GONE);
+  journal_make(INBOX, "a");
+}
+END_TEST
+
+/* ---- renames --------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_new_one_takes_its_target_along) {
+  gint64 row = journal_make(journal_test.local, "x");
+  g_auto(JournalBatch) batch = {0};
+  journal_fill(row, JOURNAL_LOCAL, JOURNAL_NOW);
+  ck_assert(!journal_take(&batch, 9));
+  journal_mv(row, ARCHIVE, "mail", 0);
+  ck_assert_int_eq(journal_mailbox(row, NULL), ARCHIVE);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  ck_assert_int_eq(batch.target, ARCHIVE);
+  journal_mv(row, journal_test.local, "y", 0);
+  ck_assert(!journal_take(&batch, 9));
+  ck_assert_int_eq(journal_at(journal_test.local, "y"), row);
+}
+END_TEST
+
+START_TEST(what_is_open_stays_held_when_renamed) {
+  gint64 row = journal_make(INBOX, ".x");
+  journal_fill(row, JOURNAL_READY, JOURNAL_HELD);
+  journal_mv(row, INBOX, "x", 0);
+  g_auto(JournalBatch) batch = {0};
+  ck_assert(!journal_take(&batch, 9));
+  journal_reopen();
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+}
+END_TEST
+
+START_TEST(a_message_of_the_server_does_not_become_local) {
+  Call call = {.row = journal_server(INBOX, 5, "five"), .folder = journal_test.local, .name = "x"};
+  journal_fails(mv, &call, CACHE_ERROR_CROSS);
+  call.folder = 99;
+  journal_fails(mv, &call, CACHE_ERROR_GONE);
+  ck_assert_int_eq(journal_folder(call.row), INBOX);
 }
 END_TEST
 
 START_TEST(moves_are_coalesced_and_cancelled) {
-  add_messages(the_index, inbox, 1, 1000);
-  for (guint32 uid = 1; uid <= 1000; uid++) {
-    g_autofree char *name = g_strdup_printf("%u", uid);
-    Do job = {.row = row_of(inbox, uid), .folder = archive, .name = name};
-    do_write(the_index, do_rename, &job);
+  add_messages(journal_test.index, INBOX, 1, 200);
+  for (gint64 row = 1; row <= 200; row++) {
+    g_autofree char *name = g_strdup_printf("%u", (guint)row);
+    journal_mv(row, ARCHIVE, name, 0);
   }
-  ck_assert_int_eq(folder_of(row_of(inbox, 3)), archive);
-  Do back = {.row = row_of(inbox, 1000), .folder = inbox, .name = "1000"};
-  do_write(the_index, do_rename, &back);
+  ck_assert_int_eq(journal_folder(3), ARCHIVE);
+  ck_assert_int_eq(journal_mailbox(3, NULL), INBOX);
+  journal_mv(200, INBOX, "200", 0);
   g_auto(JournalBatch) batch = {0};
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_MOVE);
-  ck_assert_uint_eq(batch.items->len, 999);
-  send_batch(&batch);
-  Do placed = {.seq = item(&batch, 0)->seq, .folder = archive, .uid = 1};
-  do_write(the_index, do_placed, &placed);
-  ck_assert_int_eq(folder_of(row_of(archive, 1)), archive);
+  journal_expect(&batch, JOURNAL_MOVE, JOURNAL_READY, 199);
+  ck_assert_int_eq(batch.source, INBOX);
+  ck_assert_int_eq(batch.target, ARCHIVE);
+  ck_assert_uint_eq(journal_item(&batch, 198)->uid, 199);
 }
 END_TEST
 
-START_TEST(a_refused_rewrite_shows_the_old_and_keeps_the_new) {
-  add_messages(the_index, inbox, 1, 1);
-  gint64 old = row_of(inbox, 1);
-  g_auto(IndexMessage) before = {0};
-  ck_assert(index_get_message(the_index, old, &before, NULL));
-  Do job = {.row = old};
-  do_write(the_index, do_replace, &job);
-  put(job.message.row, JOURNAL_READY, JOURNAL_NOW);
-  ck_assert_int_eq(find(inbox, before.name), job.message.row);
-  ck_assert_int_eq(folder_of(old), 0);
+START_TEST(a_name_is_local) {
+  gint64 row = journal_server(INBOX, 5, "five");
+  journal_mv(row, INBOX, "other", 0);
   g_auto(JournalBatch) batch = {0};
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_NEW);
-  send_batch(&batch);
-  Do refuse = {.seq = item(&batch, 0)->seq};
-  do_write(the_index, do_refuse, &refuse);
-  ck_assert_int_eq(refuse.undone.from, inbox);
-  ck_assert_int_eq(refuse.undone.to, lost);
-  ck_assert_int_eq(refuse.undone.back, old);
-  ck_assert_int_eq(find(inbox, before.name), old);
-  ck_assert_int_eq(find(lost, before.name), job.message.row);
-  journal_batch_clear(&batch);
-  ck_assert(!next(&batch));
+  ck_assert(!journal_take(&batch, 9));
+  ck_assert_int_eq(journal_at(INBOX, "other"), row);
+  ck_assert_int_eq(journal_at(INBOX, "five"), 0);
 }
 END_TEST
 
-START_TEST(opposite_flags_cancel_out) {
-  add_messages(the_index, inbox, 1, 1);
-  gint64 row = row_of(inbox, 1);
-  Do on = {.row = row, .flags = {.add = IMAP_FLAG_SEEN, .add_keywords = "$A b"}};
-  do_write(the_index, do_flag, &on);
+START_TEST(over_another_with_its_flags) {
+  gint64 old = journal_server(INBOX, 5, "five"), row = journal_upload(INBOX, "x");
+  journal_set(old, IMAP_FLAG_FLAGGED, 0, "$A", NULL);
+  journal_mv(row, INBOX, "five", old);
+  ck_assert_int_eq(journal_at(INBOX, "five"), row);
+  ck_assert_int_eq(journal_folder(old), 0);
   guint flags;
   g_autofree char *words = NULL;
-  ck_assert(journal_flags(the_index, row, &flags, &words, NULL));
-  ck_assert_uint_eq(flags, IMAP_FLAG_SEEN);
-  ck_assert_str_eq(words, "$A b");
+  ck_assert(journal_flags(journal_test.index, row, &flags, &words, NULL));
+  ck_assert_uint_eq(flags, IMAP_FLAG_FLAGGED);
+  ck_assert_str_eq(words, "$A");
   g_auto(JournalBatch) batch = {0};
-  ck_assert(next(&batch));
-  Do done = {.seq = item(&batch, 0)->seq};
-  Do off = {.row = row, .flags = {.remove = IMAP_FLAG_SEEN, .remove_keywords = "B"}};
-  do_write(the_index, do_flag, &off);
-  g_autoptr(GError) error = NULL;
-  Do late = {.batch = &batch};
-  ck_assert(!index_write(the_index, INDEX_JOURNAL, do_send, &late, &error));
-  ck_assert(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_BUSY));
-  do_write(the_index, do_done, &done);
-  g_auto(IndexMessage) message = {0};
-  ck_assert(index_get_message(the_index, row, &message, NULL));
-  ck_assert_uint_eq(message.flags, 0);
-  ck_assert_str_eq(message.keywords, "$A");
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  journal_again(journal_item(&batch, 0)->seq, g_get_real_time() + 5 * G_USEC_PER_SEC);
+  journal_expect(&batch, JOURNAL_FLAGS, JOURNAL_READY, 1);
+  journal_end(journal_item(&batch, 0)->seq, FALSE);
+  ck_assert(!journal_take(&batch, 9)); /* never the old one first */
+  journal_rm(row);
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 1);
+  ck_assert_int_eq(journal_item(&batch, 0)->row, old);
 }
 END_TEST
 
-START_TEST(a_removal_waits_for_uploads_and_a_folder_for_all) {
-  add_messages(the_index, archive, 1, 1);
-  gint64 old = row_of(archive, 1), fresh = create_ready(archive, "new");
-  Do remove = {.row = old}, rmdir_job = {.folder = archive};
-  do_write(the_index, do_remove, &remove);
-  do_write(the_index, do_rmdir, &rmdir_job);
-  ck_assert_int_eq(folder_of(old), 0);
-  g_auto(IndexMailbox) none = {0};
-  ck_assert(!index_find_mailbox(the_index, 1, "Archive", &none, NULL));
+START_TEST(names_are_exchanged_and_debris_with_them) {
+  Call call = {.row = journal_server(INBOX, 5, "five"), .other = journal_make(INBOX, ".five.swp")};
+  journal_fill(call.other, JOURNAL_LOCAL, JOURNAL_NOW);
+  do_write(journal_test.index, swap, &call);
+  ck_assert_int_eq(journal_at(INBOX, "five"), call.other);
+  ck_assert_int_eq(journal_at(INBOX, ".five.swp"), call.row);
   g_auto(JournalBatch) batch = {0};
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_NEW);
-  send_batch(&batch);
-  Do placed = {.seq = item(&batch, 0)->seq, .folder = archive, .uid = 2};
-  journal_batch_clear(&batch);
-  ck_assert(!next(&batch));
-  do_write(the_index, do_placed, &placed);
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_REMOVE);
-  ck_assert_int_eq(batch.source, archive);
-  ck_assert_int_eq(batch.target, 0);
-  Do done = {.seq = item(&batch, 0)->seq};
-  do_write(the_index, do_done, &done);
-  ck_assert_int_eq(folder_of(old), -1);
-  do_write(the_index, do_finish, &placed);
-  ck_assert_int_eq(row_of(archive, 2), fresh);
-  journal_batch_clear(&batch);
-  ck_assert(next(&batch));
-  ck_assert_int_eq(batch.op, JOURNAL_RMDIR);
-  ck_assert_int_eq(batch.source, archive);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  call.row = journal_server(ARCHIVE, 6, "six");
+  journal_fails(swap, &call, CACHE_ERROR_INVALID);
+}
+END_TEST
+
+/* ---- the same octets ------------------------------------------------------------------------------------------- */
+
+START_TEST(equal_octets_are_adopted) {
+  gint64 old = journal_server(INBOX, 5, "five"), row = journal_upload(INBOX, "x");
+  journal_set(old, IMAP_FLAG_SEEN, 0, NULL, NULL);
+  Call call = {.row = row, .other = old};
+  do_write(journal_test.index, adopt, &call);
+  journal_mv(row, INBOX, "five", 0);
+  ck_assert_int_eq(journal_folder(old), -1);
+  guint32 uid;
+  ck_assert_int_eq(journal_mailbox(row, &uid), INBOX);
+  ck_assert_uint_eq(uid, 5);
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_FLAGS, JOURNAL_READY, 1);
+  ck_assert_int_eq(journal_item(&batch, 0)->row, row);
+  ck_assert_int_eq(journal_count("SELECT count(*) FROM journal"), 1);
+  ck_assert_int_eq(journal_count("SELECT count(*) FROM octets"), 0);
+}
+END_TEST
+
+START_TEST(adopted_elsewhere_is_moved) {
+  gint64 old = journal_server(INBOX, 5, "five"), row = journal_upload(ARCHIVE, "x");
+  Call call = {.row = row, .other = old}, fresh = {.row = row, .other = journal_upload(INBOX, "y")};
+  journal_fails(adopt, &fresh, CACHE_ERROR_UNSUPPORTED);
+  do_write(journal_test.index, adopt, &call);
+  ck_assert_int_eq(journal_at(ARCHIVE, "x"), row);
+  g_auto(JournalBatch) batch = {0};
+  journal_rm(fresh.other);
+  journal_expect(&batch, JOURNAL_MOVE, JOURNAL_READY, 1);
+  ck_assert_int_eq(batch.source, INBOX);
+  ck_assert_int_eq(batch.target, ARCHIVE);
+  ck_assert_uint_eq(journal_item(&batch, 0)->uid, 5);
+  Call again = {.row = row, .other = journal_server(INBOX, 6, "six")};
+  journal_fails(adopt, &again, CACHE_ERROR_BUSY);
+}
+END_TEST
+
+/* ---- flags, folders -------------------------------------------------------------------------------------------- */
+
+START_TEST(opposite_flags_come_to_nothing) {
+  gint64 row = journal_server(INBOX, 5, "five");
+  journal_set(row, IMAP_FLAG_SEEN, IMAP_FLAG_FLAGGED, "$A b", "c");
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_FLAGS, JOURNAL_READY, 1);
+  ck_assert_uint_eq(batch.flags.add, IMAP_FLAG_SEEN);
+  ck_assert_uint_eq(batch.flags.remove, 0); /* it has none */
+  ck_assert_str_eq(batch.flags.add_keywords, "$A b");
+  ck_assert_ptr_null(batch.flags.remove_keywords);
+  journal_set(row, 0, IMAP_FLAG_SEEN, NULL, "$a");
+  journal_expect(&batch, JOURNAL_FLAGS, JOURNAL_READY, 1);
+  ck_assert_uint_eq(batch.flags.add, 0);
+  ck_assert_str_eq(batch.flags.add_keywords, "b");
+  journal_set(row, 0, 0, NULL, "b");
+  ck_assert(!journal_take(&batch, 9));
+}
+END_TEST
+
+START_TEST(flags_of_one_that_was_not_sent_are_its_own) {
+  gint64 row = journal_upload(INBOX, "x");
+  journal_set(row, IMAP_FLAG_DRAFT, 0, "k", NULL);
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  ck_assert_uint_eq(journal_item(&batch, 0)->flags, IMAP_FLAG_DRAFT);
+  ck_assert_str_eq(journal_item(&batch, 0)->keywords, "k");
+}
+END_TEST
+
+START_TEST(a_removed_folder_is_hidden_until_it_is_refused) {
+  g_auto(IndexMailbox) folder = {0};
+  guint children = 0;
+  journal_drop_folder(ARCHIVE);
+  ck_assert(!index_find_mailbox(journal_test.index, 1, "Archive", &folder, NULL));
+  ck_assert(index_count_children(journal_test.index, 1, &children, NULL));
+  ck_assert_uint_eq(children, 2); /* INBOX, lost+found */
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_RMDIR, JOURNAL_READY, 1);
+  ck_assert_int_eq(batch.source, ARCHIVE);
+  JournalUndone undone = journal_no(journal_item(&batch, 0)->seq);
+  ck_assert_int_eq(undone.row, ARCHIVE);
+  ck_assert_int_eq(undone.to, 1);
+  ck_assert_str_eq(undone.name, "Archive");
+  ck_assert(index_find_mailbox(journal_test.index, 1, "Archive", &folder, NULL));
+  journal_drop_folder(ARCHIVE);
+  journal_expect(&batch, JOURNAL_RMDIR, JOURNAL_READY, 1);
+  journal_end(journal_item(&batch, 0)->seq, FALSE);
+  g_auto(IndexMailbox) none = {0};
+  ck_assert(!index_get_mailbox(journal_test.index, ARCHIVE, &none, NULL));
 }
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cache/journal");
-  TCase *tests = tcase_create("journal");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  Suite *suite = suite_create("cache/journal: what users do");
+  TCase *tests = tcase_create("users");
+  tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, a_new_file_is_shown_sent_placed_and_finished);
+  tcase_add_test(tests, a_name_is_given_once);
+  tcase_add_test(tests, what_the_server_was_told_of_is_not_edited);
+  tcase_add_test(tests, octets_change_their_place_with_their_size);
+  tcase_add_test(tests, a_new_one_that_was_not_sent_ends_when_removed);
+  tcase_add_test(tests, a_new_one_takes_its_target_along);
+  tcase_add_test(tests, what_is_open_stays_held_when_renamed);
+  tcase_add_test(tests, a_message_of_the_server_does_not_become_local);
   tcase_add_test(tests, moves_are_coalesced_and_cancelled);
-  tcase_add_test(tests, a_refused_rewrite_shows_the_old_and_keeps_the_new);
-  tcase_add_test(tests, opposite_flags_cancel_out);
-  tcase_add_test(tests, a_removal_waits_for_uploads_and_a_folder_for_all);
+  tcase_add_test(tests, a_name_is_local);
+  tcase_add_test(tests, over_another_with_its_flags);
+  tcase_add_test(tests, names_are_exchanged_and_debris_with_them);
+  tcase_add_test(tests, equal_octets_are_adopted);
+  tcase_add_test(tests, adopted_elsewhere_is_moved);
+  tcase_add_test(tests, opposite_flags_come_to_nothing);
+  tcase_add_test(tests, flags_of_one_that_was_not_sent_are_its_own);
+  tcase_add_test(tests, a_removed_folder_is_hidden_until_it_is_refused);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
