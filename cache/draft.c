@@ -106,7 +106,7 @@ gboolean draft_begin(Draft *draft, GError **error) {
   draft->spooled = held.spooled && held.unsent;
   draft->put = held.state;
   draft->kept = 0;
-  draft->dirty = draft->written = draft->killed = draft->checked = FALSE;
+  draft->dirty = draft->written = draft->killed = draft->checked = draft->dated = FALSE;
   if (held.unsent && held.copy)
     lend(draft, held.copy, &message);
   draft->begun = TRUE;
@@ -300,7 +300,7 @@ static gboolean to_crlf(Draft *draft, GError **error) {
 }
 
 static gint64 due_of(Draft *draft, const IndexMessage *message) {
-  gboolean dated = message->mtime != draft->stamp;
+  gboolean dated = draft->dated || message->mtime != draft->stamp;
   return draft_hurries(draft) || dated ? JOURNAL_NOW : g_get_real_time() + DRAFT_GRACE;
 }
 

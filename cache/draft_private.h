@@ -53,6 +53,7 @@ struct _Draft {
   gboolean killed;  /* half a file, perhaps */
   gboolean checked; /* digest is of these octets */
   gint64 stamp;     /* the mtime that the index had from us, or when it was opened: another is the user's will */
+  gboolean dated;   /* that has happened */
   guint64 allowed;  /* as many octets were asked for and not refused */
   DraftDigest digest;
 };

@@ -67,7 +67,7 @@ static char *path_of(Account *account, gint64 folder) {
   g_autoptr(GString) path = g_string_new(NULL);
   for (guint depth = 0; folder != 0 && depth < 64; depth++) {
     g_auto(IndexMailbox) mailbox = {0};
-    if (!index_get_mailbox(account->index, folder, &mailbox, NULL))
+    if (!index_get_mailbox(account->index, folder, &mailbox, NULL) || mailbox.parent == 0)
       break;
     if (path->len)
       g_string_prepend_c(path, '/');
@@ -97,6 +97,7 @@ typedef struct {
   DraftOutcome outcome;
   IndexMessage message; /* as it is then */
   IndexMessage old;     /* what was replaced: row 0: nothing */
+  gboolean dated;       /* its mtime is the user's will */
   gint64 orphan;        /* its file in the spool ended with it; or 0 */
 } Put;
 
@@ -113,9 +114,10 @@ static gboolean is_unsent(Account *account, gint64 row, gboolean *ret, gboolean 
   return FALSE;
 }
 
-/* The user set it since we last looked; else the last write did. */
-static gint64 mtime_of(const Put *put, const IndexMessage *message) {
-  return message->mtime != put->draft->stamp || put->wrote == 0 ? message->mtime : put->wrote;
+/* The user set it since we last looked, and the last write does not count; else it does. */
+static gint64 mtime_of(Put *put, const IndexMessage *message) {
+  put->dated = message->mtime != put->draft->stamp;
+  return put->dated || put->wrote == 0 ? message->mtime : put->wrote;
 }
 
 static gboolean set_dates(Put *put, IndexTxn *txn, GError **error) {
@@ -236,6 +238,7 @@ static void settle(Put *put) {
   draft->kept = filed ? row : 0;
   draft_bytes_freeze(&draft->bytes);
   draft->stamp = put->message.mtime;
+  draft->dated |= put->dated;
   draft->put = put->content.state;
   if (!put->old.row)
     return;
