@@ -148,7 +148,7 @@ static gboolean is_online(Errands *errands, GError **error) {
 }
 
 /* Nobody waits for it any more. */
-static gboolean is_late(const Errand *errand, GError **error) {
+gboolean errand_is_late(const Errand *errand, GError **error) {
   if (g_get_monotonic_time() < errand->until && !g_cancellable_is_cancelled(errand->patience))
     return FALSE;
   g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_TIMEOUT, "the server was not reached in time");
@@ -162,7 +162,7 @@ static void pass_on(G_GNUC_UNUSED GCancellable *c, gpointer patience) {
 static gboolean run(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   static gboolean (*const kinds[])(Errands *, Errand *, gint64 *,
                                    GError **) = {[ERRAND_MAKE] = errand_make, [ERRAND_RENAME] = errand_rename};
-  if (is_late(errand, error) || !is_online(errands, error))
+  if (errand_is_late(errand, error) || !is_online(errands, error))
     return FALSE;
   GCancellable *end = errands->account->cancellable;
   gulong id = g_cancellable_connect(end, G_CALLBACK(pass_on), errand->patience, NULL);
@@ -174,7 +174,7 @@ static gboolean run(Errands *errands, Errand *errand, gint64 *ret_row, GError **
 ImapConn *errand_lease(Errands *errands, Errand *errand, GError **error) {
   ImapPool *pool = errands->account->pool;
   ImapConn *conn = imap_pool_lease(pool, IMAP_ROLE_PROMPT, errand->patience, error);
-  if (!conn || !is_late(errand, error))
+  if (!conn || !errand_is_late(errand, error))
     return conn;
   imap_pool_release(pool, conn);
   return NULL;

@@ -11,7 +11,10 @@
 #include <string.h>
 
 #include "cache/errand_private.h"
+#include "cache/journal.h"
 #include "cache/tree.h"
+
+#define LOOK_AGAIN 20000 /* µs */
 
 static gboolean fail(GError **error, CacheError code, const char *why) {
   g_set_error_literal(error, CACHE_ERROR, code, why);
@@ -26,6 +29,32 @@ static gboolean get_folder(Account *account, gint64 row, IndexMailbox *ret, GErr
     return fail(error, CACHE_ERROR_GONE, "the folder is no more");
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
+}
+
+/* ---- a name that is just being freed ----------------------------------------------------------------------------- */
+
+/* The user has removed a folder of this name, and the server has it still. */
+static gboolean is_being_removed(Account *account, gint64 parent, const char *name) {
+  g_autoptr(GPtrArray) rows = index_mailboxes(account->index, NULL);
+  g_auto(IndexMailbox) shown = {0};
+  for (guint i = 0; rows && i < rows->len; i++) {
+    const IndexMailbox *mailbox = rows->pdata[i];
+    gboolean waits = FALSE;
+    if (mailbox->parent == parent && g_str_equal(mailbox->name, name))
+      return !(mailbox->attrs & INDEX_HIDDEN) && !index_find_mailbox(account->index, parent, name, &shown, NULL) &&
+             journal_concerns(account->index, mailbox->row, &waits, NULL) && waits;
+  }
+  return FALSE;
+}
+
+/* `rm -r x && mkdir x`: another folder is made, so the old one must have gone. */
+static gboolean await_removal(Errands *errands, Errand *errand, GError **error) {
+  while (is_being_removed(errands->account, errand->parent, errand->name)) {
+    if (errand_is_late(errand, error))
+      return FALSE;
+    g_usleep(LOOK_AGAIN);
+  }
+  return TRUE;
 }
 
 /* ---- mkdir ---------------------------------------------------------------------------------------------------- */
@@ -44,7 +73,7 @@ static gboolean make_on(Errands *errands, Errand *errand, ImapConn *conn, const 
 
 gboolean errand_make(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   g_auto(IndexMailbox) parent = {0};
-  if (!get_folder(errands->account, errand->parent, &parent, error))
+  if (!get_folder(errands->account, errand->parent, &parent, error) || !await_removal(errands, errand, error))
     return FALSE;
   ImapConn *conn = errand_lease(errands, errand, error);
   if (!conn)
@@ -145,7 +174,7 @@ static gboolean rename_on(Errands *errands, Errand *errand, ImapConn *conn, cons
 gboolean errand_rename(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   Account *account = errands->account;
   g_auto(IndexMailbox) folder = {0};
-  if (!get_folder(account, errand->folder, &folder, error))
+  if (!get_folder(account, errand->folder, &folder, error) || !await_removal(errands, errand, error))
     return FALSE;
   g_autoptr(GPtrArray) rows = subtree(account, &folder, error);
   if (!rows || !take_claims(account, errand, rows, error))

@@ -36,6 +36,8 @@ struct _Errands {
 /* A connection for it, in time, or NULL. */
 ImapConn *errand_lease(Errands *errands, Errand *errand, GError **error);
 
+gboolean errand_is_late(const Errand *errand, GError **error); /* TIMEOUT: nobody waits for it any more */
+
 /* errand_folder.c: in the thread of the errands. */
 gboolean errand_make(Errands *errands, Errand *errand, gint64 *ret_row, GError **error);
 gboolean errand_rename(Errands *errands, Errand *errand, gint64 *ret_row, GError **error);

@@ -293,6 +293,21 @@ START_TEST(an_empty_folder_is_hidden_at_once) {
 }
 END_TEST
 
+/* `rm -r x && mkdir x`, and `mv y x`. */
+START_TEST(a_name_that_was_just_given_up) {
+  g_autoptr(Mount) mount = mount_new();
+  ck_assert_int_eq(make(mount, mount->root, "x"), NONE);
+  gint64 first = at(mount, "x");
+  ck_assert_int_eq(drop(mount, "", "x"), NONE);
+  ck_assert_int_eq(make(mount, mount->root, "x"), NONE);
+  gint64 second = at(mount, "x");
+  ck_assert_int_ne(first, second);
+  ck_assert_int_eq(drop(mount, "", "x"), NONE);
+  ck_assert_int_eq(move(mount, "Work", "", "x", 0), NONE);
+  ck_assert_int_ne(at(mount, "x/Deep"), 0);
+}
+END_TEST
+
 START_TEST(what_cannot_be_removed) {
   static const struct {
     const char *folder, *name;
@@ -329,6 +344,7 @@ int main(void) {
   tcase_add_test(tests, a_folder_moves_with_all_below);
   tcase_add_test(tests, what_cannot_be_renamed);
   tcase_add_test(tests, an_empty_folder_is_hidden_at_once);
+  tcase_add_test(tests, a_name_that_was_just_given_up);
   tcase_add_test(tests, what_cannot_be_removed);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
