@@ -30,7 +30,7 @@ HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% te
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
 
-all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(TOOLS)
+all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(BUILD)/tests/imapfs-steps $(TOOLS)
 
 $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
 	@echo "  LD    $@"
@@ -40,12 +40,22 @@ $(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUI
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Stops dead at step N of the replay: IMAPFS_STOP_AT=N.
+$(BUILD)/tests/imapfs-steps: $(BUILD)/fs/main.o $(filter-out $(BUILD)/cache/replay%,$(LIB)) \
+    $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard cache/replay*.c))
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # An archive, so that a test program takes only what it needs.
 $(BUILD)/lib.a: $(LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/imap/%.o: CFLAGS += -DG_LOG_DOMAIN='"imap"'
-$(BUILD)/cache/%.o: CFLAGS += -DG_LOG_DOMAIN='"cache"'
+$(BUILD)/cache/%.o $(BUILD)/steps/cache/%.o: CFLAGS += -DG_LOG_DOMAIN='"cache"'
+
+$(BUILD)/steps/cache/%.o: cache/%.c Makefile
+	@mkdir -p $(@D); echo "  CC    $< (steps)"
+	$(Q)$(CC) $(CFLAGS) -DREPLAY_STEPS -c -o $@ $<
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D); echo "  CC    $<"
@@ -98,7 +108,7 @@ install: $(BUILD)/imapfs
 clean:
 	rm -rf build
 
--include $(LIB:.o=.d) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/tool_*.c tests/lib/*.c))
+-include $(LIB:.o=.d) $(patsubst %.c,$(BUILD)/steps/%.d,$(wildcard cache/replay*.c)) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/tool_*.c tests/lib/*.c))
 
 .PHONY: all tests check lint soak bench fuzz install clean
 .SECONDARY:

@@ -34,8 +34,8 @@ static CacheAnswer judge(Cache *cache, gint64 row, GError **error) {
   return failed ? fail(failed, error) : CACHE_READY;
 }
 
-/* A message that was rewritten is as it is shown when the one in its place is there, and is told of at the latest when
- * it is removed. */
+/* A message that was rewritten is as it is shown when the one in its place is there. The wait is noted first: it may
+ * end between two looks at the journal. */
 CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error) {
   gboolean waits = FALSE;
   if (!drafts_seal(cache->drafts, row, error))
@@ -47,7 +47,7 @@ CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error) {
   if (!waits)
     return judge(cache, shown, error);
   sync_kick(cache->sync);
-  if (!replay_await(cache->replay, row, error) ||
+  if (!replay_await(cache->replay, shown, row, error) ||
       !index_write(cache->account.index, INDEX_JOURNAL, write_due, &due, error) ||
       !journal_waits(cache->account.index, shown, &waits, error))
     return CACHE_FAILED;
@@ -76,7 +76,7 @@ CacheAnswer cache_await_drained(Cache *cache, CacheLeft *ret_left, GError **erro
   if (empty)
     return CACHE_READY;
   sync_kick(cache->sync);
-  if (!replay_await(cache->replay, CACHE_ALL, error))
+  if (!replay_await(cache->replay, 0, CACHE_ALL, error))
     return CACHE_FAILED;
   replay_wake(cache->replay);
   return CACHE_WAIT;

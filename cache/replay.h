@@ -16,6 +16,6 @@ void replay_free(Replay *replay);
 void replay_wake(Replay *replay);                    /* something was written. Any thread, never blocks */
 gboolean replay_trouble(Replay *replay, char **ret); /* why nothing moves, a clean line, a new string. FALSE: it does */
 
-/* From now on CACHE_EVENT_DONE of JOURNAL `row` (or CACHE_ALL) tells that it is on the server, or why not. FALSE: it is
- * known that it cannot be reached. */
-gboolean replay_await(Replay *replay, gint64 row, GError **error);
+/* From now on CACHE_EVENT_DONE of JOURNAL `as` tells that this row (0: everything) is on the server, or why not. FALSE:
+ * it is known that it cannot be reached. */
+gboolean replay_await(Replay *replay, gint64 row, gint64 as, GError **error);

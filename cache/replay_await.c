@@ -8,7 +8,7 @@
 #include "cache/replay_state.h"
 
 void replay_await_init(Replay *replay) {
-  replay->awaited = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  replay->awaited = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
   replay->stuck = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 }
 
@@ -24,57 +24,69 @@ static GError *why_offline(Replay *replay) {
                          : g_error_new_literal(IMAP_ERROR, IMAP_ERROR_NETWORK, "there is no connection");
 }
 
-gboolean replay_await(Replay *replay, gint64 row, GError **error) {
+gboolean replay_await(Replay *replay, gint64 row, gint64 as, GError **error) {
   gboolean down = imap_pool_next_try(replay->account->pool) > g_get_monotonic_time();
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
   if (down) {
     g_propagate_error(error, cache_error_from_imap(why_offline(replay)));
     return FALSE;
   }
-  g_hash_table_add(replay->awaited, g_memdup2(&row, sizeof row));
+  g_hash_table_replace(replay->awaited, g_memdup2(&as, sizeof as), g_memdup2(&row, sizeof row));
   return TRUE;
 }
 
+static void tell(Replay *replay, gint64 as, const GError *error) {
+  account_tell(replay->account, CACHE_EVENT_DONE, CACHE_JOURNAL, as, 0, NULL, error);
+}
+
+/* Those who wait for this row, by the names that they are told by; a row is hardly ever awaited by more than one. */
+static GArray *waiters(Replay *replay, gint64 row, gboolean take) {
+  GArray *found = g_array_new(FALSE, FALSE, sizeof(gint64));
+  GHashTableIter iter;
+  gpointer as, awaited;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_hash_table_iter_init(&iter, replay->awaited);
+  while (g_hash_table_iter_next(&iter, &as, &awaited)) {
+    if (*(gint64 *)awaited != row)
+      continue;
+    g_array_append_val(found, *(gint64 *)as);
+    if (take)
+      g_hash_table_iter_remove(&iter);
+  }
+  return found;
+}
+
 static gboolean is_awaited(Replay *replay, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
-  return g_hash_table_contains(replay->awaited, &row);
+  g_autoptr(GArray) found = waiters(replay, row, FALSE);
+  return found->len > 0;
 }
 
-static void tell(Replay *replay, gint64 row, const GError *error) {
-  account_tell(replay->account, CACHE_EVENT_DONE, CACHE_JOURNAL, row, 0, NULL, error);
-}
-
-static void forget(Replay *replay, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
-  g_hash_table_remove(replay->awaited, &row);
+static void tell_waiters(Replay *replay, gint64 row, const GError *error) {
+  g_autoptr(GArray) found = waiters(replay, row, TRUE);
+  for (guint i = 0; i < found->len; i++)
+    tell(replay, g_array_index(found, gint64, i), error);
 }
 
 void replay_tell(Replay *replay, gint64 row, const GError *error) {
   gboolean waits = FALSE;
-  if (!is_awaited(replay, row))
-    return;
-  if (!error && journal_waits(replay->account->index, row, &waits, NULL) && waits)
-    return;
-  forget(replay, row);
-  tell(replay, row, error);
+  if (is_awaited(replay, row) && (error || !journal_waits(replay->account->index, row, &waits, NULL) || !waits))
+    tell_waiters(replay, row, error);
 }
 
 void replay_tell_drained(Replay *replay) {
   guint64 changes = 0, bytes = 0;
-  if (!is_awaited(replay, CACHE_ALL) || !journal_left(replay->account->index, &changes, &bytes, NULL) || changes > 0)
-    return;
-  forget(replay, CACHE_ALL);
-  tell(replay, CACHE_ALL, NULL);
+  if (is_awaited(replay, 0) && journal_left(replay->account->index, &changes, &bytes, NULL) && changes == 0)
+    tell_waiters(replay, 0, NULL);
 }
 
 static GArray *take_awaited(Replay *replay) {
   GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
   GHashTableIter iter;
-  gpointer row;
+  gpointer as;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
   g_hash_table_iter_init(&iter, replay->awaited);
-  while (g_hash_table_iter_next(&iter, &row, NULL))
-    g_array_append_val(rows, *(gint64 *)row);
+  while (g_hash_table_iter_next(&iter, &as, NULL))
+    g_array_append_val(rows, *(gint64 *)as);
   g_hash_table_remove_all(replay->awaited);
   return rows;
 }

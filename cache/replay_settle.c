@@ -438,3 +438,16 @@ gboolean replay_settle_end(Replay *replay, GError **error) {
   replay->batch = NULL;
   return ok;
 }
+
+/* ---- test builds ----------------------------------------------------------------------------------------------- */
+#ifdef REPLAY_STEPS
+#include <signal.h>
+
+/* As a crash would: nothing is closed, flushed or told. */
+void replay_step(void) {
+  static gint steps; /* atomic */
+  const char *stop_at = g_getenv("IMAPFS_STOP_AT");
+  if (stop_at && g_atomic_int_add(&steps, 1) + 1 == (gint)g_ascii_strtoll(stop_at, NULL, 10))
+    raise(SIGKILL);
+}
+#endif

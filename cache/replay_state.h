@@ -25,7 +25,7 @@ struct _Replay {
   GMutex mutex; /* guards all below */
   GCond cond;
   gboolean woken, stopped;
-  GHashTable *awaited; /* rows that somebody waits for; CACHE_ALL */
+  GHashTable *awaited; /* as whom it is told -> row that is waited for; 0: all */
   GHashTable *stuck;   /* seq -> why it was put off */
   GError *offline;     /* why there is no line; or NULL */
 };

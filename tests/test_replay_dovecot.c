@@ -29,7 +29,7 @@ static void run(Uploads *u) {
   g_autoptr(GError) error = NULL;
   imap_pool_release(u->test->account.pool, u->test->conn);
   u->test->conn = NULL;
-  ck_assert(replay_await(u->replay, CACHE_ALL, &error));
+  ck_assert(replay_await(u->replay, 0, CACHE_ALL, &error));
   replay_run(u->replay);
   for (gboolean done = FALSE; !done;) {
     g_auto(CacheEvent) event = {.fd = -1};
