@@ -4,6 +4,9 @@
  * read-only, sends one UID FETCH for all of it and reads the answer as fast as it comes, keeping nothing. Prints
  *   SECONDS OCTETS LINE
  * from sending the FETCH to its tagged OK: octets of the answer, and octets on the line (less, with --deflate).
+ *
+ * With --append DIRECTORY it is the floor for writing: all files there go in one APPEND of many messages (RFC 3502), and
+ * the octets are those sent.
  */
 #include "tests/lib/net.h"
 
@@ -120,20 +123,52 @@ static void login(Stream *stream, const char *user, const char *mailbox, gboolea
   run(stream, examine);
 }
 
+static void print_took(gint64 start, guint64 octets, guint64 wire) {
+  printf("%.3f %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n",
+         (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC, octets, wire);
+}
+
+static void append(Stream *stream, const char *mailbox, const char *directory) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GDir) dir = g_dir_open(directory, 0, &error);
+  g_autoptr(GString) all = g_string_new(NULL);
+  if (!dir)
+    net_die("%s", error->message);
+  g_string_printf(all, "raw-0e5f APPEND \"%s\"", mailbox);
+  for (const char *name; (name = g_dir_read_name(dir));) {
+    g_autofree char *path = g_build_filename(directory, name, NULL), *octets = NULL;
+    gsize len = 0;
+    if (!g_file_get_contents(path, &octets, &len, &error))
+      net_die("%s", error->message);
+    g_string_append_printf(all, " {%zu+}\r\n", len);
+    g_string_append_len(all, octets, (gssize)len);
+  }
+  g_string_append(all, "\r\n");
+  gint64 start = g_get_monotonic_time();
+  net_write(stream->fd, all->str, all->len);
+  await(stream, "raw-0e5f");
+  print_took(start, all->len, all->len);
+}
+
 int main(int argc, char **argv) {
+  g_autofree char *directory = NULL;
   gboolean compress = FALSE, listing = FALSE, uids = FALSE;
   gint from = 1;
   const GOptionEntry entries[] = {
       {"deflate", 0, 0, G_OPTION_ARG_NONE, &compress, "COMPRESS=DEFLATE", NULL},
       {"listing", 0, 0, G_OPTION_ARG_NONE, &listing, "What a directory shows, in place of the bodies", NULL},
       {"from", 0, 0, G_OPTION_ARG_INT, &from, "Begin with this message (1)", "UID"},
+      {"append", 0, 0, G_OPTION_ARG_FILENAME, &directory, "Append the files there in place of reading", "DIRECTORY"},
       {"uids", 0, 0, G_OPTION_ARG_NONE, &uids, "UID SEARCH ALL only", NULL},
       {0}};
   net_options(&argc, &argv, entries, "HOST PORT USER MAILBOX", 4);
   g_autofree Stream *stream = g_new0(Stream, 1);
   stream->fd = net_connect(argv[1], (guint16)g_ascii_strtoull(argv[2], NULL, 10));
-  login(stream, argv[3], argv[4], compress);
-
+  login(stream, argv[3], argv[4], compress && !directory);
+  if (directory) {
+    append(stream, argv[4], directory);
+    return 0;
+  }
   g_autofree char *fetch =
       g_strdup_printf("UID FETCH %d:* (UID %s)", from,
                       listing ? "FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)]"
@@ -141,8 +176,6 @@ int main(int argc, char **argv) {
   guint64 octets = stream->octets, wire = stream->wire;
   gint64 start = g_get_monotonic_time();
   run(stream, uids ? "UID SEARCH RETURN (ALL) ALL" : fetch);
-  gint64 end = g_get_monotonic_time();
-  printf("%.3f %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT "\n", (double)(end - start) / G_USEC_PER_SEC,
-         stream->octets - octets, stream->wire - wire);
+  print_took(start, stream->octets - octets, stream->wire - wire);
   return 0;
 }
