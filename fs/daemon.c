@@ -5,7 +5,7 @@
  * It forks before there is any thread (a fork keeps only its own). The child reports over a pipe: nothing but a newline
  * when the mount answers, else the sentence for the user. Until then it keeps the terminal, so that a password command
  * can ask, and dies with its parent; then it goes into a session of its own. If nobody reads the report (Ctrl-C in the
- * last moment), it unmounts again.
+ * last moment), it unmounts again. What is not on the server by the end is left to another process (fs/drain.h).
  */
 #define G_LOG_DOMAIN "fs"
 #include "fs/daemon.h"
@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/drain.h"
 #include "fs/fs.h"
 #include "fs/guard.h"
 
@@ -31,8 +32,7 @@ static void trace(const char *line, gpointer data) {
   g_debug("%s", line);
 }
 
-/* Index and login: what can take long and go wrong. */
-static Cache *start_cache(const Daemon *daemon, GError **error) {
+Cache *daemon_start_cache(const Daemon *daemon, GError **error) {
   CacheConfig *config = &daemon->options->cache;
   config->secret = secret_get;
   config->secret_data = daemon->secret;
@@ -69,11 +69,14 @@ static void end(const Daemon *daemon, Guard *guard, Cache *cache, Fs *fs) {
   guard_ending(guard);
   if (fs)
     fs_unmount(fs);
+  gboolean due = fs && daemon->options->drain > 0 && drain_is_due(cache);
   secret_cancel(daemon->secret);
   cache_stop(cache);
   if (fs)
     fs_free(fs);
   cache_free(cache);
+  if (due)
+    drain_start(daemon);
 }
 
 static gboolean leave_terminal(const Daemon *daemon) {
@@ -91,7 +94,7 @@ static gboolean leave_terminal(const Daemon *daemon) {
 
 /* `report`: the pipe to the parent, or -1. */
 static int serve(const Daemon *daemon, Guard *guard, int report, GError **error) {
-  Cache *cache = start_cache(daemon, error);
+  Cache *cache = daemon_start_cache(daemon, error);
   if (!cache)
     return EXIT_MOUNT;
   guard_mounting(guard);

@@ -8,6 +8,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/daemon.h"
+#include "fs/drain.h"
 #include "fs/mountpoint.h"
 #include "fs/unmount.h"
 #include "fs/version.h"
@@ -44,19 +45,33 @@ static int tell(Options *options) {
   return 0;
 }
 
-static int start(Options *options, GError **error) {
+static Secret *ask_secret(const Options *options, GError **error) {
   const CacheConfig *account = &options->cache;
-  g_autofree char *mountpoint = mountpoint_check(options->mountpoint, error);
-  Log *log = mountpoint ? log_new(options->log_file, (LogLevel)options->log_level, error) : NULL;
-  if (!log)
-    return EXIT_USAGE;
   g_autofree char *prompt = g_strdup_printf("Password of %s at %s: ", account->user, account->host);
-  g_autoptr(Secret) secret =
-      secret_new(options->passfile, options->password_command, options_need_prompt(options) ? prompt : NULL, error);
+  gboolean asks = options->action == OPTIONS_MOUNT && options_need_prompt(options);
+  g_autoptr(Secret) secret = secret_new(options->passfile, options->password_command, asks ? prompt : NULL, error);
+  if (secret && options->drain_fd >= 0 && !secret_take(secret, options->drain_fd, error))
+    return NULL;
+  return g_steal_pointer(&secret);
+}
+
+static int run(const Daemon *daemon) {
+  if (daemon->options->action == OPTIONS_DRAIN)
+    return drain_run(daemon);
+  return daemon->options->foreground ? daemon_foreground(daemon) : daemon_background(daemon);
+}
+
+static int start(Options *options, char **argv, GError **error) {
+  gboolean drains = options->action == OPTIONS_DRAIN;
+  g_autofree char *directory = g_get_current_dir();
+  g_autofree char *mountpoint = drains ? NULL : mountpoint_check(options->mountpoint, error);
+  Log *log = mountpoint || drains ? log_new(options->log_file, (LogLevel)options->log_level, error) : NULL;
+  g_autoptr(Secret) secret = log ? ask_secret(options, error) : NULL;
   if (!secret)
     return EXIT_USAGE;
-  Daemon daemon = {.options = options, .mountpoint = mountpoint, .secret = secret, .log = log};
-  return options->foreground ? daemon_foreground(&daemon) : daemon_background(&daemon);
+  Daemon daemon = {
+      .options = options, .mountpoint = mountpoint, .secret = secret, .log = log, .argv = argv, .directory = directory};
+  return run(&daemon);
 }
 
 static int leave(const Options *options, GError **error) {
@@ -73,9 +88,9 @@ int main(int argc, char **argv) {
   g_ascii_strtoull("0", NULL, 10);
   if (options_parse(&options, argc, argv, &error)) {
     prepare();
-    status = options.action == OPTIONS_MOUNT     ? start(&options, &error)
-             : options.action == OPTIONS_UNMOUNT ? leave(&options, &error)
-                                                 : tell(&options);
+    status = options.action == OPTIONS_UNMOUNT                                    ? leave(&options, &error)
+             : options.action == OPTIONS_MOUNT || options.action == OPTIONS_DRAIN ? start(&options, argv, &error)
+                                                                                  : tell(&options);
   }
   if (error)
     g_printerr("imapfs: %s\n", error->message);
