@@ -212,7 +212,7 @@ static gboolean bring_back(IndexTxn *txn, gint64 after, JournalUndone *ret, GErr
   g_autoptr(GError) failed = NULL;
   JournalUndone back = {0};
   gint64 seq = 0;
-  while (JOURNAL_NUMBER(txn->db, &seq, &failed, "SELECT seq FROM journal WHERE after = ?1 LIMIT 1", after)) {
+  while (JOURNAL_NUMBER(txn->db, &seq, &failed, "SELECT seq FROM journal WHERE after = ?1 AND after > 0 LIMIT 1", after)) {
     g_auto(JournalRow) row = {0};
     if (!journal_get_row(txn, seq, &row, error) || !drop(txn, seq, error) ||
         !journal_show(txn, row.message, &back, error))
