@@ -137,6 +137,7 @@ static CacheAnswer remove_once(Remove *job, GError **error) {
       spool_drop(account->spool, job->what.message.row);
     if (job->shown)
       lostfound_tell(account, job->folder);
+    replay_wake(job->cache->replay);
     return CACHE_READY;
   }
   if (!failed)

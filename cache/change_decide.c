@@ -140,7 +140,7 @@ gboolean change_decide(Rename *job, GError **error) {
     return prepare(job, &job->there, job->folder, job->name, &job->there_state, error);
   gboolean placed = job->there.there && !job->there.fresh && job->there.message.uid != 0;
   if (placed && job->what.fresh && !local_keeps(&job->to, job->to_name) &&
-      !change_same_octets(job->cache, &job->what, &job->there, &job->same, error))
+      !change_same_octets(job->cache, &job->what, job->state == JOURNAL_LOCAL, &job->there, &job->same, error))
     return FALSE;
   return check_replaced(job, error);
 }

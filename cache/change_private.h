@@ -24,8 +24,9 @@ gboolean change_fail(GError **error, CacheError code, const char *text); /* FALS
 /* Who decided outside of a job what it does comes back when the world had changed by then; not for ever. */
 #define CHANGE_TRIES 16
 
-/* change_same.c: both have the same octets, once lines end in CR LF. */
-gboolean change_same_octets(Cache *cache, const Standing *fresh, const Standing *old, gboolean *ret, GError **error);
+/* change_same.c: both have the same octets, once the lines of `fresh` end in CR LF; `raw`: they may not do so yet. */
+gboolean change_same_octets(Cache *cache, const Standing *fresh, gboolean raw, const Standing *old, gboolean *ret,
+                            GError **error);
 /* The octets behind fd become the body of a message that the server has now. Where that fails it is fetched. */
 void change_keep_body(Cache *cache, gint64 row, int fd);
 

@@ -62,7 +62,7 @@ static void keep_body(const Rename *job, int fd) {
   Account *account = &job->cache->account;
   gint64 row = job->what.message.row;
   change_keep_body(job->cache, row, fd);
-  if (job->what.entry.due == JOURNAL_HELD)
+  if (job->state == JOURNAL_LOCAL) /* perhaps with bare LF */
     account_tell(account, CACHE_EVENT_DATA, CACHE_MESSAGE, row, 0, NULL, NULL);
   if (job->what.entry.spooled)
     spool_drop(account->spool, row);
@@ -86,11 +86,39 @@ static gboolean commit(Rename *job, GError **error) {
   return ok;
 }
 
+static gboolean write_judged(IndexTxn *txn, gpointer data, GError **error) {
+  Rename *job = data;
+  g_auto(Standing) now = {0};
+  if (!change_look(job->cache->account.index, job->to_folder, job->to_name, &now, error))
+    return FALSE;
+  gboolean waits = now.message.row == job->what.message.row && now.fresh && now.entry.state == JOURNAL_LOCAL;
+  return !waits || journal_rename(txn, now.message.row, job->to_folder, job->to_name, JOURNAL_READY, 0, error);
+}
+
+/* Who had it open may have closed it before it had this name, and left it local for the old one. */
+static void judge_again(Rename *job) {
+  g_autoptr(GError) error = NULL;
+  gint64 row = job->what.message.row;
+  JournalState state = JOURNAL_LOCAL;
+  if (!job->what.fresh || job->same || rename_exchanges(job) || job->state != JOURNAL_LOCAL ||
+      local_keeps(&job->to, job->to_name) || drafts_still_open(job->cache->drafts, row))
+    return;
+  if (drafts_prepare(job->cache->drafts, row, job->to_folder, job->to_name, &state, &error) &&
+      (state != JOURNAL_READY || index_write(job->cache->account.index, INDEX_CHANGE, write_judged, job, &error)))
+    return;
+  g_message("a file stays local: %s", error ? error->message : "it is gone");
+}
+
 static CacheAnswer rename_once(Rename *job, GError **error) {
   g_autoptr(GError) failed = NULL;
   job->stale = FALSE;
-  if (change_decide(job, &failed) && (job->nothing || commit(job, &failed)))
+  if (change_decide(job, &failed) && job->nothing)
     return CACHE_READY;
+  if (!failed && job->what.there && commit(job, &failed)) {
+    judge_again(job);
+    replay_wake(job->cache->replay);
+    return CACHE_READY;
+  }
   if (!failed)
     return CACHE_ABSENT;
   g_propagate_error(error, g_steal_pointer(&failed));

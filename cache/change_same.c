@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Octets of a file that replaces a message, compared with the message's. Of one that is closed the hash is in the
- * index; one whose last handle is just being closed may have bare LF still, and is read.
+ * Octets of a file that replaces a message, compared with the message's. The hash is in the index; where the
+ * last handle is just being closed it may be that of lines with bare LF, and the file is read.
  */
 #include "cache/change_private.h"
 
@@ -53,14 +53,15 @@ static gboolean has_digest(int fd, const IndexMessage *message) {
   return memcmp(sha256, message->sha256, sizeof sha256) == 0;
 }
 
-gboolean change_same_octets(Cache *cache, const Standing *fresh, const Standing *old, gboolean *ret, GError **error) {
+gboolean change_same_octets(Cache *cache, const Standing *fresh, gboolean raw, const Standing *old, gboolean *ret,
+                            GError **error) {
   const IndexMessage *a = &fresh->message, *b = &old->message;
   *ret = FALSE;
   if (b->size == IMAP_UNKNOWN_SIZE || a->size == IMAP_UNKNOWN_SIZE || a->size > b->size)
     return TRUE;
   if (a->size == b->size && memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0)
     return *ret = TRUE;
-  if (fresh->entry.due != JOURNAL_HELD)
+  if (!raw)
     return TRUE;
   int fd = -1;
   gint64 lender;

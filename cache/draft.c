@@ -44,7 +44,7 @@ typedef struct {
   Index *index;
   gint64 row, due;
   /* out: of a NEW that was not sent */
-  gboolean unsent, spooled;
+  gboolean unsent, spooled, incomplete;
   JournalState state;
   gint64 copy;
 } Due;
@@ -57,6 +57,7 @@ static gboolean set_due(IndexTxn *txn, gpointer data, GError **error) {
   due->unsent = journal_get_new(due->index, due->row, &entry, &failed) &&
                 (entry.state == JOURNAL_LOCAL || entry.state == JOURNAL_READY || entry.state == JOURNAL_REFUSED);
   due->spooled = entry.spooled;
+  due->incomplete = g_strcmp0(entry.reason, DRAFT_INCOMPLETE) == 0;
   due->state = entry.state;
   due->copy = entry.copy;
   if (due->unsent)
@@ -106,7 +107,8 @@ gboolean draft_begin(Draft *draft, GError **error) {
   draft->spooled = held.spooled && held.unsent;
   draft->put = held.state;
   draft->kept = 0;
-  draft->dirty = draft->written = draft->killed = draft->checked = draft->dated = FALSE;
+  draft->dirty = draft->written = draft->checked = draft->dated = FALSE;
+  draft->killed = held.unsent && held.incomplete;
   if (held.unsent && held.copy)
     lend(draft, held.copy, &message);
   draft->begun = TRUE;
@@ -128,6 +130,8 @@ static gboolean fetch_lent(Draft *draft, GError **error) {
 }
 
 static void changed(Draft *draft) {
+  if (!draft->written) /* whoever was killed before, somebody goes on */
+    draft->killed = FALSE;
   draft->dirty = draft->written = TRUE;
   draft->checked = FALSE;
   draft->copy = 0;
@@ -304,9 +308,18 @@ static gint64 due_of(Draft *draft, const IndexMessage *message) {
   return draft_hurries(draft) || dated ? JOURNAL_NOW : g_get_real_time() + DRAFT_GRACE;
 }
 
-/* What was written, as it is to be sent. *ret_ready: it is. */
-static gboolean finish_written(Draft *draft, const IndexMessage *message, gint64 due, gboolean *ret_ready,
-                               GError **error) {
+/* It is held no longer. */
+static gboolean let_go(const Draft *draft, gint64 due, gboolean *ret_ready, GError **error) {
+  Due job = {.index = account_of(draft)->index, .row = draft->row, .due = due};
+  if (!index_write(job.index, INDEX_CHANGE, set_due, &job, error))
+    return FALSE;
+  *ret_ready = job.unsent && job.state == JOURNAL_READY;
+  return TRUE;
+}
+
+/* As it is to be sent. *ret_ready: it is. */
+static gboolean finish_judged(Draft *draft, const IndexMessage *message, gint64 due, gboolean *ret_ready,
+                              GError **error) {
   g_auto(DraftVerdict) verdict = {0};
   g_auto(DraftVerdict) last = {0};
   if (!digest(draft, error) || !draft_judge(account_of(draft), message->folder, message->name, &draft->digest.octets,
@@ -314,7 +327,7 @@ static gboolean finish_written(Draft *draft, const IndexMessage *message, gint64
     return FALSE;
   *ret_ready = verdict.state == JOURNAL_READY;
   if (verdict.state != JOURNAL_READY && draft->put == JOURNAL_LOCAL)
-    return TRUE;
+    return let_go(draft, due, ret_ready, error);
   gboolean converts = *ret_ready && draft->digest.octets.bare_lf > 0;
   if ((converts && !to_crlf(draft, error)) || !put(draft, INDEX_CHANGE, due, &last, error))
     return FALSE;
@@ -343,16 +356,14 @@ static gboolean finish(Draft *draft, gint64 due, gboolean *ret_ready, GError **e
   *ret_ready = FALSE;
   if (!look(draft, &message, error) || !look_up(draft, &unsent, error))
     return FALSE;
+  if (!unsent && draft->written && draft->digest.octets.bare_lf > 0) /* it took over a message that has them in CR LF */
+    tell_data(draft);
   if (is_removed(&message, draft) || !unsent)
     return TRUE;
   gboolean settled = draft->put == JOURNAL_READY && draft->checked && draft->digest.octets.bare_lf == 0;
-  if (draft->written && !settled)
-    return finish_written(draft, &message, due, ret_ready, error);
-  Due job = {.index = account_of(draft)->index, .row = draft->row, .due = due};
-  if (!index_write(job.index, INDEX_CHANGE, set_due, &job, error))
-    return FALSE;
-  *ret_ready = job.unsent && job.state == JOURNAL_READY;
-  return TRUE;
+  if (!settled && (draft->written || draft->put == JOURNAL_LOCAL))
+    return finish_judged(draft, &message, due, ret_ready, error);
+  return let_go(draft, due, ret_ready, error);
 }
 
 gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalState *ret, GError **error) {
@@ -361,12 +372,14 @@ gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalSta
   if (!draft->row)
     return TRUE;
   if (!digest(draft, error) ||
-      !draft_judge(account_of(draft), folder, name, &draft->digest.octets, FALSE, &verdict, error))
+      !draft_judge(account_of(draft), folder, name, &draft->digest.octets, draft->killed, &verdict, error))
     return FALSE;
   if (verdict.refusal) {
     g_propagate_error(error, g_steal_pointer(&verdict.refusal));
     return FALSE;
   }
+  if (verdict.reason)
+    return refuse(error, CACHE_ERROR_INVALID, verdict.reason);
   *ret = verdict.state;
   if (verdict.state != JOURNAL_READY || draft->digest.octets.bare_lf == 0)
     return TRUE;

@@ -42,6 +42,9 @@ gboolean drafts_hurry(Drafts *drafts, gint64 row, GError **error);
  * CR LF where it becomes mail. INVALID: under this name it had to be a message, and is none. Of what is open LOCAL is
  * said: it is judged by its name when it is closed. */
 gboolean drafts_prepare(Drafts *drafts, gint64 row, gint64 folder, const char *name, JournalState *ret, GError **error);
+/* After a rename of what was open. TRUE: it will be judged by the name it has now. FALSE: it was closed meanwhile, and
+ * perhaps judged by the old one. */
+gboolean drafts_still_open(Drafts *drafts, gint64 row);
 
 /* The octets of a message that the server does not have yet: an fd to read, at the start. READY, ABSENT (they are not
  * here) or FAILED. *ret_lender: the message whose body they are, where they are not here; else 0. */

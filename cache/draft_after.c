@@ -141,6 +141,16 @@ gboolean drafts_prepare(Drafts *drafts, gint64 row, gint64 folder, const char *n
   return prepared;
 }
 
+gboolean drafts_still_open(Drafts *drafts, gint64 row) {
+  Draft *draft = drafts_find(drafts, row);
+  if (!draft)
+    return FALSE;
+  draft_enter(draft);
+  gboolean open = draft->begun;
+  drafts_detach(draft, FALSE);
+  return open;
+}
+
 /* ---- after a crash --------------------------------------------------------------------------------------------------
  */
 

@@ -10,6 +10,8 @@
 #define DRAFT_LOCAL (G_GUINT64_CONSTANT(1) << 30) /* octets of all that stays local: scratch, not an archive */
 #define DRAFT_GRACE (2 * G_USEC_PER_SEC)          /* between the last close and the upload */
 
+#define DRAFT_INCOMPLETE "incomplete: who wrote it was killed"
+
 typedef struct _Draft Draft;
 
 struct _Drafts {

@@ -50,7 +50,7 @@ gboolean draft_judge(Account *account, gint64 folder, const char *name, const Oc
   if (local_keeps(&mailbox, name) || octets->size == 0)
     return stays(ret, NULL, FALSE);
   if (killed)
-    return stays(ret, "incomplete: who wrote it was killed", FALSE);
+    return stays(ret, DRAFT_INCOMPLETE, FALSE);
   if (octets->nul)
     return stays(ret, "no message: it holds NUL", TRUE);
   if (!octets->begins)

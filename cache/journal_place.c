@@ -225,7 +225,7 @@ static gboolean check_adoptable(IndexTxn *txn, const IndexMessage *old, GError *
 static gboolean become(IndexTxn *txn, gint64 row, const IndexMessage *old, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE OR FAIL message SET mailbox = ?2, uid = ?3, flags = ?4, keywords = ?5, emailid = ?6,"
-                         " fingerprint = ?7, claim = ?8, internaldate = ?9 WHERE row = ?1");
+                         " fingerprint = ?7, claim = ?8, internaldate = ?9, size = ?10, sha256 = ?11 WHERE row = ?1");
   sqlite3_bind_int64(stmt, 1, row);
   sqlite3_bind_int64(stmt, 2, old->mailbox);
   sqlite3_bind_int64(stmt, 3, old->uid);
@@ -235,6 +235,9 @@ static gboolean become(IndexTxn *txn, gint64 row, const IndexMessage *old, GErro
   index_bind_fingerprint(stmt, 7, old);
   index_bind_size(stmt, 8, old->claim);
   sqlite3_bind_int64(stmt, 9, old->internaldate);
+  index_bind_size(stmt, 10, old->size);
+  if (old->size != IMAP_UNKNOWN_SIZE)
+    sqlite3_bind_blob(stmt, 11, old->sha256, sizeof old->sha256, SQLITE_STATIC);
   return index_run(txn->db, stmt, error);
 }
 

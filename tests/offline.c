@@ -177,6 +177,14 @@ IndexMailbox offline_folder(Offline *offline, gint64 row) {
   return mailbox;
 }
 
+int offline_rename(Offline *offline, gint64 folder, const char *name, gint64 to, const char *to_name, guint flags) {
+  g_autoptr(GError) error = NULL;
+  gint64 ticket = 0;
+  CacheAnswer answer = cache_rename(offline->cache, folder, name, to, to_name, flags, &ticket, &error);
+  ck_assert_int_eq(error != NULL, answer == CACHE_FAILED);
+  return answer == CACHE_READY ? 0 : answer == CACHE_ABSENT ? OFFLINE_ABSENT : error->code;
+}
+
 gint64 offline_find(Offline *offline, gint64 folder, const char *name) {
   g_autoptr(GError) error = NULL;
   g_auto(IndexMessage) message = {0};

@@ -30,7 +30,10 @@ gint64 offline_refused(Offline *offline, const char *name, const char *octets); 
 JournalNew offline_new(Offline *offline, gint64 row);                           /* seq 0: it has no NEW */
 guint64 offline_left(Offline *offline);                                         /* changes to be sent */
 IndexMailbox offline_folder(Offline *offline, gint64 row);                      /* or the test fails */
-gint64 offline_find(Offline *offline, gint64 folder, const char *name);         /* of a message; 0: there is none */
-gint64 offline_find_folder(Offline *offline, gint64 parent, const char *name);  /* likewise */
+/* cache_rename(). 0: done; OFFLINE_ABSENT; else the code of the error. */
+int offline_rename(Offline *offline, gint64 folder, const char *name, gint64 to, const char *to_name, guint flags);
+#define OFFLINE_ABSENT (-1)
+gint64 offline_find(Offline *offline, gint64 folder, const char *name);        /* of a message; 0: there is none */
+gint64 offline_find_folder(Offline *offline, gint64 parent, const char *name); /* likewise */
 gboolean offline_set_state(Offline *offline, const IndexMailbox *state);
 char *offline_events(Offline *offline); /* "CHANGED 3" of each event that is there, a line each; a new string */

@@ -23,7 +23,7 @@ static void teardown(void) {
   offline_clear(&offline);
 }
 
-#define ABSENT (-1)
+#define ABSENT OFFLINE_ABSENT
 
 /* 0: done; else the code of the error. */
 static int removed(gint64 folder, const char *name) {

@@ -11,7 +11,6 @@
 
 #define LETTER "Subject: a letter\r\n\r\ntext\r\n"
 #define OTHER "Subject: another letter\r\n\r\ntext\r\n"
-#define ABSENT (-1)
 
 static Offline offline;
 
@@ -30,13 +29,8 @@ static void teardown(void) {
   offline_clear(&offline);
 }
 
-/* 0: done; else the code of the error. */
 static int renamed(gint64 folder, const char *name, gint64 to, const char *to_name, guint flags) {
-  g_autoptr(GError) error = NULL;
-  gint64 ticket = 0;
-  CacheAnswer answer = cache_rename(offline.cache, folder, name, to, to_name, flags, &ticket, &error);
-  ck_assert_int_eq(error != NULL, answer == CACHE_FAILED);
-  return answer == CACHE_READY ? 0 : answer == CACHE_ABSENT ? ABSENT : error->code;
+  return offline_rename(&offline, folder, name, to, to_name, flags);
 }
 
 static gint64 find(gint64 folder, const char *name) {
@@ -67,7 +61,7 @@ static gint64 make_local(gint64 parent, const char *name) {
   return row;
 }
 
-/* ---- a message that the server has ------------------------------------------------------------------------------ */
+/* ---- a message that the server has ---- */
 
 START_TEST(within_a_folder_a_name_is_ours_alone) {
   gint64 row = offline_message(&offline, offline.inbox, 4, "letter", LETTER);
@@ -105,7 +99,7 @@ END_TEST
 START_TEST(what_is_not_there_and_what_stands_in_the_way) {
   offline_message(&offline, offline.inbox, 4, "letter", LETTER);
   offline_message(&offline, offline.archive, 5, "other", OTHER);
-  ck_assert_int_eq(renamed(offline.inbox, "nothing", offline.inbox, "x", 0), ABSENT);
+  ck_assert_int_eq(renamed(offline.inbox, "nothing", offline.inbox, "x", 0), OFFLINE_ABSENT);
   ck_assert_int_eq(renamed(offline.inbox, "letter", 999, "x", 0), CACHE_ERROR_GONE);
   ck_assert_int_eq(renamed(offline.inbox, "letter", offline.root, "Archive", 0), CACHE_ERROR_FOLDER);
   ck_assert_int_eq(renamed(offline.inbox, "letter", offline.root, "Archive", CACHE_RENAME_NOREPLACE),
@@ -176,8 +170,7 @@ START_TEST(what_the_server_would_refuse) {
 }
 END_TEST
 
-/* ---- what was not sent --------------------------------------------------------------------------------------------
- */
+/* ---- what was not sent ---- */
 
 START_TEST(debris_becomes_mail_under_a_proper_name) {
   gint64 row = offline_fresh(&offline, offline.inbox, ".letter.aB3xYz", LETTER);
