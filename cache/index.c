@@ -3,8 +3,8 @@
  * Opening and closing. Meta keys of our own: "clean" is 1 only between index_close() and the next index_open(), so that
  * a run that ended otherwise is followed by an integrity check; "run" counts the runs, and marks tombstones.
  *
- * A file that is damaged is set aside whole (index.db.corrupt-N with its WAL) and a new one is made: the server still
- * has the mail. Damage that shows only while we run is remembered by leaving "clean" at 0.
+ * A file that is damaged is set aside whole (index.db.corrupt-N with its WAL) and a new one is made of what can be read
+ * of it (cache/index_salvage.h). Damage that shows only while we run is remembered by leaving "clean" at 0.
  *
  * SQLite is given the path /proc/self/fd/N/index.db of the directory that was checked and locked, so that no renamed
  * component can lead it elsewhere. It makes the WAL with the permissions of the file that we made.
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cache/error.h"
+#include "cache/index_salvage.h"
 
 #define COMMON_PRAGMAS "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
 #define WRITER_PRAGMAS                                                                                                 \
@@ -64,6 +65,15 @@ static gboolean whole(IndexDb *db, GError **error) {
   return FALSE;
 }
 
+static gboolean journal_is_whole(IndexDb *db, GError **error) {
+  gboolean intact = FALSE;
+  if (!index_octets_whole(db, &intact, error) || intact)
+    return intact;
+  g_atomic_int_set(db->damaged, 1);
+  g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCAL, "the index: new messages are not what was written");
+  return FALSE;
+}
+
 /* Counts the run and says whether the last one ended by index_close(). */
 static gboolean begin_run(Index *index, gboolean *ret_unclean, GError **error) {
   g_autofree char *clean = index_get_meta(index, "clean", error), *run = NULL;
@@ -73,7 +83,7 @@ static gboolean begin_run(Index *index, gboolean *ret_unclean, GError **error) {
     return FALSE;
   *ret_unclean = run && g_strcmp0(clean, "1") != 0;
   index->run = (run ? g_ascii_strtoll(run, NULL, 10) : 0) + 1;
-  if (*ret_unclean && !whole(index->db, error))
+  if (*ret_unclean && !(whole(index->db, error) && journal_is_whole(index->db, error)))
     return FALSE;
   g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, index->run);
   IndexTxn txn = {index->db, index->run};
@@ -97,23 +107,16 @@ static void close_connections(Index *index) {
   g_clear_pointer(&index->db, index_db_close);
 }
 
-static gboolean set_aside(int dirfd, GError **error) {
-  for (guint n = 1; n < 1000; n++) {
-    g_autofree char *name = g_strdup_printf("index.db.corrupt-%u", n), *wal = g_strconcat(name, "-wal", NULL);
-    if (renameat2(dirfd, "index.db", dirfd, name, RENAME_NOREPLACE) == 0) {
-      g_warning("the index was damaged: it is kept as %s, and a new one is made", name);
-      if (renameat(dirfd, "index.db-wal", dirfd, wal) && errno != ENOENT)
-        return cache_error_errno(error, "cannot set the damaged index aside");
-      return unlinkat(dirfd, "index.db-shm", 0) && errno != ENOENT ? cache_error_errno(error, "index.db-shm") : TRUE;
-    }
-    if (errno != EEXIST)
-      break;
-  }
-  return cache_error_errno(error, "cannot set the damaged index aside");
+/* A new index from what the damaged one still holds. */
+static gboolean replace(Index *index, gboolean *ret_unclean, GError **error) {
+  return index_salvage_clear(index->dirfd, error) && make_file(index->dirfd, error) &&
+         open_writer(index, ret_unclean, error) && index_salvage(index, error) && (*ret_unclean = TRUE);
 }
 
 static gboolean open_or_replace(Index *index, gboolean *ret_unclean, GError **error) {
   g_autoptr(GError) failed = NULL;
+  if (index_salvage_pending(index->dirfd))
+    return replace(index, ret_unclean, error);
   if (!make_file(index->dirfd, error))
     return FALSE;
   if (open_writer(index, ret_unclean, &failed))
@@ -125,8 +128,7 @@ static gboolean open_or_replace(Index *index, gboolean *ret_unclean, GError **er
   }
   g_warning("%s", failed->message);
   g_atomic_int_set(&index->damaged, 0);
-  return set_aside(index->dirfd, error) && make_file(index->dirfd, error) && open_writer(index, ret_unclean, error) &&
-         (*ret_unclean = TRUE);
+  return index_salvage_set_aside(index->dirfd, error) && replace(index, ret_unclean, error);
 }
 
 /* What a crash left of the messages of a mailbox that had ended. */

@@ -91,8 +91,8 @@ void lostfound_tell(Account *account, gint64 row) {
   account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder.parent, 0, NULL, NULL);
 }
 
-static gboolean make(const Job *job, IndexTxn *txn, gint64 *ret, GError **error) {
-  IndexMailbox folder = {.parent = job->root,
+gboolean lostfound_make(IndexTxn *txn, gint64 root, gint64 *ret, GError **error) {
+  IndexMailbox folder = {.parent = root,
                          .name = (char *)HIDING LOSTFOUND_NAME,
                          .attrs = INDEX_LOCAL | INDEX_HIDDEN | IMAP_ATTR_NOSELECT | IMAP_ATTR_NOINFERIORS,
                          .mtime = g_get_real_time() * 1000};
@@ -110,7 +110,7 @@ static gboolean write_row(IndexTxn *txn, gpointer data, GError **error) {
   if (!find_row(job->account, &job->row, error))
     return FALSE;
   if (job->row == 0)
-    return job->make ? make(job, txn, &job->row, error) : TRUE;
+    return job->make ? lostfound_make(txn, job->root, &job->row, error) : TRUE;
   return index_get_mailbox(job->account->index, job->row, &folder, error) &&
          place(job->account, txn, &folder, job->root, &changed, error);
 }

@@ -13,6 +13,8 @@
 gboolean lostfound_open(Account *account, gint64 root, GError **error);
 /* Its row; made where there is none yet. Not inside a job. */
 gboolean lostfound_row(Account *account, gint64 root, gint64 *ret, GError **error);
+/* A new one, hidden; in a job, for who knows that there is none. */
+gboolean lostfound_make(IndexTxn *txn, gint64 root, gint64 *ret, GError **error);
 /* In a job, after something came or left: shown or not. TRUE in *ret_changed: its parent's membership changed;
  * lostfound_tell() after the commit. */
 gboolean lostfound_show(Account *account, IndexTxn *txn, gint64 row, gboolean *ret_changed, GError **error);
