@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "cache/errand_private.h"
-#include "cache/journal.h"
 #include "cache/tree.h"
 
 #define LOOK_AGAIN 20000 /* µs */
@@ -33,16 +32,14 @@ static gboolean get_folder(Account *account, gint64 row, IndexMailbox *ret, GErr
 
 /* ---- a name that is just being freed ----------------------------------------------------------------------------- */
 
-/* The user has removed a folder of this name, and the server has it still. */
+/* The user has removed a folder of this name (so it is not shown), and the server has it still. */
 static gboolean is_being_removed(Account *account, gint64 parent, const char *name) {
   g_autoptr(GPtrArray) rows = index_mailboxes(account->index, NULL);
   g_auto(IndexMailbox) shown = {0};
   for (guint i = 0; rows && i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
-    gboolean waits = FALSE;
     if (mailbox->parent == parent && g_str_equal(mailbox->name, name))
-      return !(mailbox->attrs & INDEX_HIDDEN) && !index_find_mailbox(account->index, parent, name, &shown, NULL) &&
-             journal_concerns(account->index, mailbox->row, &waits, NULL) && waits;
+      return !(mailbox->attrs & INDEX_HIDDEN) && !index_find_mailbox(account->index, parent, name, &shown, NULL);
   }
   return FALSE;
 }
@@ -116,28 +113,79 @@ static gboolean take_claims(Account *account, Errand *errand, const GPtrArray *r
   return TRUE;
 }
 
-/* Courier renumbers, and a session that stood in one may have been told anything. */
-static void look_again(Errands *errands, const GPtrArray *rows) {
-  for (guint i = 0; errands->sync && i < rows->len; i++) {
+static gboolean is_listed(const IndexMailbox *mailbox) {
+  return !(mailbox->attrs & IMAP_ATTR_NOSELECT) && mailbox->listed == INDEX_LISTED && mailbox->uidvalidity != 0;
+}
+
+static char *renamed(const IndexMailbox *mailbox, const char *from, const char *to) {
+  return g_strconcat(to, mailbox->raw + strlen(from), NULL);
+}
+
+/* ---- other numbers: Courier gives them to all that it renames. To say so at once saves each folder from being found
+ * out by itself, over a connection of its own. */
+
+static gboolean is_renumbered(Account *account, ImapConn *conn, const GPtrArray *rows, const char *from,
+                              const char *to) {
+  for (guint i = 0; i < rows->len; i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
-    if (!(mailbox->attrs & IMAP_ATTR_NOSELECT) && mailbox->listed != INDEX_UNLISTED)
-      sync_doubt(errands->sync, mailbox->row);
+    g_auto(ImapStatus) status = {0};
+    g_autofree char *now = is_listed(mailbox) ? renamed(mailbox, from, to) : NULL;
+    if (now)
+      return imap_status(conn, now, &status, account->cancellable, NULL) && status.has_uidvalidity &&
+             status.uidvalidity != mailbox->uidvalidity;
+  }
+  return FALSE;
+}
+
+typedef struct {
+  Index *index;
+  const GPtrArray *rows;
+} Doubt;
+
+static gboolean write_doubts(IndexTxn *txn, gpointer data, GError **error) {
+  const Doubt *doubt = data;
+  for (guint i = 0; i < doubt->rows->len; i++) {
+    g_auto(IndexMailbox) now = {0};
+    if (!index_get_mailbox(doubt->index, ((IndexMailbox *)doubt->rows->pdata[i])->row, &now, NULL) || !is_listed(&now))
+      continue;
+    now.listed = INDEX_DOUBTED;
+    if (!index_set_state(txn, &now, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void doubt_all(Errands *errands, GPtrArray *rows) {
+  Account *account = errands->account;
+  Doubt doubt = {account->index, rows};
+  if (!index_write(account->index, INDEX_CHANGE, write_doubts, &doubt, NULL))
+    return;
+  for (guint i = 0; errands->sync && i < rows->len; i++) {
+    IndexMailbox *mailbox = rows->pdata[i];
+    if (!is_listed(mailbox))
+      continue;
+    mailbox->listed = INDEX_DOUBTED;
+    sync_want(errands->sync, mailbox);
   }
 }
 
-/* Where only what is subscribed is shown it must stay so under its new name: subscriptions are of names. */
+/* ---- subscriptions are of names --------------------------------------------------------------------------------- */
+
+/* Where only what is subscribed is shown, it is to be shown under its new name. */
 static void subscribe(Account *account, ImapConn *conn, const GPtrArray *rows, const char *from, const char *to) {
   for (guint i = 0; i < rows->len && !imap_conn_failed(conn); i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
     if ((mailbox->attrs & IMAP_ATTR_NOSELECT) ||
         !(account->config->subscribed || (mailbox->attrs & IMAP_ATTR_SUBSCRIBED)))
       continue;
-    g_autofree char *now = g_strconcat(to, mailbox->raw + strlen(from), NULL);
+    g_autofree char *now = renamed(mailbox, from, to);
     imap_subscribe(conn, now, TRUE, account->cancellable, NULL);
     if (!imap_conn_failed(conn))
       imap_subscribe(conn, mailbox->raw, FALSE, account->cancellable, NULL);
   }
 }
+
+/* ---- the rename -------------------------------------------------------------------------------------------------- */
 
 /* Two namespaces are two stores. */
 static gboolean crosses(const ImapNamespace *personal, const IndexMailbox *folder, const char *raw, char delimiter) {
@@ -160,14 +208,17 @@ static char *new_name(Errands *errands, Errand *errand, ImapConn *conn, const In
   return NULL;
 }
 
-static gboolean rename_on(Errands *errands, Errand *errand, ImapConn *conn, const IndexMailbox *folder,
-                          const GPtrArray *rows, GError **error) {
+static gboolean rename_on(Errands *errands, Errand *errand, ImapConn *conn, const IndexMailbox *folder, GPtrArray *rows,
+                          GError **error) {
   Account *account = errands->account;
   g_autofree char *raw = new_name(errands, errand, conn, folder, error);
   if (!raw || !imap_rename(conn, folder->raw, raw, account->cancellable, error) ||
       !tree_renamed(account, folder->row, raw, error))
     return FALSE;
-  subscribe(account, conn, rows, folder->raw, raw);
+  if (is_renumbered(account, conn, rows, folder->raw, raw))
+    doubt_all(errands, rows);
+  if (!imap_conn_failed(conn))
+    subscribe(account, conn, rows, folder->raw, raw);
   return TRUE;
 }
 
@@ -184,8 +235,9 @@ gboolean errand_rename(Errands *errands, Errand *errand, gint64 *ret_row, GError
   if (conn)
     imap_pool_release(account->pool, conn);
   release_claims(account, rows, rows->len);
-  if (conn)
-    look_again(errands, rows);
+  /* A refused RENAME may have stopped half way through, and nobody knows of one that was not answered. */
+  if (conn && !ok && errands->sync)
+    sync_doubt(errands->sync, folder.row);
   *ret_row = folder.row;
   return ok;
 }
