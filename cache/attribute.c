@@ -5,7 +5,8 @@
  * nobody tells, to ask for them starts a look at the folder, and the next who asks knows.
  *
  * A change of flags is one row of the journal that holds the difference to what was shown. What the server would refuse
- * or forget is refused here: nothing is dropped in silence.
+ * or forget is refused here: nothing is dropped in silence. A message that was rewritten while the kernel holds it is
+ * known under two rows: the one that took its place speaks for both.
  */
 #include "cache/attribute.h"
 
@@ -177,7 +178,7 @@ CacheAnswer cache_get_attribute(Cache *cache, CacheKind kind, gint64 row, const 
   const Attribute *attribute = find(name);
   if (!attribute)
     return attribute_unsupported(error);
-  if (!index_get_message(cache->account.index, row, &message, error))
+  if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
     return none_or_failed(error);
   return attribute->get(cache, &message, attribute, ret, error);
 }
@@ -242,6 +243,7 @@ static gboolean set_flags(Cache *cache, const IndexMessage *message, const Attri
   if (!is_allowed(cache, message, &change, error) ||
       !index_write(cache->account.index, INDEX_CHANGE, write_flags, &set, error))
     return FALSE;
+  replay_wake(cache->replay);
   return TRUE;
 }
 
@@ -256,7 +258,7 @@ CacheAnswer cache_set_attribute(Cache *cache, CacheKind kind, gint64 row, const 
     refused(error, CACHE_ERROR_PERMISSION, "this attribute cannot be set");
   else if (cache->account.config->read_only)
     refused(error, CACHE_ERROR_READONLY, "mounted read-only");
-  else if (!index_get_message(cache->account.index, row, &message, error))
+  else if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
     return none_or_failed(error);
   else if (message.gone || message.folder == 0)
     refused(error, CACHE_ERROR_GONE, "the message is no more");

@@ -56,7 +56,14 @@ static gssize read_file(gpointer source, void *buffer, gsize len, guint64 offset
   return n;
 }
 
+static gssize read_draft(gpointer source, void *buffer, gsize len, guint64 offset, GError **error) {
+  return cache_draft_read(source, buffer, len, offset, error);
+}
+
 static CacheAnswer header_of(Cache *cache, gint64 row, GByteArray *ret, GError **error) {
+  g_autoptr(CacheDraft) draft = cache_draft_of(cache, row);
+  if (draft)
+    return read_header(read_draft, draft, ret, error) ? CACHE_READY : CACHE_FAILED;
   int fd = -1;
   CacheAnswer answer = cache_open_body(cache, row, CACHE_BODY_READ, &fd, error);
   if (answer == CACHE_READY && !read_header(read_file, &fd, ret, error))

@@ -10,6 +10,7 @@
 #include "cache/cache_private.h"
 
 #include "cache/error.h"
+#include "cache/index_salvage.h"
 #include "cache/journal.h"
 #include "cache/lostfound.h"
 #include "cache/tree.h"
@@ -60,6 +61,11 @@ static void on_written(gpointer data) {
     replay_wake(cache->replay);
 }
 
+static gboolean doubt_uploads(IndexTxn *txn, gpointer data, GError **error) {
+  (void)data;
+  return index_doubt_uploads(txn, error);
+}
+
 static gboolean open_stores(Cache *cache, GError **error) {
   Account *account = &cache->account;
   const CacheConfig *config = account->config;
@@ -75,6 +81,9 @@ static gboolean open_stores(Cache *cache, GError **error) {
                                     cache->place.distrust, error);
   account->spool = account->bodies ? spool_open(cache->place.state_fd, error) : NULL;
   if (!account->spool)
+    return FALSE;
+  /* Also where it was not damaged: somebody restored it. */
+  if (cache->place.older && !index_write(account->index, INDEX_JOURNAL, doubt_uploads, NULL, error))
     return FALSE;
   cache->drafts = drafts_new(account, on_written, cache);
   /* In this order: the second forgets what the first looks for. */

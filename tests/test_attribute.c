@@ -260,6 +260,43 @@ START_TEST(a_body_that_is_not_here_is_fetched) {
 }
 END_TEST
 
+static void write_all(CacheDraft *draft, const char *text) {
+  g_autoptr(GError) error = NULL;
+  ck_assert(cache_draft_write(draft, text, strlen(text), 0, &error));
+}
+
+START_TEST(header_fields_of_a_file_that_is_being_written) {
+  CacheEntry entry;
+  CacheDraft *draft = NULL;
+  ck_assert_int_eq(cache_create(cache, offline.inbox, "a.eml", &entry, &draft, NULL), CACHE_READY);
+  ck_get(CACHE_MESSAGE, entry.row, "subject", NULL);
+  write_all(draft, OCTETS);
+  ck_get(CACHE_MESSAGE, entry.row, "subject", "Two lines and a fold");
+  ck_assert(cache_draft_flush(draft, FALSE, NULL));
+  cache_draft_close(draft);
+  ck_get(CACHE_MESSAGE, entry.row, "subject", "Two lines and a fold");
+}
+END_TEST
+
+/* The kernel goes on asking for the row that it opened. */
+START_TEST(a_rewritten_message_is_one_under_both_rows) {
+  gint64 row = offline_message(&offline, offline.inbox, 1, "a.1.eml", OCTETS);
+  keep_body(row, 1);
+  CacheDraft *draft = NULL;
+  set(row, "flagged", "1");
+  ck_assert_int_eq(cache_edit(cache, row, TRUE, &draft, NULL), CACHE_READY);
+  write_all(draft, "Subject: anew\r\n\r\n");
+  ck_assert(cache_draft_flush(draft, FALSE, NULL));
+  gint64 fresh = offline_find(&offline, offline.inbox, "a.1.eml");
+  ck_assert_int_ne(fresh, row);
+  ck_get(CACHE_MESSAGE, row, "subject", "anew");
+  set(row, "answered", "1");
+  ck_get(CACHE_MESSAGE, row, "flags", "\\Answered \\Flagged");
+  ck_get(CACHE_MESSAGE, fresh, "flags", "\\Answered \\Flagged");
+  cache_draft_close(draft);
+}
+END_TEST
+
 START_TEST(unknown_names_and_rows) {
   gint64 row = offline_message(&offline, offline.inbox, 1, "a.1.eml", OCTETS);
   static const char *const names[] = {"", "Flags", "flags ", "messages", "capability"};
@@ -341,6 +378,8 @@ int main(void) {
   tcase_add_test(tests, where_the_server_has_it);
   tcase_add_test(tests, header_fields_are_read_from_the_body);
   tcase_add_test(tests, a_body_that_is_not_here_is_fetched);
+  tcase_add_test(tests, header_fields_of_a_file_that_is_being_written);
+  tcase_add_test(tests, a_rewritten_message_is_one_under_both_rows);
   tcase_add_test(tests, unknown_names_and_rows);
   tcase_add_test(tests, a_folder_counts_what_it_shows);
   tcase_add_test(tests, a_folder_says_what_it_is_for);
