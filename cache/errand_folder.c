@@ -171,12 +171,12 @@ static void doubt_all(Errands *errands, GPtrArray *rows) {
 
 /* ---- subscriptions are of names --------------------------------------------------------------------------------- */
 
-/* Where only what is subscribed is shown, it is to be shown under its new name. */
+/* What was subscribed is to be so under its new name. Where LIST does not tell it may all have been. */
 static void subscribe(Account *account, ImapConn *conn, const GPtrArray *rows, const char *from, const char *to) {
+  gboolean all = account->config->subscribed || !imap_conn_has(conn, "LIST-EXTENDED");
   for (guint i = 0; i < rows->len && !imap_conn_failed(conn); i++) {
     const IndexMailbox *mailbox = rows->pdata[i];
-    if ((mailbox->attrs & IMAP_ATTR_NOSELECT) ||
-        !(account->config->subscribed || (mailbox->attrs & IMAP_ATTR_SUBSCRIBED)))
+    if ((mailbox->attrs & IMAP_ATTR_NOSELECT) || !(all || (mailbox->attrs & IMAP_ATTR_SUBSCRIBED)))
       continue;
     g_autofree char *now = renamed(mailbox, from, to);
     imap_subscribe(conn, now, TRUE, account->cancellable, NULL);

@@ -109,7 +109,8 @@ gboolean tree_make(Account *account, ImapConn *conn, const char *raw, char delim
   if (!create(account, conn, &made, use, error))
     return FALSE;
   /* From here on it exists, and a lost line only leaves more to be found by the next sweep. */
-  imap_subscribe(conn, raw, TRUE, account->cancellable, NULL);
+  if (imap_subscribe(conn, raw, TRUE, account->cancellable, NULL))
+    made.attrs |= IMAP_ATTR_SUBSCRIBED;
   ask_state(account, conn, &made);
   if (!put_made(account, &made, knows, error))
     return FALSE;

@@ -67,9 +67,18 @@ gboolean imap_create(ImapConn *conn, const char *mailbox, guint use, char **ret_
   return TRUE;
 }
 
+/* Cyrus keeps what is deleted under a name with the time in it: "already exists" is another that went by this name
+ * within this second. */
 gboolean imap_delete(ImapConn *conn, const char *mailbox, GCancellable *c, GError **error) {
-  return spare_inbox(mailbox, error) && step_out(conn, c, error) &&
-         imap_change_run(conn, imap_change_encode(conn, "DELETE", mailbox), NULL, NULL, NULL, c, error);
+  GError *refusal = NULL;
+  if (!spare_inbox(mailbox, error) || !step_out(conn, c, error))
+    return FALSE;
+  if (imap_change_run(conn, imap_change_encode(conn, "DELETE", mailbox), NULL, NULL, NULL, c, &refusal))
+    return TRUE;
+  if (refusal->code == IMAP_ERROR_EXISTS)
+    refusal->code = IMAP_ERROR_UNAVAILABLE;
+  g_propagate_error(error, refusal);
+  return FALSE;
 }
 
 gboolean imap_rename(ImapConn *conn, const char *from, const char *to, GCancellable *c, GError **error) {
