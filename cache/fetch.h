@@ -15,7 +15,10 @@ void fetch_free(Fetch *fetch); /* stopped, or never run */
 /* A reader waits: CACHE_EVENT_BODY follows. Never blocks. */
 void fetch_wait(Fetch *fetch, const IndexMessage *message);
 void fetch_leave(Fetch *fetch, gint64 row, gint64 since); /* as cache_unwant() */
-guint fetch_readers(Fetch *fetch);                        /* that wait */
+/* A change of ours to this message is done, or undone: who waits for its body finds it where it stands now. Any
+ * thread. */
+void fetch_placed(Fetch *fetch, gint64 row);
+guint fetch_readers(Fetch *fetch); /* that wait */
 /* It will be read soon: start, but nobody waits yet. */
 void fetch_soon(Fetch *fetch, const IndexMessage *message);
 /* It was opened, and was here, or was not: look where its reader is heading. */

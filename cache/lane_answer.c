@@ -2,6 +2,8 @@
 /* How a want ends: it arrives, is refused, is left out, or is lost with its connection. */
 #include "cache/lane_private.h"
 
+#include "cache/journal.h"
+
 #include <unistd.h>
 
 #define TRIES 2
@@ -124,6 +126,35 @@ void lane_command_done(Lane *lane, const GError *refused) {
     lane_fail_waiting(lane, refused);
 }
 
+typedef enum { STANDS_THERE, STANDS_ELSEWHERE, STANDS_TO_BE_MOVED } Stand;
+
+/* Where the index has what was wanted. */
+static Stand find_stand(Lane *lane, const Want *want, IndexMessage *ret) {
+  Index *index = lane_account(lane)->index;
+  gboolean waits = FALSE;
+  if (!index_get_message(index, want->row, ret, NULL) || ret->gone)
+    return STANDS_THERE;
+  if (ret->uid != 0 && (ret->uid != want->uid || ret->mailbox != want->mailbox))
+    return STANDS_ELSEWHERE;
+  return journal_waits(index, want->row, &waits, NULL) && waits ? STANDS_TO_BE_MOVED : STANDS_THERE;
+}
+
+/* Our own MOVE was faster than the reader. Whoever settles that calls fetch_placed(), so it is parked before the index
+ * is asked for the last time. */
+static gboolean was_moved(Lane *lane, const Want *want) {
+  Wants *wants = lane->shared->wants;
+  g_auto(IndexMessage) before = {0}, message = {0};
+  if (find_stand(lane, want, &before) == STANDS_THERE)
+    return FALSE;
+  wants_park(wants, want->row);
+  Stand stand = find_stand(lane, want, &message);
+  if (stand == STANDS_ELSEWHERE)
+    wants_move(wants, want->row, message.mailbox, message.uid);
+  else if (stand == STANDS_THERE)
+    wants_move(wants, want->row, want->mailbox, want->uid);
+  return TRUE;
+}
+
 /* The server has renumbered since it was wanted: what is not there under the old number may well be under another. */
 static gboolean was_renumbered(Lane *lane, const Want *want) {
   g_auto(IndexMessage) message = {0};
@@ -133,6 +164,8 @@ static gboolean was_renumbered(Lane *lane, const Want *want) {
 
 /* `blind`: a session whose mailbox was renamed sees it empty, and its SEARCH confirms that. */
 static void judge(Lane *lane, const Want *want, gboolean there, gboolean blind) {
+  if (!there && was_moved(lane, want))
+    return;
   if ((there || blind) && want->tries + 1 < TRIES) {
     wants_return(lane->shared->wants, want->row);
     return;

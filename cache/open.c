@@ -66,6 +66,10 @@ static gboolean doubt_uploads(IndexTxn *txn, gpointer data, GError **error) {
   return index_doubt_uploads(txn, error);
 }
 
+static void on_settled(gint64 row, gpointer data) {
+  fetch_placed(((Cache *)data)->fetch, row);
+}
+
 static gboolean open_stores(Cache *cache, GError **error) {
   Account *account = &cache->account;
   const CacheConfig *config = account->config;
@@ -109,6 +113,7 @@ Cache *cache_open(const CacheConfig *config, GError **error) {
   cache->fetch = fetch_new(&cache->account, cache->sync);
   cache->errands = errands_new(&cache->account, cache->sync);
   cache->replay = replay_new(&cache->account, cache->sync);
+  replay_call_settled(cache->replay, on_settled, cache);
   return cache;
 }
 

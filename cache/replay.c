@@ -301,6 +301,11 @@ Replay *replay_new(Account *account, Sync *sync) {
   return replay;
 }
 
+void replay_call_settled(Replay *replay, void (*settled)(gint64 row, gpointer data), gpointer data) {
+  replay->call = settled;
+  replay->data = data;
+}
+
 void replay_run(Replay *replay) {
   if (!replay->thread)
     replay->thread = g_thread_new("replay", replay_main, replay);

@@ -9,6 +9,9 @@ typedef struct _Replay Replay;
 
 /* Claims the mailboxes of what is UNKNOWN, so comes before anybody looks at one. */
 Replay *replay_new(Account *account, Sync *sync);
+/* `settled` is called for each message when a change to it is done or undone. From the replay's thread, without a lock;
+ * set it before replay_run(). */
+void replay_call_settled(Replay *replay, void (*settled)(gint64 row, gpointer data), gpointer data);
 void replay_run(Replay *replay);  /* starts the thread, once */
 void replay_stop(Replay *replay); /* joins; Account.cancellable must be cancelled. What was not sent stays */
 void replay_free(Replay *replay);

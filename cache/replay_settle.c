@@ -195,6 +195,8 @@ static void tell_settled(Replay *replay, const Settlement *self) {
     g_hash_table_remove(replay->looks, &self->seq);
   replay_set_stuck(replay, self->seq, put_off ? self->reason : NULL);
   replay_tell(replay, self->row, self->refusal);
+  if (replay->call && self->apply != apply_state && !put_off)
+    replay->call(self->row, replay->data);
 }
 
 static gboolean commit(Replay *replay, guint first, guint n, GError **error) {

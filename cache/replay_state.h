@@ -11,6 +11,8 @@ struct _Replay {
   Account *account;
   Sync *sync;
   GThread *thread;
+  void (*call)(gint64 row, gpointer data); /* see replay_call_settled(); or NULL */
+  gpointer data;
 
   /* of the thread */
   const JournalBatch *batch; /* in hand; or NULL */

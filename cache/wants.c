@@ -5,6 +5,7 @@
  *   waiting  waiters > 0, in the `waiting` line, asked for by nobody
  *   ahead    waiters = 0, in the `ahead` line, asked for by nobody
  *   asked    in no line; a lane has sent its UID; waiters may be anything
+ *   parked   in the `parked` line, which nobody takes from: it is not where it was asked for, and will be elsewhere
  *
  * A reader that comes moves ahead -> waiting; a reader that leaves moves waiting -> (forgotten). What is asked for
  * stays until the lane finishes or returns it: giving up means draining into the cache. `outstanding` is the sum of the
@@ -37,7 +38,7 @@ struct _Wants {
   GMutex mutex; /* guards all below */
   GCond cond;
   GHashTable *entries; /* row -> Entry */
-  GQueue waiting, ahead;
+  GQueue waiting, ahead, parked;
   guint64 outstanding;
   gboolean closed;
 };
@@ -108,6 +109,11 @@ static void forget(Wants *wants, Entry *entry) {
   g_hash_table_remove(wants->entries, &entry->want.row);
 }
 
+static void set_place(Entry *entry, gint64 mailbox, guint32 uid) {
+  entry->want.mailbox = mailbox;
+  entry->want.uid = uid;
+}
+
 gboolean wants_wait(Wants *wants, const Want *want) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   Entry *entry = find(wants, want->row);
@@ -116,6 +122,7 @@ gboolean wants_wait(Wants *wants, const Want *want) {
   entry->waiters++;
   if (entry->asked || entry->line == &wants->waiting)
     return FALSE;
+  set_place(entry, want->mailbox, want->uid);
   leave_line(entry);
   join(wants, entry);
   return TRUE;
@@ -272,10 +279,40 @@ void wants_return(Wants *wants, gint64 row) {
   join_again(wants, entry);
 }
 
-GArray *wants_give_up(Wants *wants, WantsKinds kinds) {
-  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+void wants_park(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  for (GList *link = wants->waiting.head, *next; link; link = next) {
+  Entry *entry = find(wants, row);
+  if (!entry || !entry->asked)
+    return;
+  if (entry->waiters == 0) {
+    forget(wants, entry);
+    return;
+  }
+  entry->asked = FALSE;
+  wants->outstanding -= entry->want.size;
+  entry->line = &wants->parked;
+  g_queue_push_tail_link(entry->line, &entry->link);
+}
+
+gboolean wants_is_parked(Wants *wants, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  return entry && entry->line == &wants->parked;
+}
+
+gboolean wants_move(Wants *wants, gint64 row, gint64 mailbox, guint32 uid) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  Entry *entry = find(wants, row);
+  if (!entry || entry->asked)
+    return FALSE;
+  set_place(entry, mailbox, uid);
+  leave_line(entry);
+  join(wants, entry);
+  return TRUE;
+}
+
+static void give_up(Wants *wants, GQueue *line, WantsKinds kinds, GArray *rows) {
+  for (GList *link = line->head, *next; link; link = next) {
     Entry *entry = link->data;
     next = link->next;
     if (!suits(entry, kinds))
@@ -283,6 +320,13 @@ GArray *wants_give_up(Wants *wants, WantsKinds kinds) {
     g_array_append_val(rows, entry->want.row);
     forget(wants, entry);
   }
+}
+
+GArray *wants_give_up(Wants *wants, WantsKinds kinds) {
+  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
+  give_up(wants, &wants->waiting, kinds, rows);
+  give_up(wants, &wants->parked, kinds, rows);
   return rows;
 }
 

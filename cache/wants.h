@@ -55,6 +55,12 @@ guint wants_finish(Wants *wants, gint64 row);
 /* Asked for in vain: back to the head of its line, doubtful. It is a try only where it was asked for alone, or for the
  * second time: the server may have stumbled over another. */
 void wants_return(Wants *wants, gint64 row);
+/* Asked for in vain, because it is being moved: kept, and not asked for again before wants_move(), or a new reader. */
+void wants_park(Wants *wants, gint64 row);
+gboolean wants_is_parked(Wants *wants, gint64 row);
+/* It is to be asked for there from now on (where it is not asked for just now). TRUE: a lane has something to ask for.
+ */
+gboolean wants_move(Wants *wants, gint64 row, gint64 mailbox, guint32 uid);
 /* Takes out all that wait and are not yet asked for (and match kinds), in a new array of gint64: to be failed. */
 GArray *wants_give_up(Wants *wants, WantsKinds kinds);
 

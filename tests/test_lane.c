@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/journal.h"
 #include "cache/names.h"
 #include "tests/account.h"
 #include "tests/suite.h"
@@ -486,11 +487,73 @@ START_TEST(a_message_that_was_renumbered_meanwhile_is_not_gone) {
 }
 END_TEST
 
+/* ---- our own moves ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  Bench *bench;
+  gint64 other;
+  gboolean placed;
+} Mv;
+
+/* Message 1 is to be moved; then it has been, and is 20 there. */
+static gboolean write_move(IndexTxn *txn, gpointer data, GError **error) {
+  Mv *mv = data;
+  gint64 row = mv->bench->rows[1];
+  IndexMailbox other = {.raw = (char *)"other", .name = (char *)"other", .uidvalidity = 7, .listed = INDEX_LISTED};
+  if (!mv->placed) {
+    ck_assert(index_put_mailbox(txn, &other, error) && index_set_state(txn, &other, error));
+    mv->other = other.row;
+    return journal_rename(txn, row, mv->other, "1.eml", JOURNAL_READY, 0, error);
+  }
+  return journal_placed(txn, 1, mv->other, 7, 20, NULL, error);
+}
+
+static void write_mv(Mv *mv) {
+  g_autoptr(GError) error = NULL;
+  ck_assert_msg(index_write(mv->bench->test->account.index, INDEX_SYNC, write_move, mv, &error), "%s",
+                error ? error->message : "");
+  mv->placed = TRUE;
+}
+
+#define OTHER "C: @ EXAMINE \"other\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 30] x\nS: @ OK\n"
+
+START_TEST(a_message_that_we_moved_is_asked_for_at_its_new_place) {
+  g_auto(Bench) bench = {0};
+  Mv mv = {.bench = &bench};
+  bench_start(&bench, OPEN ASK("1") OK LOOK("2 3") OTHER ASK("20") BODY("20", "1") OK);
+  wait_for(&bench, 1);
+  write_mv(&mv);
+  write_mv(&mv);
+  lane_run(bench.lane);
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+}
+END_TEST
+
+START_TEST(a_message_that_we_are_moving_is_asked_for_when_that_is_done) {
+  g_auto(Bench) bench = {0};
+  Mv mv = {.bench = &bench};
+  bench_start(&bench, OPEN ASK("1") OK LOOK("2 3") "C: @ UID FETCH 2 (UID BODY.PEEK[])\n" BODY("2", "2")
+                          OK OTHER ASK("20") BODY("20", "1") OK);
+  wait_for(&bench, 1);
+  write_mv(&mv);
+  lane_run(bench.lane);
+  while (wants_outstanding(bench.shared.wants) > 0 || !wants_is_parked(bench.shared.wants, bench.rows[1]))
+    g_thread_yield();
+  wait_for(&bench, 2); /* others do not wait for that */
+  ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
+  write_mv(&mv);
+  ck_assert(wants_move(bench.shared.wants, bench.rows[1], mv.other, 20));
+  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/lane");
   TCase *tests = tcase_create("lane");
   tcase_set_timeout(tests, 20);
   tcase_add_test(tests, serves_each_as_it_comes);
+  tcase_add_test(tests, a_message_that_we_moved_is_asked_for_at_its_new_place);
+  tcase_add_test(tests, a_message_that_we_are_moving_is_asked_for_when_that_is_done);
   tcase_add_test(tests, an_expunged_message_is_gone);
   tcase_add_test(tests, what_is_refused_in_a_pause_is_not_asked_for_again);
   tcase_add_test(tests, a_folder_that_is_suddenly_empty_proves_nothing);

@@ -223,11 +223,44 @@ START_TEST(ahead_has_an_end) {
 }
 END_TEST
 
+START_TEST(what_is_parked_waits_for_its_new_place) {
+  wait_for(1, 7, 10);
+  wait_for(2, 7, 10);
+  ck_assert_str_eq(take(ALL, 0, 1000, 10), "1 2");
+  wants_park(wants, 1);
+  ck_assert(wants_is_parked(wants, 1));
+  ck_assert_uint_eq(wants_outstanding(wants), 10);
+  ck_assert_str_eq(take(ALL, 0, 1000, 10), "");
+  ck_assert(!wants_move(wants, 2, 8, 5)); /* it is asked for */
+  ck_assert(wants_move(wants, 1, 8, 5));
+  ck_assert_str_eq(take(ALL, 7, 1000, 10), "");
+  ck_assert_str_eq(take(ALL, 8, 1000, 10), "1");
+}
+END_TEST
+
+START_TEST(what_is_parked_can_be_given_up_and_asked_for_anew) {
+  wait_for(1, 7, 10);
+  wait_for(2, 7, 10);
+  ahead(3, 7, 10);
+  ck_assert_str_eq(take(ALL, 0, 1000, 10), "1 2 3");
+  wants_park(wants, 1);
+  wants_park(wants, 2);
+  wants_park(wants, 3); /* for nobody: forgotten */
+  wait_for(2, 8, 10);
+  ck_assert_str_eq(take(ALL, 8, 1000, 10), "2");
+  g_autoptr(GArray) rows = wants_give_up(wants, WANTS_READER);
+  ck_assert_uint_eq(rows->len, 1);
+  ck_assert(!wants_is_parked(wants, 1));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/wants");
   TCase *tests = tcase_create("wants");
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_test(tests, readers_go_first);
+  tcase_add_test(tests, what_is_parked_waits_for_its_new_place);
+  tcase_add_test(tests, what_is_parked_can_be_given_up_and_asked_for_anew);
   tcase_add_test(tests, cut_by_bytes_and_count);
   tcase_add_test(tests, one_mailbox_at_a_time);
   tcase_add_test(tests, a_reader_elsewhere_stops_reading_ahead_here);
