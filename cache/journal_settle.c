@@ -70,7 +70,8 @@ static gboolean drop(IndexTxn *txn, gint64 seq, GError **error) {
   return JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE seq = ?1", seq);
 }
 
-/* A delta saw it first, and made a row of it: what users did to that one is for ours. */
+/* A delta saw it first, and made a row of it: flags that users set there are for ours. That they removed or moved one
+ * of what looked like two says nothing of the other. */
 static gboolean end_echo(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid, IndexLeft *ret, GError **error) {
   g_autoptr(GError) failed = NULL;
   g_auto(IndexMessage) echo = {0};
@@ -88,7 +89,7 @@ static gboolean end_echo(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid,
   ret->row = echo.row;
   ret->folder = echo.folder;
   g_strlcpy(ret->name, echo.name, sizeof ret->name);
-  return JOURNAL_RUN(txn, error, "UPDATE journal SET message = ?2 WHERE message = ?1", other, row) &&
+  return JOURNAL_RUN(txn, error, "UPDATE journal SET message = ?2 WHERE message = ?1 AND op = 4", other, row) &&
          journal_end_message(txn, other, error) && journal_set_flags(txn, row, echo.flags, echo.keywords, error);
 }
 
@@ -212,7 +213,8 @@ static gboolean bring_back(IndexTxn *txn, gint64 after, JournalUndone *ret, GErr
   g_autoptr(GError) failed = NULL;
   JournalUndone back = {0};
   gint64 seq = 0;
-  while (JOURNAL_NUMBER(txn->db, &seq, &failed, "SELECT seq FROM journal WHERE after = ?1 AND after > 0 LIMIT 1", after)) {
+  while (
+      JOURNAL_NUMBER(txn->db, &seq, &failed, "SELECT seq FROM journal WHERE after = ?1 AND after > 0 LIMIT 1", after)) {
     g_auto(JournalRow) row = {0};
     if (!journal_get_row(txn, seq, &row, error) || !drop(txn, seq, error) ||
         !journal_show(txn, row.message, &back, error))

@@ -2,6 +2,8 @@
 #include "tests/index.h"
 
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/suite.h"
 
@@ -91,6 +93,42 @@ START_TEST(dates_are_set_one_by_one) {
   ck_assert_int_eq(message.mtime, -5);
   ck_assert_int_eq(message.ctime, 6);
   ck_assert_int_eq(message.internaldate, -1);
+}
+END_TEST
+
+/* In place of the C library's: counts. */
+static GMutex sync_mutex;
+static GCond synced;
+static guint syncs;
+
+int fdatasync(int fd) {
+  g_mutex_lock(&sync_mutex);
+  syncs++;
+  g_cond_broadcast(&synced);
+  g_mutex_unlock(&sync_mutex);
+  return (int)syscall(SYS_fdatasync, fd);
+}
+
+static guint count_syncs(void) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&sync_mutex);
+  return syncs;
+}
+
+START_TEST(a_change_is_on_the_disk_soon) {
+  g_autoptr(Index) index = open_index(NULL);
+  ck_assert(index_flush(index, NULL));
+  guint before = count_syncs();
+  ck_assert(index_write(index, INDEX_JOURNAL, set_meta, (gpointer) "a", NULL));
+  ck_assert_uint_gt(count_syncs(), before);
+  before = count_syncs();
+  ck_assert(index_write(index, INDEX_CHANGE, set_meta, (gpointer) "b", NULL));
+  g_mutex_lock(&sync_mutex);
+  while (syncs == before) /* nobody asks for it */
+    g_cond_wait(&synced, &sync_mutex);
+  g_mutex_unlock(&sync_mutex);
+  before = count_syncs();
+  ck_assert(index_sync_disk(index, NULL));
+  ck_assert_uint_gt(count_syncs(), before);
 }
 END_TEST
 
@@ -257,6 +295,7 @@ int main(void) {
   tcase_add_test(tests, closing_runs_what_was_posted);
   tcase_add_test(tests, a_job_reads_what_it_has_written);
   tcase_add_test(tests, dates_are_set_one_by_one);
+  tcase_add_test(tests, a_change_is_on_the_disk_soon);
   tcase_add_test(tests, the_journal_does_not_wait_for_listings);
   tcase_add_test(tests, bodies_are_not_starved_by_listings);
   tcase_add_test(tests, many_read_while_one_writes);

@@ -91,11 +91,13 @@ START_TEST(an_echo_gives_way_and_leaves_its_changes) {
   gint64 row = journal_upload(INBOX, "a"), seq = take_one(JOURNAL_NEW);
   gint64 echo = journal_server(INBOX, 100, "echo");
   journal_set(echo, IMAP_FLAG_FLAGGED, 0, NULL, NULL);
+  journal_mv(echo, ARCHIVE, "echo", 0);
   IndexLeft left = journal_place(seq, INBOX, 100);
   ck_assert_int_eq(left.row, echo);
-  ck_assert_int_eq(left.folder, INBOX);
+  ck_assert_int_eq(left.folder, ARCHIVE);
   ck_assert_str_eq(left.name, "echo");
   ck_assert_int_eq(journal_folder(echo), -1);
+  ck_assert_int_eq(journal_folder(row), INBOX);
   journal_end(seq, TRUE);
   g_auto(JournalBatch) batch = {0};
   journal_expect(&batch, JOURNAL_FLAGS, JOURNAL_READY, 1);
