@@ -269,7 +269,7 @@ static gboolean refuse_rmdir(IndexTxn *txn, const JournalRow *row, JournalUndone
 gboolean journal_refuse(IndexTxn *txn, gint64 seq, const char *reason, gint64 lost_found, JournalUndone *ret,
                         GError **error) {
   g_auto(JournalRow) row = {0};
-  JournalUndone none;
+  JournalUndone none = {0};
   ret = ret ? ret : &none;
   if (!journal_get_row(txn, seq, &row, error))
     return FALSE;
