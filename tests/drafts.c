@@ -2,7 +2,9 @@
 #include "tests/drafts.h"
 
 #include <glib/gstdio.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "cache/index_private.h"
@@ -42,6 +44,19 @@ static gint64 add_folder(gint64 parent, const char *name, guint attrs) {
   return mailbox.row;
 }
 
+static gboolean small_disk;
+
+/* In a mount namespace of this process alone, so it goes with it. */
+gboolean drafts_on_small_disk(void) {
+  small_disk = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+  return small_disk;
+}
+
+static void mount_small_disk(const char *path) {
+  ck_assert_int_eq(g_mkdir(path, 0700), 0);
+  ck_assert_int_eq(mount("imapfs-test", path, "tmpfs", 0, "size=2m,mode=0700"), 0);
+}
+
 void drafts_setup(void) {
   draft_test = (DraftTest){.dir = tempdir_new()};
   draft_test.config = (CacheConfig){.user = "ann",
@@ -55,6 +70,8 @@ void drafts_setup(void) {
                                     .state_dir = g_build_filename(draft_test.dir, "state", NULL),
                                     .cache_size = 1 << 30,
                                     .mountpoint = "/mnt/test"};
+  if (small_disk)
+    mount_small_disk(draft_test.config.state_dir);
   open_cache();
   draft_test.root = add_folder(0, "", IMAP_ATTR_NOSELECT);
   draft_test.inbox = add_folder(draft_test.root, "INBOX", 0);
@@ -64,6 +81,7 @@ void drafts_setup(void) {
 
 void drafts_teardown(void) {
   cache_free(draft_test.cache);
+  cache_free(draft_test.killed);
   g_free(draft_test.config.cache_dir);
   g_free(draft_test.config.state_dir);
   tempdir_free(draft_test.dir);
@@ -89,8 +107,12 @@ void drafts_crash(void) {
     g_autofree char *from = g_build_filename(draft_test.dir, dirs[i], NULL);
     copy_tree(from, copy);
   }
+  g_free(draft_test.config.cache_dir);
+  g_free(draft_test.config.state_dir);
   draft_test.config.cache_dir = g_build_filename(copy, "cache", NULL);
   draft_test.config.state_dir = g_build_filename(copy, "state", NULL);
+  g_free(copy);
+  draft_test.killed = draft_test.cache;
   open_cache();
 }
 

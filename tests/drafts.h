@@ -10,13 +10,15 @@
 typedef struct {
   char *dir;
   CacheConfig config;
-  Cache *cache;
+  Cache *cache, *killed;
   gint64 root, inbox, drafts, sent;
 } DraftTest;
 
 extern DraftTest draft_test;
 
-void drafts_setup(void); /* a checked fixture */
+void drafts_setup(void);             /* a checked fixture */
+gboolean drafts_on_small_disk(void); /* before drafts_setup(): the state directory will be on a disk of 2 MB. FALSE:
+                                        nobody lets us mount one */
 void drafts_teardown(void);
 void drafts_reopen(void); /* a clean end and a new start */
 /* The process is killed and started again: what is on the disk now is what is there then. Drafts that are open go on
