@@ -245,6 +245,8 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
     return none_or_failed(error);
   if (message.gone)
     return CACHE_ABSENT;
+  if (message.uid == 0 && opens && fetch_is_resized(cache->fetch, row))
+    return CACHE_STALE;
   if (message.uid == 0) {
     CacheAnswer answer = open_unsent(cache, row, use, ret_fd, error);
     if (answer != CACHE_ABSENT)

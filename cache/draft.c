@@ -287,10 +287,14 @@ gboolean draft_flush(Draft *draft, gboolean killed, GError **error) {
 
 /* The kernel has other octets than we have now. */
 static void tell_data(Draft *draft) {
+  const DraftsHooks *hooks = &draft->drafts->hooks;
   gint64 rows[] = {draft->row, draft->base, draft->opened};
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-    if (rows[i] && (i == 0 || rows[i] != rows[i - 1]))
-      account_tell(account_of(draft), CACHE_EVENT_DATA, CACHE_MESSAGE, rows[i], 0, NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    if (!rows[i] || (i > 0 && (rows[i] == rows[i - 1] || rows[i] == rows[0])))
+      continue;
+    hooks->resized(rows[i], hooks->data);
+    account_tell(account_of(draft), CACHE_EVENT_DATA, CACHE_MESSAGE, rows[i], 0, NULL, NULL);
+  }
 }
 
 static gboolean to_crlf(Draft *draft, GError **error) {
@@ -390,8 +394,7 @@ gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalSta
 }
 
 static void wake(Draft *draft) {
-  if (draft->drafts->wake)
-    draft->drafts->wake(draft->drafts->wake_data);
+  draft->drafts->hooks.wake(draft->drafts->hooks.data);
 }
 
 /* What nobody flushed: written through a mapping, or an emptiness that stayed. */

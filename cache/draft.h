@@ -10,8 +10,13 @@
  */
 typedef struct _Drafts Drafts;
 
-/* `wake`: something is to be sent now. Called without a lock. */
-Drafts *drafts_new(Account *account, void (*wake)(gpointer data), gpointer data);
+/* Called without a lock. */
+typedef struct {
+  void (*wake)(gpointer data);                /* something is to be sent */
+  void (*resized)(gint64 row, gpointer data); /* the size that the kernel may hold of it is wrong */
+  gpointer data;
+} DraftsHooks;
+Drafts *drafts_new(Account *account, const DraftsHooks *hooks);
 void drafts_free(Drafts *drafts); /* every handle is closed */
 
 /* What a crash left: octets that were flushed, and never closed, are finished. Before journal_open(), which forgets

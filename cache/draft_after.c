@@ -122,8 +122,8 @@ gboolean drafts_hurry(Drafts *drafts, gint64 row, GError **error) {
     return TRUE;
   if (!index_write(job.index, INDEX_CHANGE, hurry, &job, error))
     return FALSE;
-  if (job.due && drafts->wake)
-    drafts->wake(drafts->wake_data);
+  if (job.due)
+    drafts->hooks.wake(drafts->hooks.data);
   return TRUE;
 }
 

@@ -16,8 +16,7 @@ typedef struct _Draft Draft;
 
 struct _Drafts {
   Account *account;
-  void (*wake)(gpointer data);
-  gpointer wake_data;
+  DraftsHooks hooks;
   gint open, rewritten; /* atomic; sizes of the tables: most questions are answered by these being 0 */
   GMutex mutex;         /* guards what follows, and the first part of each draft */
   GHashTable *by_row;   /* gint64 of a draft: each row that it has been -> Draft */

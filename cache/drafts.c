@@ -16,11 +16,10 @@ static gint64 *key_of(gint64 row) {
   return g_memdup2(&row, sizeof row);
 }
 
-Drafts *drafts_new(Account *account, void (*wake)(gpointer data), gpointer data) {
+Drafts *drafts_new(Account *account, const DraftsHooks *hooks) {
   Drafts *drafts = g_new0(Drafts, 1);
   drafts->account = account;
-  drafts->wake = wake;
-  drafts->wake_data = data;
+  drafts->hooks = *hooks;
   g_mutex_init(&drafts->mutex);
   drafts->by_row = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   drafts->successors = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);

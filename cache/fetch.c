@@ -55,6 +55,10 @@ static void note_unkept(gint64 row, gpointer data) {
   fetch->unkept = row;
 }
 
+void fetch_resized(Fetch *fetch, gint64 row) {
+  note_resized(row, fetch);
+}
+
 gboolean fetch_is_resized(Fetch *fetch, gint64 row) {
   if (g_atomic_int_get(&fetch->n_resized) == 0)
     return FALSE;

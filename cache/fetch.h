@@ -24,6 +24,8 @@ void fetch_soon(Fetch *fetch, const IndexMessage *message);
 /* It was opened, and was here, or was not: look where its reader is heading. */
 void fetch_opened(Fetch *fetch, gint64 row);
 void fetch_missed(Fetch *fetch, const IndexMessage *message);
+/* A draft became another size: so says fetch_is_resized() of it. */
+void fetch_resized(Fetch *fetch, gint64 row);
 /* The size that the kernel may hold is wrong, until fetch_shown(): its attributes are about to be sent again. */
 gboolean fetch_is_resized(Fetch *fetch, gint64 row);
 void fetch_shown(Fetch *fetch, gint64 row);

@@ -120,6 +120,7 @@ const char *const index_migrations[INDEX_VERSION] = {
     "CREATE INDEX journal_group ON journal(op, mailbox, target, state);"
     "CREATE INDEX journal_target ON journal(target, op, state);"
     "CREATE INDEX journal_after ON journal(after) WHERE after > 0;"
+    "CREATE INDEX journal_copy ON journal(copy) WHERE copy > 0;"
     "CREATE TABLE octets(message INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TRIGGER journal_left AFTER DELETE ON journal WHEN old.op = 1 BEGIN"
     " DELETE FROM octets WHERE message = old.message; END;"

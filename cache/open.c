@@ -55,10 +55,17 @@ static void on_freed(gint64 mailbox, gpointer data) {
   sync_freed(((Cache *)data)->sync, mailbox);
 }
 
+/* Neither is there while what a crash left is finished. */
 static void on_written(gpointer data) {
   Cache *cache = data;
-  if (cache->replay) /* not while what a crash left is finished */
+  if (cache->replay)
     replay_wake(cache->replay);
+}
+
+static void on_resized(gint64 row, gpointer data) {
+  Cache *cache = data;
+  if (cache->fetch)
+    fetch_resized(cache->fetch, row);
 }
 
 static gboolean doubt_uploads(IndexTxn *txn, gpointer data, GError **error) {
@@ -89,7 +96,8 @@ static gboolean open_stores(Cache *cache, GError **error) {
   /* Also where it was not damaged: somebody restored it. */
   if (cache->place.older && !index_write(account->index, INDEX_JOURNAL, doubt_uploads, NULL, error))
     return FALSE;
-  cache->drafts = drafts_new(account, on_written, cache);
+  DraftsHooks hooks = {on_written, on_resized, cache};
+  cache->drafts = drafts_new(account, &hooks);
   /* In this order: the second forgets what the first looks for. */
   return drafts_recover(cache->drafts, error) && journal_open(account->index, error);
 }

@@ -112,17 +112,22 @@ CacheAnswer cache_create(Cache *cache, gint64 folder, const char *name, CacheEnt
                          GError **error) {
   g_auto(IndexMailbox) parent = {0};
   g_auto(IndexMessage) message = {0};
+  g_autoptr(GError) failed = NULL;
   Draft *draft = NULL;
   if (!index_get_mailbox(cache->account.index, folder, &parent, error))
     return none_or_failed(error);
   if (!may_create(cache, &parent, name, error))
     return CACHE_FAILED;
   describe(&parent, name, &message);
+  guint64 ended = drafts_ended(cache->drafts);
   if (!index_write(cache->account.index, INDEX_CHANGE, create, &message, error))
     return CACHE_FAILED;
-  CacheAnswer answer = open_draft(cache, message.row, FALSE, &draft, error);
-  if (answer != CACHE_READY)
-    return answer;
+  draft = attach(cache, message.row, ended, -1, &failed);
+  CacheAnswer answer = draft || failed ? CACHE_READY : open_draft(cache, message.row, FALSE, &draft, &failed);
+  if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
+  if (!draft)
+    return answer == CACHE_READY ? CACHE_FAILED : answer;
   draft_leave(draft);
   *ret_draft = handle_new(draft, TRUE);
   return cache_get(cache, CACHE_MESSAGE, message.row, ret, error);

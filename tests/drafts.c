@@ -135,6 +135,8 @@ CacheDraft *create_file(gint64 folder, const char *name, gint64 *ret_row) {
 CacheDraft *edit_file(gint64 row, gboolean truncate) {
   g_autoptr(GError) error = NULL;
   CacheDraft *draft = NULL;
+  CacheEntry entry;
+  cache_get(draft_test.cache, CACHE_MESSAGE, row, &entry, NULL); /* the kernel knows its size */
   CacheAnswer answer = cache_edit(draft_test.cache, row, truncate, &draft, &error);
   ck_assert_msg(answer == CACHE_READY, "%d %s", answer, error ? error->message : "");
   return draft;

@@ -2,6 +2,7 @@
 /* New files, from the first octet to the journal, as fs/ makes them; nothing is sent. */
 #include <glib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/draft.h"
 #include "tests/drafts.h"
@@ -41,6 +42,19 @@ START_TEST(a_file_is_sent_after_its_last_close) {
   check_octets(row, CRLF_TEXT);
   g_autofree char *told = events(), *expected = g_strdup_printf("DATA %d\n", (int)row);
   ck_assert_str_eq(told, expected);
+}
+END_TEST
+
+/* The kernel holds the size that was written until it asks anew: an open must not read to there, or append. */
+START_TEST(what_became_crlf_is_opened_when_its_size_is_known) {
+  int fd = -1;
+  CacheDraft *draft = NULL;
+  gint64 row = make_file(INBOX, "a.eml", LF_TEXT);
+  ck_assert_int_eq(cache_open_body(draft_test.cache, row, CACHE_BODY_OPEN, &fd, NULL), CACHE_STALE);
+  ck_assert_int_eq(cache_edit(draft_test.cache, row, FALSE, &draft, NULL), CACHE_STALE);
+  ck_assert_int_eq(find(INBOX, "a.eml"), row);
+  ck_assert_int_eq(cache_open_body(draft_test.cache, row, CACHE_BODY_OPEN, &fd, NULL), CACHE_READY);
+  close(fd);
 }
 END_TEST
 
@@ -322,6 +336,7 @@ int main(void) {
   TCase *tests = tcase_create("draft");
   tcase_add_checked_fixture(tests, drafts_setup, drafts_teardown);
   tcase_add_test(tests, a_file_is_sent_after_its_last_close);
+  tcase_add_test(tests, what_became_crlf_is_opened_when_its_size_is_known);
   tcase_add_test(tests, crlf_needs_no_change);
   tcase_add_test(tests, half_a_file_is_flushed_and_goes_on);
   tcase_add_test(tests, the_last_of_several_handles_counts);
