@@ -42,9 +42,13 @@ static Proof prove_childless(Account *account, ImapConn *conn, const IndexMailbo
 
 static Proof prove_empty(Account *account, ImapConn *conn, const IndexMailbox *mailbox, GError **error) {
   g_auto(ImapMailbox) opened = {0};
+  IndexMailbox known = *mailbox;
+  /* One that was renumbered is as empty under its new numbers. */
+  if (mailbox->listed == INDEX_DOUBTED)
+    known.uidvalidity = 0;
   /* A session that is in it may not have heard of what came. */
   if (!imap_unselect(conn, account->cancellable, error) ||
-      !account_open_mailbox(account, conn, mailbox, &opened, NULL, error))
+      !account_open_mailbox(account, conn, &known, &opened, NULL, error))
     return PROOF_FAILED;
   return opened.exists == 0 ? PROOF_EMPTY : full(error, "messages");
 }
