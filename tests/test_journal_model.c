@@ -181,8 +181,8 @@ static void check_rows(void) {
       "SELECT count(*) FROM journal AS j LEFT JOIN message AS m ON m.row = j.message WHERE ifnull(m.gone, 1) > 0",
       "SELECT count(*) FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.mailbox <> m.mailbox",
       "SELECT count(*) FROM octets AS o WHERE NOT EXISTS (SELECT 1 FROM journal WHERE message = o.message AND op = 1)",
-      "SELECT count(*) FROM journal AS j WHERE op = 2 AND state = 1 AND target = mailbox AND seq ="
-      " (SELECT min(seq) FROM journal WHERE message = j.message AND op IN (1, 2))",
+      ("SELECT count(*) FROM journal AS j WHERE op = 2 AND state = 1 AND target = mailbox AND seq ="
+       " (SELECT min(seq) FROM journal WHERE message = j.message AND op IN (1, 2))"),
       "SELECT count(*) FROM journal WHERE op = 4 AND state = 1 AND flags_add = 0 AND flags_remove = 0",
   };
   for (guint i = 0; i < G_N_ELEMENTS(none); i++)
