@@ -377,7 +377,8 @@ START_TEST(an_attempt_that_was_cut_off_is_begun_again) {
   close_unclean(make_index());
   damage("index.db", 40 * PAGE, PAGE, 0xa5);
   ck_assert(index_salvage_set_aside(index_dir.fd, NULL));
-  ck_assert(g_file_set_contents(g_build_filename(index_dir.path, "index.db", NULL), "half", 4, NULL));
+  g_autofree char *path = g_build_filename(index_dir.path, "index.db", NULL);
+  ck_assert(g_file_set_contents(path, "half", 4, NULL));
   Left left = salvaged();
   ck_assert_uint_ge(left.uids, MESSAGES);
   ck_assert(!exists("index.db.salvaging"));
