@@ -66,6 +66,20 @@ static ImapSeqset *find_strangers(Look *look, gint64 row, guint32 uidvalidity, g
   return have ? imap_seqset_subtract(there, have) : NULL;
 }
 
+static gboolean is_blank(const guint8 fingerprint[16]) {
+  static const guint8 zero[16];
+  return memcmp(fingerprint, zero, sizeof zero) == 0;
+}
+
+static gboolean same_fields(const JournalItem *item, const Candidate *candidate) {
+  return !is_blank(item->fingerprint) &&
+         memcmp(item->fingerprint, candidate->fingerprint, sizeof item->fingerprint) == 0;
+}
+
+static gboolean same_size(const JournalItem *item, const Candidate *candidate) {
+  return item->size == candidate->size;
+}
+
 /* ---- fetching ----------------------------------------------------------------------------------------------- */
 
 static Candidate *find_candidate(Look *look, guint32 uid) {
@@ -77,15 +91,24 @@ static Candidate *find_candidate(Look *look, guint32 uid) {
   return NULL;
 }
 
+/* Of a whole mailbox few are. */
+static gboolean may_be_ours(Look *look, const Candidate *candidate) {
+  for (guint i = 0; i < look->n; i++)
+    if (same_size(look->sought[i].item, candidate) || same_fields(look->sought[i].item, candidate))
+      return TRUE;
+  return FALSE;
+}
+
 static void take_listing(Look *look, const ImapMessage *message) {
   const guint needed = IMAP_HAS_UID | IMAP_HAS_SIZE | IMAP_HAS_HEADER;
-  if ((message->has & needed) != needed || find_candidate(look, message->uid))
+  if ((message->has & needed) != needed)
     return;
   Candidate candidate = {.uid = message->uid, .size = message->size};
   gsize len;
   const char *header = g_bytes_get_data(message->header, &len);
   names_fingerprint(header, len, candidate.fingerprint);
-  g_array_append_val(look->candidates, candidate);
+  if (may_be_ours(look, &candidate) && !find_candidate(look, candidate.uid))
+    g_array_append_val(look->candidates, candidate);
 }
 
 static void take_body(Look *look, const ImapMessage *message) {
@@ -138,20 +161,6 @@ static gboolean fetch(Look *look, const ImapSeqset *uids, ImapFetchItems items,
 }
 
 /* ---- who is who --------------------------------------------------------------------------------------------- */
-
-static gboolean is_blank(const guint8 fingerprint[16]) {
-  static const guint8 zero[16];
-  return memcmp(fingerprint, zero, sizeof zero) == 0;
-}
-
-static gboolean same_fields(const JournalItem *item, const Candidate *candidate) {
-  return !is_blank(item->fingerprint) &&
-         memcmp(item->fingerprint, candidate->fingerprint, sizeof item->fingerprint) == 0;
-}
-
-static gboolean same_size(const JournalItem *item, const Candidate *candidate) {
-  return item->size == candidate->size;
-}
 
 static gboolean same_octets(const JournalItem *item, const Candidate *candidate) {
   return candidate->hashed && memcmp(item->sha256, candidate->sha256, sizeof item->sha256) == 0;

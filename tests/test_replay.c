@@ -376,6 +376,90 @@ START_TEST(what_cannot_be_copied_is_fetched_and_sent) {
 }
 END_TEST
 
+/* ---- the thread ----------------------------------------------------------------------------------------------------
+ */
+
+static void run(Uploads *u) {
+  imap_pool_release(u->test->account.pool, g_steal_pointer(&u->test->conn));
+  replay_run(u->replay);
+}
+
+static void stop(Uploads *u) {
+  g_cancellable_cancel(u->test->account.cancellable);
+  replay_stop(u->replay);
+  g_cancellable_reset(u->test->account.cancellable);
+}
+
+/* The end of this wait: the code of its error, or -1. */
+static int await_done(Uploads *u, gint64 row) {
+  for (;;) {
+    g_auto(CacheEvent) event = {.fd = -1};
+    ck_assert(cache_events_pop(u->test->account.events, &event));
+    if (event.type == CACHE_EVENT_DONE && event.kind == CACHE_JOURNAL && event.row == row)
+      return event.error ? event.error->code : -1;
+  }
+}
+
+static const struct {
+  const char *answer;
+  int code;
+} ends[] = {
+    {"S: @ OK [APPENDUID 7 10] x\n", -1},
+    {"S: @ NO [TOOBIG] x\n", CACHE_ERROR_TOOBIG},
+    {"S: @ NO [OVERQUOTA] x\n", CACHE_ERROR_QUOTA}, /* though it is tried again later */
+    {"S: @ NO [UNAVAILABLE] x\n", CACHE_ERROR_BUSY},
+};
+
+START_TEST(who_waits_is_told) {
+  g_autofree char *script = g_strconcat(APPEND("a"), ends[_i].answer, "stall\n", NULL);
+  g_autoptr(Uploads) u = uploads_new("LITERAL+ UIDPLUS", script);
+  gint64 a = add(u, "a");
+  if (ends[_i].code == CACHE_ERROR_TOOBIG)
+    g_log_set_always_fatal(G_LOG_FATAL_MASK); /* from the thread; it warns, as it should */
+  ck_assert(replay_await(u->replay, a, a, NULL));
+  ck_assert(replay_await(u->replay, a, 1000, NULL)); /* known by another number */
+  run(u);
+  ck_assert_int_eq(await_done(u, a), ends[_i].code);
+  ck_assert_int_eq(await_done(u, 1000), ends[_i].code);
+  stop(u);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_line_that_is_down) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *trouble = NULL;
+  g_autoptr(Uploads) u = uploads_new(MULTI, "");
+  gint64 a = add(u, "a");
+  imap_conn_fail(u->test->conn);
+  g_clear_pointer(&u->test->fake, fake_free); /* and nobody is at that port any more */
+  ck_assert(replay_await(u->replay, a, a, NULL));
+  ck_assert(replay_await(u->replay, 0, CACHE_ALL, NULL));
+  run(u);
+  ck_assert_int_eq(await_done(u, a), CACHE_ERROR_OFFLINE);
+  ck_assert(!replay_await(u->replay, a, a, &error));
+  ck_assert_msg(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_OFFLINE), "%s", error->message);
+  ck_assert(replay_trouble(u->replay, &trouble));
+  stop(u);
+  ck_state(u, a, "ready");
+}
+END_TEST
+
+START_TEST(to_stop_ends_what_is_sent_and_every_wait) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, "stall\n");
+  g_autofree char *state = NULL;
+  gint64 a = add(u, "a");
+  ck_assert(replay_await(u->replay, a, a, NULL));
+  run(u);
+  do {
+    g_free(state);
+    state = uploads_state(u, a);
+  } while (!g_str_equal(state, "sent"));
+  stop(u);
+  ck_assert_int_eq(await_done(u, a), CACHE_ERROR_CANCELLED);
+  ck_assert_uint_eq(uploads_left(u), 1);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("replay");
   TCase *tests = tcase_create("replay");
@@ -401,6 +485,9 @@ int main(void) {
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
+  tcase_add_loop_test(tests, who_waits_is_told, 0, G_N_ELEMENTS(ends));
+  tcase_add_test(tests, nobody_waits_for_a_line_that_is_down);
+  tcase_add_test(tests, to_stop_ends_what_is_sent_and_every_wait);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

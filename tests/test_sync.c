@@ -140,6 +140,39 @@ START_TEST(a_reader_is_told_when_the_line_is_lost) {
 END_TEST
 
 /* Hints, told by the server as fast as it likes. */
+static gboolean list_inbox(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox *inbox = data;
+  inbox->uidvalidity = 7;
+  inbox->uidnext = 10;
+  inbox->listed = INDEX_LISTED;
+  return index_set_state(txn, inbox, error);
+}
+
+static void on_freed(gint64 mailbox, gpointer data) {
+  sync_freed(((Bench *)data)->sync, mailbox);
+}
+
+START_TEST(a_claimed_folder_is_looked_at_when_it_is_free) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("") LIST "wait\nC: @ STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)\n"
+                                          "S: * STATUS INBOX (MESSAGES 0 UIDNEXT 10 UIDVALIDITY 7)\nS: @ OK\n");
+  Account *account = &bench.test->account;
+  g_auto(IndexMailbox) inbox = {0};
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+  claims_free(account->claims); /* nobody has tried any yet */
+  account->claims = claims_new(on_freed, &bench);
+  ck_assert(index_get_mailbox(account->index, test_account_folder(bench.test, "INBOX"), &inbox, NULL));
+  ck_assert(index_write(account->index, INDEX_SYNC, list_inbox, &inbox, NULL));
+  ck_assert(claims_take(account->claims, inbox.row, 0, NULL));
+  sync_doubt(bench.sync, inbox.row);
+  fake_go(bench.fake);
+  gint64 heard = imap_pool_heard(account->pool);
+  claims_release(account->claims, inbox.row, 0);
+  while (imap_pool_heard(account->pool) == heard)
+    g_thread_yield();
+}
+END_TEST
+
 START_TEST(renames_that_are_told_do_not_pile_up) {
   SyncTask task = {0};
   sync_task_init(&task, NULL);
@@ -163,6 +196,7 @@ int main(void) {
   tcase_add_test(tests, its_failure_is_told);
   tcase_add_test(tests, three_refused_logins_are_enough);
   tcase_add_test(tests, a_reader_is_told_when_the_line_is_lost);
+  tcase_add_test(tests, a_claimed_folder_is_looked_at_when_it_is_free);
   tcase_add_test(tests, renames_that_are_told_do_not_pile_up);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
