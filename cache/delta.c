@@ -169,6 +169,17 @@ static gboolean want_flags(Delta *delta, gboolean due, guint64 *ret_since) {
   return tells ? now != before || delta->wrong : due;
 }
 
+/* Anew, as flags have been written since: a message that is no longer flagged \Deleted may have lost the row that only
+ * hid it. */
+static gboolean list_missed(Delta *delta, GError **error) {
+  g_autoptr(ImapSeqset) have = index_uids(delta->account->index, delta->mailbox->row, error);
+  if (!have)
+    return FALSE;
+  g_autoptr(ImapSeqset) missed = imap_seqset_subtract(delta->server, have);
+  imap_seqset_remove(missed, MAX(delta->mailbox->uidnext, 1), G_MAXUINT32);
+  return list_new(delta, missed, TRUE, error);
+}
+
 gboolean delta_fetch(Delta *delta, gboolean due, GError **error) {
   g_autoptr(ImapSeqset) have = index_uids(delta->account->index, delta->mailbox->row, error);
   if (!have)
@@ -190,5 +201,5 @@ gboolean delta_fetch(Delta *delta, gboolean due, GError **error) {
     if (!listing_fetch(&job, none, IMAP_FETCH_FLAGS, error))
       return FALSE;
   }
-  return list_new(delta, delta->missed, TRUE, error) && posting_end(delta->flags, NULL, error);
+  return posting_end(delta->flags, NULL, error) && list_missed(delta, error);
 }
