@@ -163,6 +163,7 @@ START_TEST(a_claimed_folder_is_looked_at_when_it_is_free) {
   account->claims = claims_new(on_freed, &bench);
   ck_assert(index_get_mailbox(account->index, test_account_folder(bench.test, "INBOX"), &inbox, NULL));
   ck_assert(index_write(account->index, INDEX_SYNC, list_inbox, &inbox, NULL));
+  learnt_rights_asked(account->learnt, inbox.row);
   ck_assert(claims_take(account->claims, inbox.row, 0, NULL));
   sync_doubt(bench.sync, inbox.row);
   fake_go(bench.fake);
