@@ -43,7 +43,7 @@ $(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUI
 # Stops dead at step N of the replay: IMAPFS_STOP_AT=N.
 $(BUILD)/tests/imapfs-steps: $(BUILD)/fs/main.o $(filter-out $(BUILD)/cache/replay%,$(LIB)) \
     $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard cache/replay*.c))
-	@echo "  LD    $@"
+	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # An archive, so that a test program takes only what it needs.
