@@ -27,7 +27,7 @@ gboolean access_check_size(Account *account, gint64 mailbox, guint64 size, GErro
 gboolean access_learn(Account *account, ImapConn *conn, gint64 mailbox, GError **error);
 /* The same of some of those that users have opened, where it is time. */
 gboolean access_learn_some(Account *account, ImapConn *conn, GError **error);
-/* So much was added there, or something was refused or ended there (0, 0): its quota is due. */
+/* So much was added there: its quota is due. (0, 0): something was refused there, and its rights are due, too. */
 void access_spent(Account *account, gint64 mailbox, guint64 octets, guint64 messages);
 /* A SELECT was made and said this. */
 gboolean access_selected(Account *account, gint64 mailbox, const ImapMailbox *opened, GError **error);

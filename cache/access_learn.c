@@ -174,4 +174,6 @@ gboolean access_learn_some(Account *account, ImapConn *conn, GError **error) {
 
 void access_spent(Account *account, gint64 mailbox, guint64 octets, guint64 messages) {
   learnt_quota_spent(account->learnt, mailbox, octets, messages);
+  if (octets == 0 && messages == 0)
+    learnt_rights_doubted(account->learnt, mailbox);
 }

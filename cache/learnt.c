@@ -71,6 +71,11 @@ void learnt_rights_asked(Learnt *learnt, gint64 mailbox) {
   entry_of(learnt, mailbox)->rights = learnt->now();
 }
 
+void learnt_rights_doubted(Learnt *learnt, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  entry_of(learnt, mailbox)->rights = 0;
+}
+
 /* ---- quota --------------------------------------------------------------------------------------------------- */
 
 static gboolean is_used_up(const ImapQuota *quota) {

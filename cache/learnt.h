@@ -15,6 +15,7 @@ void learnt_free(Learnt *learnt);
 /* The rights of this mailbox were never asked for, or long ago. */
 gboolean learnt_rights_due(Learnt *learnt, gint64 mailbox);
 void learnt_rights_asked(Learnt *learnt, gint64 mailbox);
+void learnt_rights_doubted(Learnt *learnt, gint64 mailbox); /* something was refused: they are due */
 
 gboolean learnt_quota_due(Learnt *learnt, gint64 mailbox);
 void learnt_quota_told(Learnt *learnt, gint64 mailbox, const ImapQuota *quota);

@@ -151,6 +151,37 @@ START_TEST(subscriptions_follow) {
 }
 END_TEST
 
+static gboolean write_listed(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMailbox *mailbox = data;
+  mailbox->listed = INDEX_LISTED;
+  mailbox->uidvalidity = 5;
+  return index_set_state(txn, mailbox, error);
+}
+
+static IndexListed listed_after_rename(const char *status) {
+  g_autofree char *script = g_strconcat("C: @ RENAME \"a\" \"c\"\nS: @ OK\n"
+                                        "C: @ STATUS \"c/b\" (MESSAGES UIDNEXT UIDVALIDITY)\n",
+                                        status, "S: @ OK\n" SUBSCRIBED("c", "a") SUBSCRIBED("c/b", "a/b"), NULL);
+  g_auto(Desk) desk = desk_new("", script);
+  g_auto(IndexMailbox) b = {0}, after = {0};
+  Index *index = desk.test->account.index;
+  int code;
+  ck_assert(index_get_mailbox(index, test_account_folder(desk.test, "a/b"), &b, NULL));
+  ck_assert(index_write(index, INDEX_SYNC, write_listed, &b, NULL));
+  gint64 a = test_account_folder(desk.test, "a");
+  outcome(&desk, errands_rename(desk.errands, a, test_account_folder(desk.test, ""), "c"), &code);
+  ck_assert_int_eq(code, -1);
+  ck_assert(index_get_mailbox(index, b.row, &after, NULL));
+  return after.listed;
+}
+
+/* Courier: its messages are to be matched again. */
+START_TEST(a_rename_may_renumber) {
+  ck_assert_int_eq(listed_after_rename("S: * STATUS c/b (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 9)\n"), INDEX_DOUBTED);
+  ck_assert_int_eq(listed_after_rename("S: * STATUS c/b (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 5)\n"), INDEX_LISTED);
+}
+END_TEST
+
 START_TEST(a_refused_rename_changes_nothing) {
   g_auto(Desk) desk = desk_new("", "C: @ RENAME \"a\" \"c\"\nS: @ NO [NOPERM] no\n");
   int code;
@@ -236,6 +267,7 @@ int main(void) {
   tcase_add_test(tests, a_name_that_no_server_has);
   tcase_add_test(tests, a_folder_is_renamed_with_all_below);
   tcase_add_test(tests, subscriptions_follow);
+  tcase_add_test(tests, a_rename_may_renumber);
   tcase_add_test(tests, a_refused_rename_changes_nothing);
   tcase_add_test(tests, no_rename_between_namespaces);
   tcase_add_test(tests, a_rename_waits_for_claims);

@@ -37,6 +37,9 @@ START_TEST(rights_each_hour) {
   learnt_rights_asked(learnt, A);
   ck_assert(!learnt_rights_due(learnt, A));
   ck_assert(learnt_rights_due(learnt, B));
+  learnt_rights_doubted(learnt, A);
+  ck_assert(learnt_rights_due(learnt, A));
+  learnt_rights_asked(learnt, A);
   clock_now += G_GINT64_CONSTANT(3600) * SECOND;
   ck_assert(learnt_rights_due(learnt, A));
   learnt_free(learnt);

@@ -26,7 +26,7 @@ if [ "$(id -u)" = 0 ]; then # Dovecot serves no mail as root
   chmod 711 "$dir"
 fi
 
-plugins= imap_plugins= mailboxes=
+plugins='' imap_plugins='' mailboxes=''
 [ -z "${DOVECOT_QUOTA-}" ] || plugins+=" quota" imap_plugins+=" imap_quota"
 [ -z "${DOVECOT_ACL-}" ] || plugins+=" acl" imap_plugins+=" imap_acl"
 [ -z "${DOVECOT_SENT-}" ] || mailboxes='  mailbox Sent {
