@@ -19,6 +19,7 @@ struct _Fs {
   struct fuse_session *fuse;
   Park *park;
   Notify *notify;
+  Stale *stale;
   Files *files;
   Session *session;
   GThread *answerer;
@@ -58,6 +59,7 @@ struct _FsCall {
   gint64 start; /* monotonic µs */
   gint64 waits_since;
   guint64 key;
+  gboolean keep_pages;            /* open: what the kernel has cached of it is still so */
   gboolean interruptible, enough; /* enough: could be answered already, news would only be better */
   CacheAnswer answer;
   int event_fd; /* lent by the event that is being handled, or -1 */

@@ -90,9 +90,36 @@ static const struct {
   guint kernel, cache;
 } rename_flags[] = {{RENAME_NOREPLACE, CACHE_RENAME_NOREPLACE}, {RENAME_EXCHANGE, CACHE_RENAME_EXCHANGE}};
 
-static CacheAnswer rename_ask(FsCall *call, GError **error) {
+/* What has the name, where that is known without waiting. */
+static void look_at(FsCall *call) {
+  Cache *cache = call->fs->cache;
+  CacheAnswer answer = cache_lookup(cache, call->row, call->name, &call->entry, NULL);
+  if (answer == CACHE_WAIT && call->entry.kind == CACHE_MESSAGE)
+    cache_unwant(cache, call->entry.row, g_get_monotonic_time());
+  if (answer != CACHE_READY)
+    call->entry = (CacheEntry){0};
+}
+
+static CacheAnswer rename_now(FsCall *call, GError **error) {
   return errand(call, cache_rename(call->fs->cache, call->row, call->name, call->to, call->to_name, call->flags,
                                    &call->ticket, error));
+}
+
+/* A file that was scratch and becomes mail by its new name may get other octets by that. */
+static CacheAnswer rename_ask(FsCall *call, GError **error) {
+  Fs *fs = call->fs;
+  CacheEntry now;
+  look_at(call);
+  if (call->entry.kind != CACHE_MESSAGE)
+    return rename_now(call, error);
+  guint64 ino = inode_number(fs->root, CACHE_MESSAGE, call->entry.row);
+  stale_enter(fs->stale, ino);
+  CacheAnswer answer = rename_now(call, error);
+  if (answer == CACHE_READY && cache_get(fs->cache, CACHE_MESSAGE, call->entry.row, &now, NULL) == CACHE_READY &&
+      now.size != call->entry.size)
+    notify_data(fs->notify, ino);
+  stale_leave(fs->stale, ino);
+  return answer;
 }
 
 static const FsOp op_rename = {

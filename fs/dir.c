@@ -47,6 +47,8 @@ static CacheAnswer lookup_ask(FsCall *call, GError **error) {
 }
 
 static void lookup_reply(FsCall *call) {
+  Fs *fs = call->fs;
+  stale_looked_up(fs->stale, inode_number(fs->root, call->entry.kind, call->entry.row));
   reply_entry(call, &call->entry);
 }
 

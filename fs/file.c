@@ -8,6 +8,9 @@
  * answered with ESTALE, once: the kernel repeats LOOKUP and OPEN by itself, and every reader (mmap, sendfile and
  * appenders too) sees the right size.
  *
+ * A file that was written is given its last form when the last writer closes it; stale.h sees to it that whoever opens
+ * it right then gets all of it.
+ *
  * When a READ fails the kernel at once sends it again: the first was read-ahead, though somebody waits for it. The
  * second one must not wait all over again, so it gets the same answer.
  *
@@ -24,7 +27,18 @@
 #include "fs/reply.h"
 
 /* ---- OPEN ------------------------------------------------------------------------------------------- */
-static CacheAnswer open_ask(FsCall *call, GError **error) {
+/* Between its turns. STALE: the kernel's size is old, so let it ask. */
+static CacheAnswer open_in_turn(FsCall *call, CacheAnswer (*ask)(FsCall *call, GError **error), GError **error) {
+  Stale *stale = call->fs->stale;
+  stale_enter(stale, call->ino);
+  StaleState state = stale_look(stale, call->ino);
+  call->keep_pages = state == STALE_NOT;
+  CacheAnswer answer = state == STALE_SIZE ? CACHE_STALE : ask(call, error);
+  stale_leave(stale, call->ino);
+  return answer;
+}
+
+static CacheAnswer read_in_turn(FsCall *call, GError **error) {
   Cache *cache = call->fs->cache;
   call->draft = cache_draft_of(cache, call->row);
   if (call->draft)
@@ -35,9 +49,17 @@ static CacheAnswer open_ask(FsCall *call, GError **error) {
   return answer;
 }
 
-static CacheAnswer edit_ask(FsCall *call, GError **error) {
+static CacheAnswer edit_in_turn(FsCall *call, GError **error) {
   gboolean truncate = (call->info.flags & O_TRUNC) != 0;
   return call_wait_once(call, cache_edit(call->fs->cache, call->row, truncate, &call->draft, error), error);
+}
+
+static CacheAnswer open_ask(FsCall *call, GError **error) {
+  return open_in_turn(call, read_in_turn, error);
+}
+
+static CacheAnswer edit_ask(FsCall *call, GError **error) {
+  return open_in_turn(call, edit_in_turn, error);
 }
 
 static gboolean is_for_writing(const struct fuse_file_info *info) {
@@ -57,7 +79,7 @@ static void open_reply(FsCall *call) {
     return;
   }
   call->info.fh = (uintptr_t)file;
-  call->info.keep_cache = 1;
+  call->info.keep_cache = call->keep_pages;
   call->info.noflush = !is_for_writing(&call->info);
   if (!reply_open(call))
     file_close(files, file);
@@ -161,16 +183,30 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 /* ---- RELEASE ---------------------------------------------------------------------------------------- */
 static const FsOp op_release = {.name = "RELEASE"};
 
-static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
-  FsCall *call = call_new(req, &op_release, ino);
+/* The last one that wrote gives lines their CR LF. */
+static void close_draft(FsCall *call, File *file) {
+  Fs *fs = call->fs;
   g_autoptr(GError) error = NULL;
-  if (!call)
-    return;
-  File *file = (File *)(uintptr_t)fi->fh;
   if (!file_flush_rest(file, FALSE, &error))
     g_warning("what was written to a mapping is not kept: %s", error->message);
-  file_close(call->fs->files, file);
-  reply_error(call, 0);
+  guint64 size = cache_draft_size(file_draft(file));
+  file_close(fs->files, file);
+  if (cache_get(fs->cache, call->kind, call->row, &call->entry, NULL) == CACHE_READY && call->entry.size != size)
+    notify_data(fs->notify, call->ino);
+}
+
+static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
+  Stale *stale = ((Fs *)fuse_req_userdata(req))->stale;
+  File *file = (File *)(uintptr_t)fi->fh;
+  stale_enter_expected(stale, ino);
+  FsCall *call = call_new(req, &op_release, ino);
+  if (call && file_draft(file))
+    close_draft(call, file);
+  else if (call)
+    file_close(call->fs->files, file);
+  stale_leave(stale, ino);
+  if (call)
+    reply_error(call, 0);
 }
 
 void file_handlers(struct fuse_lowlevel_ops *ops) {

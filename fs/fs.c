@@ -86,6 +86,7 @@ static Fs *fs_new(const FsConfig *config, Cache *cache) {
   fs->read_only = config->read_only;
   g_mutex_init(&fs->mutex);
   g_cond_init(&fs->quiet);
+  fs->stale = stale_new();
   fs->files = files_new();
   fs->park = park_new(heard, cache);
   return fs;
@@ -94,11 +95,18 @@ static Fs *fs_new(const FsConfig *config, Cache *cache) {
 static void fs_discard(Fs *fs) {
   park_free(fs->park);
   files_free(fs->files);
+  stale_free(fs->stale);
   g_clear_pointer(&fs->session, session_free);
   g_clear_pointer(&fs->fuse, fuse_session_destroy);
   g_mutex_clear(&fs->mutex);
   g_cond_clear(&fs->quiet);
   g_free(fs);
+}
+
+static void on_arrival(const struct fuse_in_header *request, gpointer data) {
+  Fs *fs = data;
+  if (request->opcode == FUSE_RELEASE)
+    stale_expect(fs->stale, request->nodeid);
 }
 
 /* Before the workers start: they find all there. */
@@ -108,8 +116,8 @@ static gboolean fs_start(Fs *fs, const FsConfig *config, GError **error) {
     g_set_error(error, FS_ERROR, FS_ERROR_MOUNT, "cannot mount on %s", config->mountpoint);
     return FALSE;
   }
-  fs->notify = notify_new(fs->fuse, fs->root);
-  fs->session = session_start(fs->fuse, FS_WORKERS);
+  fs->notify = notify_new(fs->fuse, fs->root, fs->stale);
+  fs->session = session_start(fs->fuse, FS_WORKERS, on_arrival, fs);
   if (!fs->session) {
     g_set_error(error, FS_ERROR, FS_ERROR_MOUNT, "cannot serve %s: %s", config->mountpoint, g_strerror(errno));
     fuse_session_unmount(fs->fuse);

@@ -34,6 +34,7 @@ typedef struct {
 struct _Notify {
   struct fuse_session *fuse;
   gint64 root;
+  Stale *stale;
   GThread *threads[NOTIFY_THREADS];
 
   GMutex mutex; /* guards all below */
@@ -57,11 +58,9 @@ static void line_free(gpointer data) {
 
 /* Attributes and octets. A new size is of no use with old pages. */
 static void tell_file(Notify *notify, guint64 ino) {
+  guint mark = stale_telling(notify->stale, ino);
   fuse_lowlevel_notify_inval_inode(notify->fuse, ino, 0, 0);
-}
-
-static gboolean concerns_file(CacheEventType type) {
-  return type == CACHE_EVENT_ATTR || type == CACHE_EVENT_DATA;
+  stale_told(notify->stale, ino, mark);
 }
 
 static void tell_directory(Notify *notify, guint64 ino) {
@@ -94,7 +93,7 @@ static gboolean next_notice(Line *line, Notice **ret) {
 static void tell(Notify *notify, guint64 ino, Notice *notice) {
   if (!notice)
     tell_directory(notify, ino);
-  else if (concerns_file(notice->type))
+  else if (notice->type == CACHE_EVENT_ATTR)
     tell_file(notify, ino);
   else if (notice->type == CACHE_EVENT_MOVED)
     tell_moved(notify, ino, notice);
@@ -125,10 +124,11 @@ static gpointer run(gpointer data) {
   return NULL;
 }
 
-Notify *notify_new(struct fuse_session *fuse, gint64 root) {
+Notify *notify_new(struct fuse_session *fuse, gint64 root, Stale *stale) {
   Notify *notify = g_new0(Notify, 1);
   notify->fuse = fuse;
   notify->root = root;
+  notify->stale = stale;
   g_mutex_init(&notify->mutex);
   g_cond_init(&notify->wake);
   notify->lines = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, line_free);
@@ -158,23 +158,44 @@ static void add_notice(Line *line, CacheEventType type, guint64 ino, const char 
   g_queue_push_tail(&line->notices, notice);
 }
 
+/* With the mutex held. One is as good as many. */
+static void add_file(Notify *notify, guint64 ino) {
+  Line *line = get_line(notify, ino);
+  if (g_queue_is_empty(&line->notices))
+    add_notice(line, CACHE_EVENT_ATTR, ino, NULL);
+}
+
+static void push_data(Notify *notify, guint64 ino, StaleState state) {
+  stale_mark(notify->stale, ino, state);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&notify->mutex);
+  if (!notify->stopped)
+    add_file(notify, ino);
+}
+
+void notify_data(Notify *notify, guint64 ino) {
+  fuse_lowlevel_notify_inval_inode(notify->fuse, ino, -1, 0);
+  push_data(notify, ino, STALE_SIZE);
+}
+
 void notify_push(Notify *notify, const CacheEvent *event) {
   CacheKind kind = event->type == CACHE_EVENT_CHANGED ? CACHE_FOLDER : event->kind;
   guint64 ino = inode_number(notify->root, kind, event->row);
+  if (event->type == CACHE_EVENT_DATA) {
+    push_data(notify, ino, STALE_PAGES);
+    return;
+  }
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&notify->mutex);
 
   if (notify->stopped)
     return;
   if (event->type == CACHE_EVENT_CHANGED)
     get_line(notify, ino)->changed = TRUE;
-  else if (!concerns_file(event->type) && event->parent > 0 && event->name) {
+  else if (event->type != CACHE_EVENT_ATTR && event->parent > 0 && event->name) {
     Line *line = get_line(notify, inode_number(notify->root, CACHE_FOLDER, event->parent));
     add_notice(line, event->type, ino, event->name);
     line->changed = TRUE;
-  } else if (concerns_file(event->type)) {
-    Line *line = get_line(notify, ino);
-    if (g_queue_is_empty(&line->notices)) /* one is as good as many */
-      add_notice(line, event->type, ino, NULL);
+  } else if (event->type == CACHE_EVENT_ATTR) {
+    add_file(notify, ino);
   }
 }
 

@@ -21,6 +21,9 @@ struct _Session {
   struct fuse_session *fuse;
   int stop, ended; /* eventfds: once written they stay readable */
   gint stopping;   /* atomic: for workers that never get to sleep */
+  SessionArrived arrived;
+  gpointer arrived_data;
+  GMutex order; /* of arrival: held while a request is read, which does not block */
   guint n;
   struct _Worker *workers;
 };
@@ -48,6 +51,14 @@ static int watch_fds(Session *session) {
   return -1;
 }
 
+static int receive(Session *session, struct fuse_buf *buf) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&session->order);
+  int got = fuse_session_receive_buf(session->fuse, buf);
+  if (got >= (int)sizeof(struct fuse_in_header))
+    session->arrived(buf->mem, session->arrived_data);
+  return got;
+}
+
 static gpointer work(gpointer data) {
   Worker *worker = data;
   Session *session = worker->session;
@@ -55,7 +66,7 @@ static gpointer work(gpointer data) {
   struct epoll_event event;
 
   while (!fuse_session_exited(session->fuse) && !g_atomic_int_get(&session->stopping)) {
-    int got = fuse_session_receive_buf(session->fuse, &buf);
+    int got = receive(session, &buf);
     if (got > 0)
       fuse_session_process_buf(session->fuse, &buf);
     else if (got == -EAGAIN)
@@ -81,9 +92,12 @@ static gboolean open_fds(Session *session) {
   return TRUE;
 }
 
-Session *session_start(struct fuse_session *fuse, guint workers) {
+Session *session_start(struct fuse_session *fuse, guint workers, SessionArrived arrived, gpointer data) {
   Session *session = g_new0(Session, 1);
   session->fuse = fuse;
+  session->arrived = arrived;
+  session->arrived_data = data;
+  g_mutex_init(&session->order);
   session->n = workers;
   session->workers = g_new0(Worker, workers);
   for (guint i = 0; i < workers; i++)
@@ -126,6 +140,7 @@ void session_free(Session *session) {
     close_fd(session->workers[i].set);
   close_fd(session->stop);
   close_fd(session->ended);
+  g_mutex_clear(&session->order);
   g_free(session->workers);
   g_free(session);
 }

@@ -100,6 +100,14 @@ static FsCall *call_draft(fuse_req_t req, const FsOp *op, fuse_ino_t ino, const 
   return NULL;
 }
 
+/* The kernel appends at the size that it knows, and nothing may be lost where that is not so for a moment (stale.h). */
+static guint64 offset_of_end(FsCall *call, guint64 offset) {
+  guint64 size = cache_draft_size(file_draft(call->file));
+  if (offset != size)
+    notify_data(call->fs->notify, call->ino);
+  return size;
+}
+
 static const FsOp op_write = {.name = "WRITE"};
 
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *octets, size_t size, off_t offset,
@@ -109,7 +117,8 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *octets, size_t 
   if (!call)
     return;
   file_touch(call->file);
-  if (cache_draft_write(file_draft(call->file), octets, size, (guint64)offset, &error))
+  guint64 at = fi->flags & O_APPEND && !fi->writepage ? offset_of_end(call, (guint64)offset) : (guint64)offset;
+  if (cache_draft_write(file_draft(call->file), octets, size, at, &error))
     reply_written(call, size);
   else
     reply_error(call, reply_errno(error));

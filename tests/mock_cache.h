@@ -44,6 +44,7 @@ void mock_sent(Cache *cache, gint64 row);          /* this has been sent; CACHE_
 void mock_errands(Cache *cache);                   /* errands take their time, until */
 void mock_errand_done(Cache *cache, int code);     /* the one under way ends with this CacheError; -1: well */
 void mock_left(Cache *cache, guint64 changes, const char *trouble);
+void mock_crlf(Cache *cache); /* lines get CR LF at the last close, and at the rename of *.tmp; and DATA */
 void mock_space(Cache *cache, const CacheSpace *space);
 
 /* What became of it. */

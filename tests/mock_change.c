@@ -56,6 +56,11 @@ void mock_left(Cache *cache, guint64 changes, const char *trouble) {
   cache->left = (CacheLeft){.changes = changes, .bytes = changes * 1000, .trouble = g_strdup(trouble)};
 }
 
+void mock_crlf(Cache *cache) {
+  LOCKED(cache);
+  cache->crlf = TRUE;
+}
+
 void mock_space(Cache *cache, const CacheSpace *space) {
   LOCKED(cache);
   cache->space = *space;
@@ -230,11 +235,22 @@ gboolean cache_draft_flush(CacheDraft *draft, gboolean killed, GError **error) {
   return !memchr(draft->octets->str, 0, draft->octets->len) || fail(error, CACHE_ERROR_INVALID);
 }
 
+static void end_lines(Cache *cache, Node *node) {
+  if (!cache->crlf || node->kind != CACHE_MESSAGE || g_str_has_suffix(node->name, ".tmp"))
+    return;
+  gsize size = node->content->len;
+  g_string_replace(node->content, "\r\n", "\n", 0);
+  g_string_replace(node->content, "\n", "\r\n", 0);
+  if (node->content->len != size)
+    mock_push(cache, CACHE_EVENT_DATA, node, NULL, -1);
+}
+
 void cache_draft_close(CacheDraft *draft) {
   Cache *cache = draft->cache;
   LOCKED(cache);
   if (--draft->handles > 0)
     return;
+  end_lines(cache, mock_get(cache, draft->row));
   mock_get(cache, draft->row)->draft = NULL;
   g_string_free(draft->octets, TRUE);
   g_free(draft);
@@ -324,6 +340,7 @@ static CacheAnswer replace(Cache *cache, Node *node, Node *there, gint64 folder,
   if (there && there != node)
     mock_detach(cache, there);
   place(cache, node, folder, name);
+  end_lines(cache, node);
   if (flags & CACHE_RENAME_EXCHANGE)
     mock_attach(cache, there, old_folder, old_name);
   else if (there && there != node)

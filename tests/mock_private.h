@@ -44,7 +44,7 @@ struct _Cache {
   guint lookups, lists;
 
   int denied; /* CacheError of every change, or -1 */
-  gboolean sending, errands;
+  gboolean sending, errands, crlf;
   gint64 ticket;
   int outcome; /* CacheError of the errand under way, 0: it goes on, -1: done well */
   guint forgotten, released;

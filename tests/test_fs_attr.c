@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,6 +95,63 @@ START_TEST(changed_below) {
 }
 END_TEST
 
+static gboolean append_line(const char *path, int flags, const char *line) {
+  int fd = open(path, O_WRONLY | flags, 0600);
+  return fd >= 0 && write(fd, line, strlen(line)) == (gssize)strlen(line) && close(fd) == 0;
+}
+
+/* Reads to the end, whatever the size is. */
+static gboolean holds(const char *path, const char *expected) {
+  char buf[4096];
+  struct stat st;
+  int fd = open(path, O_RDONLY);
+  gssize len = fd < 0 ? -1 : read(fd, buf, sizeof buf);
+  gboolean sized = fstat(fd, &st) == 0 && st.st_size == (off_t)strlen(expected);
+  close(fd);
+  return sized && len == (gssize)strlen(expected) && memcmp(buf, expected, (gsize)len) == 0;
+}
+
+static const char *const tails[] = {"two\n", "three\n", "four\n"};
+
+static gboolean write_and_read(const char *path, const char *scratch) {
+  g_autoptr(GString) expected = g_string_new("Subject: one\r\n");
+  if (!append_line(path, O_CREAT, "Subject: one\n"))
+    return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS(tails); i++) {
+    if (!append_line(path, O_APPEND, tails[i]))
+      return FALSE;
+    g_string_append_len(expected, tails[i], (gssize)strlen(tails[i]) - 1);
+    g_string_append(expected, "\r\n");
+    if (!holds(path, expected->str))
+      return FALSE;
+  }
+  g_string_append(expected, "end\r\n");
+  return rename(path, scratch) == 0 && append_line(scratch, O_APPEND, "end\n") && rename(scratch, path) == 0 &&
+         holds(path, expected->str);
+}
+
+static int write_and_read_many(const char *path) {
+  for (int i = 0; i < 50; i++) {
+    g_autofree char *one = g_strdup_printf("%s.%d.%d", path, (int)getpid(), i);
+    g_autofree char *scratch = g_strconcat(one, ".tmp", NULL);
+    if (!write_and_read(one, scratch))
+      return i + 1;
+  }
+  return 0;
+}
+
+/* Lines get their CR LF when a file is closed or becomes mail, which the kernel cannot know: whoever opens it right
+ * then reads all of it, and appends at its end. */
+START_TEST(changed_by_closing) {
+  GPid pids[6];
+  mock_crlf(mount.cache);
+  for (gsize i = 0; i < G_N_ELEMENTS(pids); i++)
+    pids[i] = mount_fork(write_and_read_many, path_new);
+  for (gsize i = 0; i < G_N_ELEMENTS(pids); i++)
+    ck_assert_int_eq(mount_exit(pids[i]), 0);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("fs/attr");
   TCase *tc = tcase_create("attr");
@@ -102,6 +160,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, times);
   tcase_add_test(tc, modes_and_owners_stay);
   tcase_add_test(tc, changed_below);
+  tcase_add_test(tc, changed_by_closing);
   suite_add_tcase(s, tc);
   return s;
 }
