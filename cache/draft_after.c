@@ -185,8 +185,7 @@ gboolean drafts_recover(Drafts *drafts, GError **error) {
   return TRUE;
 }
 
-/* ---- files that nobody claims
- * ----------------------------------------------------------------------------------------- */
+/* ---- files that nobody claims -------------------------------------------------------------------------------- */
 
 typedef struct {
   Account *account;

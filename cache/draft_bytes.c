@@ -89,7 +89,7 @@ static gboolean each_chunk(const DraftBytes *bytes, Each each, gpointer data, GE
   return TRUE;
 }
 
-/* ---- changing --------------------------------------------------------------------------------------------------- */
+/* ---- changing ------------------------------------------------------------------------------------------------ */
 
 static gboolean write_at(int fd, const char *octets, gsize len, guint64 offset, GError **error) {
   while (len) {

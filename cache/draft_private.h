@@ -81,18 +81,36 @@ void drafts_detach(Draft *draft, gboolean writer);
 Draft *drafts_newest(Draft *draft);
 void drafts_unref(Draft *draft);
 
-/* ---- draft.c: the turn is the caller's ---- */
+/* ---- draft.c: the turn is the caller's, from here on ---- */
+Account *draft_account(const Draft *draft);
+/* The message as it is shown now: in which folder, under which name. GONE: it is not. */
+gboolean draft_message(const Draft *draft, IndexMessage *ret, GError **error);
 gboolean draft_begin(Draft *draft, GError **error); /* a writer came */
 gboolean draft_write(Draft *draft, const void *octets, gsize len, guint64 offset, GError **error);
 gboolean draft_truncate(Draft *draft, guint64 size, GError **error);
 gboolean draft_clear(Draft *draft, GError **error); /* as by O_TRUNC, also of nothing */
 gssize draft_read(Draft *draft, void *buffer, gsize len, guint64 offset, GError **error);
 CacheAnswer draft_copy(Draft *draft, gint64 row, guint64 *ret_size, GError **error);
+
+/* ---- draft_finish.c ---- */
 gboolean draft_flush(Draft *draft, gboolean killed, GError **error);
 void draft_finish(Draft *draft); /* the last writer went */
 /* What state the NEW would have there, and its octets ready for it. */
 gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalState *ret, GError **error);
 gboolean draft_seal(Draft *draft, GError **error);
+
+/* ---- draft_hold.c ---- */
+/* The NEW of a row, and whether the server was not told of it. */
+gboolean draft_unsent(Index *index, gint64 row, JournalNew *ret, gboolean *ret_unsent, GError **error);
+typedef struct {
+  gboolean unsent; /* else there is no such NEW, and the rest is 0 */
+  gboolean spooled, incomplete;
+  JournalState state;
+  gint64 copy;
+} DraftHeld;
+gboolean draft_set_due(Index *index, gint64 row, gint64 due, DraftHeld *ret, GError **error);
+/* The octets are those of `source`, known without a look at them. */
+void draft_lend(Draft *draft, gint64 row, const IndexMessage *source);
 
 /* ---- draft_put.c ---- */
 /* What becomes of octets under a name. */

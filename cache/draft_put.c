@@ -24,7 +24,7 @@
 #define NS G_GINT64_CONSTANT(1000000000)
 #define NAME_TRIES 999
 
-/* ---- what becomes of them ------------------------------------------------------------------------------------- */
+/* ---- what becomes of them ------------------------------------------------------------------------------------ */
 
 void draft_verdict_clear(DraftVerdict *verdict) {
   g_clear_error(&verdict->refusal);
@@ -104,14 +104,10 @@ typedef struct {
 /* ret_spooled: it has a file in the spool. */
 static gboolean is_unsent(Account *account, gint64 row, gboolean *ret, gboolean *ret_spooled, GError **error) {
   g_auto(JournalNew) entry = {0};
-  g_autoptr(GError) failed = NULL;
-  *ret = journal_get_new(account->index, row, &entry, &failed) &&
-         (entry.state == JOURNAL_LOCAL || entry.state == JOURNAL_READY || entry.state == JOURNAL_REFUSED);
+  if (!draft_unsent(account->index, row, &entry, ret, error))
+    return FALSE;
   *ret_spooled = *ret && entry.spooled;
-  if (!failed)
-    return TRUE;
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
+  return TRUE;
 }
 
 /* The user set it since we last looked, and the last write does not count; else it does. */

@@ -35,7 +35,7 @@ void drafts_free(Drafts *drafts) {
   g_free(drafts);
 }
 
-/* ---- turns ------------------------------------------------------------------------------------------------- */
+/* ---- turns --------------------------------------------------------------------------------------------------- */
 
 void draft_enter(Draft *draft) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&draft->drafts->mutex);
@@ -55,7 +55,7 @@ void draft_leave(Draft *draft) {
   end_turn(draft);
 }
 
-/* ---- the table, with the mutex held ------------------------------------------------------------------------------ */
+/* ---- the table, with the mutex held -------------------------------------------------------------------------- */
 
 static void put(Draft *draft, gint64 row) {
   g_hash_table_replace(draft->drafts->by_row, key_of(row), draft);

@@ -37,7 +37,7 @@ static void name_of(gint64 row, const char *suffix, Name ret) {
   g_snprintf(ret, sizeof(Name), "%" G_GINT64_FORMAT "%s", row, suffix);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------------------ */
+/* ---- directories --------------------------------------------------------------------------------------------- */
 
 static int open_own(int at, const char *name, GError **error) {
   struct stat st;
@@ -93,7 +93,7 @@ void spool_close(Spool *spool) {
   g_free(spool);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------- */
 
 /* Of a name that nobody else has. */
 static int make_temp(Spool *spool, int dir, Name ret) {
@@ -223,7 +223,7 @@ gboolean spool_discard(Spool *spool, int fd, GError **error) {
   return cache_error_errno(error, "cannot keep what was removed");
 }
 
-/* ---- what is there ----------------------------------------------------------------------------------------------- */
+/* ---- what is there ------------------------------------------------------------------------------------------- */
 
 GArray *spool_rows(Spool *spool, GError **error) {
   DIR *dir = list(spool);

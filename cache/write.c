@@ -34,7 +34,7 @@ static CacheAnswer none_or_failed(GError **error) {
   return error && *error ? CACHE_FAILED : CACHE_ABSENT;
 }
 
-/* ---- a handle to write with -------------------------------------------------------------------------------------- */
+/* ---- a handle to write with ---------------------------------------------------------------------------------- */
 
 /* What lies there already, the caller's; READY with -1 where the draft has it. */
 static CacheAnswer open_base(Cache *cache, gint64 row, int *ret_fd, GError **error) {
@@ -78,7 +78,7 @@ static CacheAnswer open_draft(Cache *cache, gint64 row, gboolean empty, Draft **
   return CACHE_FAILED;
 }
 
-/* ---- a new file ------------------------------------------------------------------------------------------------- */
+/* ---- a new file ---------------------------------------------------------------------------------------------- */
 
 static gboolean create(IndexTxn *txn, gpointer message, GError **error) {
   return journal_create(txn, message, error);

@@ -116,7 +116,7 @@ void drafts_crash(void) {
   open_cache();
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------- */
 
 CacheDraft *create_file(gint64 folder, const char *name, gint64 *ret_row) {
   g_autoptr(GError) error = NULL;
@@ -183,7 +183,7 @@ gint64 server_message(gint64 folder, guint32 uid, const char *name, const char *
   return add.message.row;
 }
 
-/* ---- looks ------------------------------------------------------------------------------------------------------ */
+/* ---- looks --------------------------------------------------------------------------------------------------- */
 
 gint64 find(gint64 folder, const char *name) {
   CacheEntry entry;

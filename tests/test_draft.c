@@ -23,7 +23,7 @@ static void check_reason(gint64 row, const char *word) {
   ck_assert_msg(word ? entry.reason && strstr(entry.reason, word) : !entry.reason, "%s", entry.reason);
 }
 
-/* ---- what is sent ---------------------------------------------------------------------------------------------- */
+/* ---- what is sent -------------------------------------------------------------------------------------------- */
 
 START_TEST(a_file_is_sent_after_its_last_close) {
   gint64 row, before = g_get_real_time();
@@ -155,7 +155,7 @@ START_TEST(a_name_is_taken_once) {
 }
 END_TEST
 
-/* ---- what stays ------------------------------------------------------------------------------------------------- */
+/* ---- what stays ---------------------------------------------------------------------------------------------- */
 
 START_TEST(debris_stays_as_it_is) {
   gint64 row = make_file(INBOX, ".a.eml.swp", "b0VIM 9.0\n\x01 and no header\n");

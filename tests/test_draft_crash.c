@@ -131,8 +131,7 @@ START_TEST(a_copy_is_still_one) {
 }
 END_TEST
 
-/* ---- files of the spool that the index does not know
- * ------------------------------------------------------------------ */
+/* ---- files of the spool that the index does not know --------------------------------------------------------- */
 
 static void keep(gint64 row, const char *text, const char *about) {
   Spool *spool = draft_test.cache->account.spool;
@@ -174,8 +173,7 @@ START_TEST(orphans_stand_in_lost_and_found) {
 }
 END_TEST
 
-/* ---- disks that fail
- * -------------------------------------------------------------------------------------------------- */
+/* ---- disks that fail ----------------------------------------------------------------------------------------- */
 
 START_TEST(a_full_disk_is_told_and_costs_nothing) {
   if (!drafts_on_small_disk())
@@ -218,8 +216,7 @@ START_TEST(a_flush_that_fails_can_be_repeated) {
 }
 END_TEST
 
-/* ---- many at once
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- many at once -------------------------------------------------------------------------------------------- */
 
 #define WRITERS 4
 #define ROUNDS 25

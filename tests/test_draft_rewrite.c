@@ -243,8 +243,7 @@ START_TEST(one_that_was_sent_while_it_was_open_is_rewritten) {
 }
 END_TEST
 
-/* ---- fsync
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- fsync --------------------------------------------------------------------------------------------------- */
 
 START_TEST(what_is_sealed_is_sent_while_it_is_open) {
   g_autoptr(GError) error = NULL;
@@ -285,8 +284,7 @@ START_TEST(what_cannot_be_sent_is_not_sealed) {
 }
 END_TEST
 
-/* ---- renames, dates
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- renames, dates ------------------------------------------------------------------------------------------ */
 
 START_TEST(scratch_that_becomes_mail_is_prepared) {
   g_autoptr(GError) error = NULL;
@@ -352,8 +350,7 @@ START_TEST(who_is_in_a_hurry_waits_for_no_grace) {
 }
 END_TEST
 
-/* ---- copies
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- copies -------------------------------------------------------------------------------------------------- */
 
 static gint64 copy_of(gint64 source, const char *name) {
   gint64 row;
@@ -424,8 +421,7 @@ START_TEST(only_whole_messages_of_the_server_are_copied) {
 }
 END_TEST
 
-/* ---- names=uid
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- names=uid ----------------------------------------------------------------------------------------------- */
 
 START_TEST(no_stranger_is_overwritten_by_number) {
   g_autoptr(GError) error = NULL;

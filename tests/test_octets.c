@@ -126,7 +126,7 @@ START_TEST(what_servers_keep_is_plain) {
 }
 END_TEST
 
-/* ---- CR LF ----------------------------------------------------------------------------------------------------- */
+/* ---- CR LF --------------------------------------------------------------------------------------------------- */
 
 static void check_crlf(const char *text, const char *expected) {
   gsize len = strlen(text);
@@ -153,7 +153,7 @@ START_TEST(lines_end_in_crlf_once) {
 }
 END_TEST
 
-/* ---- fingerprints ------------------------------------------------------------------------------------------- */
+/* ---- fingerprints -------------------------------------------------------------------------------------------- */
 
 /* The answer of a server to BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT MESSAGE-ID)], and the file. */
 static void check_fingerprint(const char *answer, const char *file) {

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A NEW is held while somebody writes it, so that no half of it is sent. Whether it still can be held shows only inside
+ * the job: until then the replay may have taken it.
+ */
+#include <string.h>
+
+#include "cache/draft_private.h"
+
+gboolean draft_unsent(Index *index, gint64 row, JournalNew *ret, gboolean *ret_unsent, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  *ret_unsent = journal_get_new(index, row, ret, &failed) &&
+                (ret->state == JOURNAL_LOCAL || ret->state == JOURNAL_READY || ret->state == JOURNAL_REFUSED);
+  if (!failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+typedef struct {
+  Index *index;
+  gint64 row, due;
+  DraftHeld *held; /* out */
+} Due;
+
+/* Nothing to do where there is no NEW that waits. */
+static gboolean set_due(IndexTxn *txn, gpointer data, GError **error) {
+  Due *job = data;
+  g_auto(JournalNew) entry = {0};
+  *job->held = (DraftHeld){0};
+  if (!draft_unsent(job->index, job->row, &entry, &job->held->unsent, error))
+    return FALSE;
+  if (!job->held->unsent)
+    return TRUE;
+  job->held->state = entry.state;
+  job->held->spooled = entry.spooled;
+  job->held->copy = entry.copy;
+  job->held->incomplete = g_strcmp0(entry.reason, DRAFT_INCOMPLETE) == 0;
+  return journal_set_due(txn, job->row, job->due, error);
+}
+
+gboolean draft_set_due(Index *index, gint64 row, gint64 due, DraftHeld *ret, GError **error) {
+  Due job = {index, row, due, ret};
+  g_auto(JournalNew) entry = {0};
+  *ret = (DraftHeld){0};
+  /* Most of what is opened is not new, and needs no job. */
+  return draft_unsent(index, row, &entry, &ret->unsent, error) &&
+         (!ret->unsent || index_write(index, INDEX_CHANGE, set_due, &job, error));
+}
+
+/* ---- the octets of another ----------------------------------------------------------------------------------- */
+
+void draft_lend(Draft *draft, gint64 row, const IndexMessage *source) {
+  draft->copy = row;
+  draft->copied = source->size;
+  draft->digest = (DraftDigest){.octets = {.size = source->size, .begins = TRUE}};
+  memcpy(draft->digest.sha256, source->sha256, sizeof source->sha256);
+  memcpy(draft->digest.crlf_sha256, source->sha256, sizeof source->sha256);
+  memcpy(draft->digest.fingerprint, source->fingerprint, sizeof source->fingerprint);
+  draft->checked = TRUE;
+}
