@@ -62,8 +62,7 @@ gboolean draft_begin(Draft *draft, GError **error) {
   return TRUE;
 }
 
-/* ---- octets ---------------------------------------------------------------------------------------------------------
- */
+/* ---- octets -------------------------------------------------------------------------------------------------- */
 
 /* They are those of another message: here from now on. */
 static gboolean fetch_lent(Draft *draft, GError **error) {

@@ -15,8 +15,7 @@
 #include "cache/error.h"
 #include "cache/lostfound.h"
 
-/* ---- reading what was not sent ------------------------------------------------------------------------------------
- */
+/* ---- reading what was not sent ------------------------------------------------------------------------------- */
 
 static int file_of(GBytes *bytes, GError **error) {
   gsize len = 0;
@@ -63,8 +62,7 @@ CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64
   return *ret_fd < 0 ? CACHE_FAILED : CACHE_READY;
 }
 
-/* ---- one that is not open ------------------------------------------------------------------------------------------
- */
+/* ---- one that is not open ------------------------------------------------------------------------------------ */
 
 /* As a writer, with the octets that the journal has, and the turn. NULL and no error: there is no such NEW. */
 static Draft *open_again(Drafts *drafts, gint64 row, GError **error) {
@@ -151,8 +149,7 @@ gboolean drafts_still_open(Drafts *drafts, gint64 row) {
   return open;
 }
 
-/* ---- after a crash --------------------------------------------------------------------------------------------------
- */
+/* ---- after a crash ------------------------------------------------------------------------------------------- */
 
 /* What is known to be no message, or half of one, stays what it is. */
 static gboolean is_settled(Index *index, gint64 row) {

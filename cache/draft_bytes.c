@@ -185,8 +185,7 @@ gboolean draft_bytes_truncate(DraftBytes *bytes, guint64 size, GError **error) {
   return make_writable(bytes, size, size, error) && resize(bytes, size, error);
 }
 
-/* ---- before they are kept ------------------------------------------------------------------------------------------
- */
+/* ---- before they are kept ------------------------------------------------------------------------------------ */
 
 typedef struct {
   DraftBytes *to;

@@ -60,8 +60,7 @@ gboolean draft_judge(Account *account, gint64 folder, const char *name, const Oc
   return TRUE;
 }
 
-/* ---- what a file is -----------------------------------------------------------------------------------------------
- */
+/* ---- what a file is ------------------------------------------------------------------------------------------ */
 
 static char *path_of(Account *account, gint64 folder) {
   g_autoptr(GString) path = g_string_new(NULL);
@@ -84,8 +83,7 @@ char *draft_about(Account *account, const IndexMessage *message) {
                          message->internaldate, flags);
 }
 
-/* ---- the job ------------------------------------------------------------------------------------------------------
- */
+/* ---- the job ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   Draft *draft;
@@ -202,8 +200,7 @@ static gboolean put_job(IndexTxn *txn, gpointer data, GError **error) {
   return keep_file(put, error) && journal_put(txn, &put->content, error);
 }
 
-/* ---- around it ------------------------------------------------------------------------------------------------------
- */
+/* ---- around it ----------------------------------------------------------------------------------------------- */
 
 static void describe(const Draft *draft, const DraftVerdict *verdict, gint64 due, JournalContent *ret) {
   *ret = (JournalContent){.state = verdict->state, .due = due, .reason = verdict->reason, .copy = draft->copy};

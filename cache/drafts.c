@@ -92,8 +92,7 @@ static void free_draft(Draft *draft) {
   g_free(draft);
 }
 
-/* ---- coming and going ---------------------------------------------------------------------------------------------
- */
+/* ---- coming and going ---------------------------------------------------------------------------------------- */
 
 guint64 drafts_ended(Drafts *drafts) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&drafts->mutex);
@@ -178,8 +177,7 @@ void drafts_detach(Draft *draft, gboolean writer) {
   drafts_unref(draft);
 }
 
-/* ---- the live state -----------------------------------------------------------------------------------------------
- */
+/* ---- the live state ------------------------------------------------------------------------------------------ */
 
 void draft_show(Draft *draft, gint64 wrote) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&draft->drafts->mutex);

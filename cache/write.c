@@ -133,8 +133,7 @@ CacheAnswer cache_create(Cache *cache, gint64 folder, const char *name, CacheEnt
   return cache_get(cache, CACHE_MESSAGE, message.row, ret, error);
 }
 
-/* ---- a message that is there --------------------------------------------------------------------------------------
- */
+/* ---- a message that is there --------------------------------------------------------------------------------- */
 
 /* A rewrite removes the old one from the server. */
 static gboolean may_edit(Cache *cache, const IndexMessage *message, GError **error) {
@@ -174,8 +173,7 @@ CacheDraft *cache_draft_of(Cache *cache, gint64 row) {
   return draft ? handle_new(draft, FALSE) : NULL;
 }
 
-/* ---- handles -------------------------------------------------------------------------------------------------------
- */
+/* ---- handles ------------------------------------------------------------------------------------------------- */
 
 gssize cache_draft_read(CacheDraft *handle, void *buffer, gsize len, guint64 offset, GError **error) {
   Draft *draft = drafts_newest(handle->draft);

@@ -262,8 +262,7 @@ START_TEST(an_unlinked_file_ends_with_its_handles) {
 }
 END_TEST
 
-/* ---- what it is, besides ------------------------------------------------------------------------------------------
- */
+/* ---- what it is, besides ------------------------------------------------------------------------------------- */
 
 static guint flags_of(gint64 row) {
   guint flags = 0;

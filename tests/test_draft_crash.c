@@ -29,8 +29,7 @@ static char *large_text(const char *end) {
   return g_string_free(text, FALSE);
 }
 
-/* ---- killed -------------------------------------------------------------------------------------------------------
- */
+/* ---- killed -------------------------------------------------------------------------------------------------- */
 
 static void check_survives(const char *text, const char *expected) {
   gint64 row;

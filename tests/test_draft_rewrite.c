@@ -182,8 +182,7 @@ START_TEST(what_others_remove_is_written_anew) {
 }
 END_TEST
 
-/* ---- what was not sent yet ------------------------------------------------------------------------------------------
- */
+/* ---- what was not sent yet ----------------------------------------------------------------------------------- */
 
 START_TEST(a_new_one_is_edited_in_its_row) {
   gint64 row = make_file(INBOX, "a.eml", LF_TEXT);
