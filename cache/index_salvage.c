@@ -30,10 +30,16 @@ static gboolean exists(int dirfd, const char *name) {
   return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The WAL alone: it goes first when both are set aside, and last when both are put away. Then the new index is open,
+ * and has a WAL of its own. */
 gboolean index_salvage_pending(int dirfd) {
-  /* The WAL goes first: without its database it says that the other half was not done. */
-  if (!exists(dirfd, SALVAGE_ASIDE) && exists(dirfd, SALVAGE_ASIDE "-wal"))
-    renameat2(dirfd, "index.db", dirfd, SALVAGE_ASIDE, RENAME_NOREPLACE);
+  if (exists(dirfd, SALVAGE_ASIDE) || !exists(dirfd, SALVAGE_ASIDE "-wal"))
+    return exists(dirfd, SALVAGE_ASIDE);
+  if (exists(dirfd, "index.db-wal")) {
+    unlinkat(dirfd, SALVAGE_ASIDE "-wal", 0);
+    return FALSE;
+  }
+  renameat2(dirfd, "index.db", dirfd, SALVAGE_ASIDE, RENAME_NOREPLACE);
   return exists(dirfd, SALVAGE_ASIDE);
 }
 
@@ -44,8 +50,10 @@ static gboolean rename_if_there(int dirfd, const char *from, const char *to, GEr
 }
 
 gboolean index_salvage_set_aside(int dirfd, GError **error) {
-  return rename_if_there(dirfd, "index.db-wal", SALVAGE_ASIDE "-wal", error) &&
-         rename_if_there(dirfd, "index.db", SALVAGE_ASIDE, error);
+  if (!rename_if_there(dirfd, "index.db-wal", SALVAGE_ASIDE "-wal", error) ||
+      !rename_if_there(dirfd, "index.db", SALVAGE_ASIDE, error))
+    return FALSE;
+  return fsync(dirfd) ? cache_error_errno(error, "cannot set the damaged index aside") : TRUE;
 }
 
 gboolean index_salvage_clear(int dirfd, GError **error) {
@@ -56,9 +64,9 @@ gboolean index_salvage_clear(int dirfd, GError **error) {
   return TRUE;
 }
 
-/* A new string; NULL: it could not. */
+/* When the new index is on the disk for sure. A new string; NULL: it could not. */
 static char *put_away(int dirfd, GError **error) {
-  for (guint n = 1; n < NAMES_MOST; n++) {
+  for (guint n = 1; n < NAMES_MOST && fsync(dirfd) == 0; n++) {
     g_autofree char *name = g_strdup_printf("index.db.corrupt-%u", n), *wal = g_strconcat(name, "-wal", NULL);
     if (renameat2(dirfd, SALVAGE_ASIDE, dirfd, name, RENAME_NOREPLACE) == 0) {
       unlinkat(dirfd, SALVAGE_ASIDE "-shm", 0);

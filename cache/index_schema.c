@@ -34,6 +34,8 @@
 
 #include "cache/error.h"
 
+#define VERSION_MOST 1000 /* none that is larger was ever written */
+
 const char *const index_migrations[INDEX_VERSION] = {
     /* 0: an empty file */
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -163,6 +165,9 @@ static gboolean apply(IndexDb *db, const char *const *migrations, guint from, gu
     ok = index_db_exec(db, migrations[i], error);
   if (ok && index_db_exec(db, set, error) && index_db_exec(db, "COMMIT", error))
     return TRUE;
+  /* What a table lacks or has already is not what this version has: the number is wrong. */
+  if ((sqlite3_errcode(db->sql) & 0xff) == SQLITE_ERROR)
+    g_atomic_int_set(db->damaged, 1);
   index_db_exec(db, "ROLLBACK", NULL);
   return FALSE;
 }
@@ -173,6 +178,11 @@ gboolean index_migrate(IndexDb *db, int dirfd, const char *const *migrations, gu
     return FALSE;
   if (version == n)
     return TRUE;
+  if (version > VERSION_MOST) {
+    g_atomic_int_set(db->damaged, 1);
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCAL, "the index: its format is %u", version);
+    return FALSE;
+  }
   if (version > n) {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_CONFIG,
                 "the index was written by a newer imapfs (its format is %u, this one knows %u): use that one, or move "

@@ -12,7 +12,6 @@
  */
 #include <string.h>
 
-#include "cache/index_salvage.h"
 #include "cache/journal_private.h"
 #include "cache/local.h"
 #include "cache/lostfound.h"
@@ -50,33 +49,12 @@ static gboolean give_back(Salvage *salvage, gint64 seq, const char *reason, GErr
 
 /* ---- a new message -------------------------------------------------------------------------------------------- */
 
-static gboolean has_hash(const void *octets, gsize len, const guint8 wanted[32]) {
-  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-  guint8 sha256[32];
-  gsize n = sizeof sha256;
-  if (len > 0)
-    g_checksum_update(sum, octets, (gssize)len);
-  g_checksum_get_digest(sum, sha256, &n);
-  return memcmp(sha256, wanted, sizeof sha256) == 0;
-}
-
 /* Without a hash there is nothing to compare them with. */
 static gboolean same_octets(IndexStmt *bytes, const IndexMessage *message) {
   static const guint8 none[32];
   gsize len = (gsize)sqlite3_column_bytes(bytes, 0);
   return len == message->size && (memcmp(message->sha256, none, sizeof none) == 0 ||
-                                  has_hash(sqlite3_column_blob(bytes, 0), len, message->sha256));
-}
-
-gboolean index_octets_whole(IndexDb *db, gboolean *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(db, "SELECT o.bytes, m.sha256 FROM journal AS j JOIN octets AS o"
-                                            " ON o.message = j.message JOIN message AS m ON m.row = j.message"
-                                            " WHERE j.op = 1 AND length(m.sha256) = 32");
-  IndexStep step = INDEX_STEP_ROW;
-  *ret = TRUE;
-  while (*ret && (step = index_step(db, stmt, error)) == INDEX_STEP_ROW)
-    *ret = has_hash(sqlite3_column_blob(stmt, 0), (gsize)sqlite3_column_bytes(stmt, 0), sqlite3_column_blob(stmt, 1));
-  return step != INDEX_STEP_ERROR;
+                                  salvage_has_hash(sqlite3_column_blob(bytes, 0), len, message->sha256));
 }
 
 /* Those in the spool, and those of another message, are not in the index. */
@@ -157,9 +135,9 @@ static gboolean settle_new(Salvage *salvage, const JournalRow *row, gboolean old
   if (!make_message(salvage, row->message, error) || !journal_message(txn, row->message, &message, error) ||
       !look_at_octets(salvage, row, &message, &octets, error) || !has_mailbox(txn, row->target, &known, error))
     return FALSE;
-  if (octets == OCTETS_MISSING)
-    return give_up(salvage, row, &message, error);
   const char *reason = objection(row, &message, octets, known, sure, old);
+  if (octets == OCTETS_MISSING || (reason && message.uid != 0))
+    return give_up(salvage, row, &message, error);
   return reason ? give_back(salvage, row->seq, reason, error) : journal_show(txn, row->message, NULL, error);
 }
 
@@ -199,24 +177,14 @@ static gboolean settle_other(Salvage *salvage, const JournalRow *row, gboolean c
 /* ---- all of them --------------------------------------------------------------------------------------------------
  */
 
-static GArray *numbers(IndexTxn *txn, const char *sql, GError **error) {
-  g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(gint64));
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, sql);
-  IndexStep step;
-  while ((step = index_step(txn->db, stmt, error)) == INDEX_STEP_ROW) {
-    gint64 number = sqlite3_column_int64(stmt, 0);
-    g_array_append_val(rows, number);
-  }
-  return step == INDEX_STEP_DONE ? g_steal_pointer(&rows) : NULL;
-}
-
 /* Each octet that is here gets a row again, and from there its way to lost+found. */
 static gboolean adopt_octets(Salvage *salvage, GError **error) {
   IndexTxn *txn = &salvage->txn;
-  g_autoptr(GArray) rows = numbers(txn,
-                                   "SELECT message FROM octets WHERE length(bytes) > 0 AND NOT EXISTS"
-                                   " (SELECT 1 FROM journal AS j WHERE j.message = octets.message AND j.op = 1)",
-                                   error);
+  g_autoptr(GArray) rows =
+      salvage_numbers(txn,
+                      "SELECT message FROM octets WHERE length(bytes) > 0 AND NOT EXISTS"
+                      " (SELECT 1 FROM journal AS j WHERE j.message = octets.message AND j.op = 1)",
+                      error);
   for (guint i = 0; rows && i < rows->len; i++) {
     gint64 message = g_array_index(rows, gint64, i);
     JournalRow row = {.op = JOURNAL_NEW, .state = JOURNAL_LOCAL, .message = message};
@@ -227,53 +195,6 @@ static gboolean adopt_octets(Salvage *salvage, GError **error) {
                                "DELETE FROM octets WHERE NOT EXISTS"
                                " (SELECT 1 FROM journal AS j WHERE j.message = octets.message AND j.op = 1)",
                                error);
-}
-
-/* ---- octets that no path leads to -----------------------------------------------------------------------------------
- */
-
-typedef struct {
-  Salvage *salvage;
-  GHashTable *wanted; /* set of messages whose octets are missing */
-  GError *error;
-} Hunt;
-
-static gboolean keep_octets(IndexTxn *txn, gint64 row, const guint8 *octets, gsize len, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(txn->db, "INSERT OR REPLACE INTO octets(message, bytes) VALUES(?1, ?2)");
-  sqlite3_bind_int64(stmt, 1, row);
-  sqlite3_bind_blob64(stmt, 2, octets, len, SQLITE_STATIC);
-  return index_run(txn->db, stmt, error);
-}
-
-static gboolean carved(gint64 row, const guint8 *octets, gsize len, gpointer data) {
-  Hunt *hunt = data;
-  IndexTxn *txn = &hunt->salvage->txn;
-  g_auto(IndexMessage) message = {0};
-  if (hunt->error || !g_hash_table_contains(hunt->wanted, &row))
-    return FALSE;
-  if (octets && journal_message(txn, row, &message, NULL) && len == message.size &&
-      has_hash(octets, len, message.sha256) && keep_octets(txn, row, octets, len, &hunt->error))
-    g_hash_table_remove(hunt->wanted, &row);
-  return TRUE;
-}
-
-static gboolean hunt_octets(Salvage *salvage, GError **error) {
-  g_autoptr(GArray) rows =
-      numbers(&salvage->txn,
-              "SELECT m.row FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.op = 1"
-              " AND j.spooled = 0 AND m.size > 0 AND NOT EXISTS"
-              " (SELECT 1 FROM octets AS o WHERE o.message = m.row)",
-              error);
-  if (!rows || rows->len == 0)
-    return rows != NULL;
-  g_autoptr(GHashTable) wanted = g_hash_table_new(g_int64_hash, g_int64_equal);
-  for (guint i = 0; i < rows->len; i++)
-    g_hash_table_add(wanted, &g_array_index(rows, gint64, i));
-  Hunt hunt = {.salvage = salvage, .wanted = wanted};
-  salvage_carve(salvage->dirfd, SALVAGE_ASIDE, carved, &hunt);
-  if (hunt.error)
-    g_propagate_error(error, hunt.error);
-  return hunt.error == NULL;
 }
 
 /* A row of a file that cannot be looked at by itself: two NEWs of one message, a change of none. */
@@ -290,9 +211,9 @@ static gboolean remove_nonsense(IndexTxn *txn, GError **error) {
 
 gboolean salvage_journal(Salvage *salvage, gboolean cut, GError **error) {
   IndexTxn *txn = &salvage->txn;
-  if (!remove_nonsense(txn, error) || !hunt_octets(salvage, error) || !adopt_octets(salvage, error))
+  if (!remove_nonsense(txn, error) || !salvage_hunt_octets(salvage, error) || !adopt_octets(salvage, error))
     return FALSE;
-  g_autoptr(GArray) seqs = numbers(txn, "SELECT seq FROM journal ORDER BY op = 1, seq", error);
+  g_autoptr(GArray) seqs = salvage_numbers(txn, "SELECT seq FROM journal ORDER BY op = 1, seq", error);
   for (guint i = 0; seqs && i < seqs->len; i++) {
     g_auto(JournalRow) row = {0};
     g_autoptr(GError) gone = NULL;

@@ -54,5 +54,11 @@ void salvage_repair_clear(int dirfd);
 typedef gboolean (*SalvageCarved)(gint64 row, const guint8 *octets, gsize len, gpointer data);
 void salvage_carve(int dirfd, const char *name, SalvageCarved each, gpointer data);
 
+/* salvage_octets.c */
+GArray *salvage_numbers(IndexTxn *txn, const char *sql, GError **error); /* the first column; NULL: error */
+gboolean salvage_has_hash(const void *octets, gsize len, const guint8 wanted[32]);
+/* Octets that the journal misses, where the damaged file holds them on a page that no path leads to. */
+gboolean salvage_hunt_octets(Salvage *salvage, GError **error);
+
 /* salvage_journal.c: what becomes of the changes, when all has been copied. */
 gboolean salvage_journal(Salvage *salvage, gboolean cut, GError **error);

@@ -12,6 +12,7 @@
 #include "cache/index_salvage.h"
 #include "cache/journal.h"
 #include "tests/index.h"
+#include "tests/offline.h"
 #include "tests/suite.h"
 
 #define PAGE 4096
@@ -385,6 +386,42 @@ START_TEST(an_attempt_that_was_cut_off_is_begun_again) {
 }
 END_TEST
 
+/* A crash when one of the two files had its other name already. */
+START_TEST(a_crash_between_two_renames_costs_nothing) {
+  close_unclean(make_index());
+  damage("index.db", 40 * PAGE, PAGE, 0xa5);
+  g_autofree char *wal = g_build_filename(index_dir.path, "index.db.salvaging-wal", NULL);
+  ck_assert(g_file_set_contents(wal, "", 0, NULL));
+  Left left = salvaged();
+  ck_assert_uint_ge(left.uids, MESSAGES);
+  ck_assert(exists("index.db.corrupt-1-wal") && !exists("index.db.salvaging-wal"));
+  g_autofree char *own = g_build_filename(index_dir.path, "index.db-wal", NULL);
+  ck_assert(g_file_set_contents(wal, "of the damaged one", -1, NULL));
+  ck_assert(g_file_set_contents(own, "", 0, NULL));
+  g_autoptr(Index) index = open_index(NULL);
+  Left again = look(index);
+  ck_assert_uint_eq(left.uids, again.uids);
+  ck_assert(!exists("index.db.salvaging-wal") && !exists("index.db.corrupt-2"));
+}
+END_TEST
+
+START_TEST(a_version_that_cannot_be_is_damage) {
+  static const guint8 versions[] = {1, 2};
+  for (guint i = 0; i < 3; i++) {
+    close_unclean(make_index());
+    guint8 high = 0x40, *value = i < 2 ? (guint8 *)&versions[i] : &high;
+    int fd = openat(index_dir.fd, "index.db", O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, value, 1, i < 2 ? 63 : 60), 1);
+    close(fd);
+    Left left = salvaged();
+    ck_assert_uint_eq(left.uids, 2 * MESSAGES);
+    ck_assert_uint_eq(left.news, NEWS);
+    index_teardown();
+    index_setup();
+  }
+}
+END_TEST
+
 START_TEST(the_next_visit_compares_everything) {
   close_unclean(make_index());
   damage("index.db", 40 * PAGE, PAGE, 0xa5);
@@ -410,6 +447,33 @@ START_TEST(uploads_are_looked_for_from_where_they_could_be) {
 }
 END_TEST
 
+/* Somebody put an old index.db back: what it says was not sent may have been. */
+START_TEST(a_restored_index_sends_nothing_blindly) {
+  Offline offline;
+  CacheEntry entry;
+  CacheDraft *draft = NULL;
+  offline_init(&offline);
+  offline_open(&offline);
+  ck_assert_int_eq(cache_create(offline.cache, offline.inbox, "a.eml", &entry, &draft, NULL), CACHE_READY);
+  ck_assert(cache_draft_write(draft, "Subject: x\r\n\r\n", 14, 0, NULL) && cache_draft_flush(draft, FALSE, NULL));
+  cache_draft_close(draft);
+  cache_free(offline.cache);
+  g_autofree char *path = g_build_filename(offline.config.state_dir, "ann@localhost:1", "index.db", NULL), *old = NULL;
+  gsize len;
+  ck_assert(g_file_get_contents(path, &old, &len, NULL));
+  for (guint i = 0; i < 2; i++) {
+    g_auto(JournalNew) entry_of = {0};
+    offline.cache = cache_open(&offline.config, NULL);
+    ck_assert(offline.cache && journal_get_new(offline.cache->account.index, entry.row, &entry_of, NULL));
+    ck_assert_int_eq(entry_of.state, i == 0 ? JOURNAL_READY : JOURNAL_UNKNOWN);
+    cache_free(offline.cache);
+    ck_assert(g_file_set_contents(path, old, (gssize)len, NULL));
+  }
+  offline.cache = NULL;
+  offline_clear(&offline);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/index_salvage");
   TCase *tests = tcase_create("salvage");
@@ -424,8 +488,11 @@ int main(void) {
   tcase_add_test(tests, what_has_left_the_journal_stays_away);
   tcase_add_test(tests, garbage_in_the_wal_costs_what_was_in_it);
   tcase_add_test(tests, an_attempt_that_was_cut_off_is_begun_again);
+  tcase_add_test(tests, a_crash_between_two_renames_costs_nothing);
+  tcase_add_test(tests, a_version_that_cannot_be_is_damage);
   tcase_add_test(tests, the_next_visit_compares_everything);
   tcase_add_test(tests, uploads_are_looked_for_from_where_they_could_be);
+  tcase_add_test(tests, a_restored_index_sends_nothing_blindly);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
