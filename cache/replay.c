@@ -149,15 +149,16 @@ static void claim_unknown(Replay *replay) {
 
 /* ---- a batch ------------------------------------------------------------------------------------------------ */
 
+/* What is small goes like a short look at a folder: readers let it between, however many they are. */
 static ImapRole role_of(const JournalBatch *batch) {
   guint64 bytes = 0;
   if (batch->op != JOURNAL_NEW || batch->state != JOURNAL_READY)
-    return IMAP_ROLE_PROMPT;
+    return IMAP_ROLE_SYNC;
   for (guint i = 0; i < batch->items->len; i++) {
     guint64 size = g_array_index(batch->items, JournalItem, i).size;
     bytes += size == IMAP_UNKNOWN_SIZE ? BULK : size;
   }
-  return bytes >= BULK ? IMAP_ROLE_BULK : IMAP_ROLE_PROMPT;
+  return bytes >= BULK ? IMAP_ROLE_BULK : IMAP_ROLE_SYNC;
 }
 
 /* A user changed one of its rows before it was sent. */
@@ -217,6 +218,7 @@ static gint64 work(Replay *replay, JournalBatch *batch) {
     return G_MAXINT64; /* cancelled */
   gboolean ok = run(replay, batch, &reached, &error);
   let_go(replay);
+  replay_tell_drained(replay);
   if (ok)
     replay->losses = 0;
   return ok ? 0 : after_failure(replay, reached, error);
@@ -255,6 +257,8 @@ static gint64 step(Replay *replay) {
     replay_tell_drained(replay);
     if (error)
       g_warning("the journal cannot be read: %s", error->message);
+    else if (next == G_MAXINT64)
+      replay_forget_stuck(replay);
     return error ? DISK_AGAIN : next == G_MAXINT64 ? next : CLAMP(next - now, 0, LOOK_UP);
   }
   if (!func_of(&batch))

@@ -111,6 +111,12 @@ void replay_set_stuck(Replay *replay, gint64 seq, const char *why) {
     g_hash_table_remove(replay->stuck, &seq);
 }
 
+/* What a user took back is told of by nobody. */
+void replay_forget_stuck(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  g_hash_table_remove_all(replay->stuck);
+}
+
 static const char *any_stuck(Replay *replay) {
   GHashTableIter iter;
   gpointer why = NULL;

@@ -199,23 +199,26 @@ static gboolean set_flags(Work *work, GError **error) {
 
 /* ---- octets ------------------------------------------------------------------------------------------------- */
 
-/* Into a body, where no server would alter them. */
-static gboolean copy_octets(ReplayOctets *octets, guint64 size, BodyTemp *temp) {
+/* Into a body, where there is room for one. TRUE: no server would alter them. */
+static gboolean copy_octets(ReplayOctets *octets, guint64 size, BodyTemp **temp) {
   g_autofree guint8 *buffer = g_malloc(CHUNK);
   Octets look;
   octets_init(&look);
   for (guint64 left = size; left > 0;) {
     gsize n = 0;
-    if (!replay_octets_read(octets, buffer, (gsize)MIN(left, CHUNK), &n, NULL) || n == 0 ||
-        !body_write(temp, buffer, n, NULL))
+    if (!replay_octets_read(octets, buffer, (gsize)MIN(left, CHUNK), &n, NULL) || n == 0) {
+      g_clear_pointer(temp, body_discard); /* half a message is none */
       return FALSE;
+    }
+    if (*temp && !body_write(*temp, buffer, n, NULL))
+      g_clear_pointer(temp, body_discard);
     octets_feed(&look, buffer, n);
     left -= n;
   }
   return octets_are_plain(&look);
 }
 
-/* TRUE: the server has what we have. Where the cache does not keep it that is as true. */
+/* TRUE: the server has what we have. What was copied has been altered once, and is not altered again. */
 static gboolean keep_octets(Work *work, const JournalItem *item, const ImapMessage *there) {
   Account *account = account_of(work);
   g_autoptr(ReplayOctets) octets = replay_octets_new(account, item);
@@ -225,9 +228,9 @@ static gboolean keep_octets(Work *work, const JournalItem *item, const ImapMessa
   if (!replay_octets_open(octets, NULL))
     return item->copy != 0; /* the server copied them, and they never were here */
   g_autoptr(BodyTemp) temp = body_begin(account->bodies, NULL);
-  if (!temp || !copy_octets(octets, item->size, temp))
+  if (!copy_octets(octets, item->size, &temp) && item->copy == 0)
     return FALSE;
-  int fd = body_commit(g_steal_pointer(&temp), &key, 0, NULL);
+  int fd = temp ? body_commit(g_steal_pointer(&temp), &key, 0, NULL) : -1;
   if (fd >= 0)
     close(fd);
   return TRUE;

@@ -375,7 +375,10 @@ gboolean replay_put_off(Replay *replay, const JournalItem *item, const GError *w
 gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error) {
   gint64 lost_found = 0;
   JournalOp op = replay->batch->op;
-  if (is_temporary(replay, item, refusal))
+  /* The server has it, whatever else it says. */
+  if (replay->batch->state == JOURNAL_CONFIRMED && item->tries >= GONE_TRIES)
+    return replay_finished(replay, item, NULL, error);
+  if (replay->batch->state == JOURNAL_CONFIRMED || is_temporary(replay, item, refusal))
     return replay_put_off(replay, item, refusal, error);
   if (op == JOURNAL_NEW && !lostfound_row(replay->account, replay->account->root, &lost_found, error))
     return FALSE;

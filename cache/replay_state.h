@@ -49,3 +49,4 @@ void replay_tell_all(Replay *replay, const GError *error);          /* nobody is
 void replay_tell_drained(Replay *replay);                           /* if it is */
 void replay_set_line(Replay *replay, const GError *error);          /* NULL: there is one */
 void replay_set_stuck(Replay *replay, gint64 seq, const char *why); /* NULL: no more */
+void replay_forget_stuck(Replay *replay);                           /* nothing waits to be tried again */
