@@ -6,7 +6,8 @@
  *   rewrite     row 0: what the server has, or is being sent. The first flush that makes a difference gives it a fresh
  *               row, which is its own from then on. Nothing but emptiness makes no difference until the last close: it
  *               is how a program begins that writes the file anew, perhaps with the octets that it had
- *   sealed      the octets were sent while it is open: a rewrite of itself
+ *   sealed      the octets were sent while it is open, as mail has them: a rewrite of itself. Its own lines stay as
+ * they were written, for the writer goes on at his offset
  */
 #include <string.h>
 
@@ -53,7 +54,7 @@ gboolean draft_begin(Draft *draft, GError **error) {
   draft->spooled = held.spooled;
   draft->put = held.state;
   draft->kept = 0;
-  draft->dirty = draft->written = draft->checked = draft->dated = FALSE;
+  draft->dirty = draft->written = draft->checked = draft->dated = draft->other_lines = FALSE;
   draft->killed = held.incomplete;
   if (held.copy)
     draft_lend(draft, held.copy, &message);

@@ -199,7 +199,7 @@ static gboolean convert(const void *octets, gsize len, gpointer data, GError **e
   return append(out->data, out->len, conversion->to, error);
 }
 
-gboolean draft_bytes_to_crlf(DraftBytes *bytes, GError **error) {
+gboolean draft_bytes_to_crlf(DraftBytes *bytes, DraftBytes *ret_before, GError **error) {
   DraftDigest digest;
   g_auto(DraftBytes) made = {.fd = -1};
   if (!draft_bytes_digest(bytes, &digest, error))
@@ -210,6 +210,10 @@ gboolean draft_bytes_to_crlf(DraftBytes *bytes, GError **error) {
   if (!begin(&made, bytes->spool, bytes->size + digest.octets.bare_lf, error) ||
       !each_chunk(bytes, convert, &conversion, error))
     return FALSE;
+  if (ret_before) {
+    *ret_before = *bytes;
+    *bytes = (DraftBytes){.fd = -1};
+  }
   become(bytes, &made);
   return TRUE;
 }

@@ -29,8 +29,9 @@ void draft_bytes_freeze(DraftBytes *bytes);
 gssize draft_bytes_read(const DraftBytes *bytes, void *buffer, gsize len, guint64 offset, GError **error); /* 0: end */
 gboolean draft_bytes_write(DraftBytes *bytes, const void *octets, gsize len, guint64 offset, GError **error);
 gboolean draft_bytes_truncate(DraftBytes *bytes, guint64 size, GError **error);
-/* Bare LF become CR LF. */
-gboolean draft_bytes_to_crlf(DraftBytes *bytes, GError **error);
+/* Bare LF become CR LF. *ret_before (or NULL): what there was before, the caller's to clear, where that is not the
+ * same; else untouched. */
+gboolean draft_bytes_to_crlf(DraftBytes *bytes, DraftBytes *ret_before, GError **error);
 
 typedef struct {
   Octets octets;

@@ -84,7 +84,7 @@ static void tell_data(Draft *draft) {
 static gboolean to_crlf(Draft *draft, GError **error) {
   if (draft->copy || draft->digest.octets.bare_lf == 0)
     return TRUE;
-  if (!draft_bytes_to_crlf(&draft->bytes, error))
+  if (!draft_bytes_to_crlf(&draft->bytes, NULL, error))
     return FALSE;
   draft->checked = FALSE;
   draft->kept = 0;
@@ -192,7 +192,7 @@ void draft_finish(Draft *draft) {
   gboolean kept = put_rest(draft, &error);
   if (kept && draft->row && draft_message(draft, &message, NULL))
     kept = finish(draft, due_of(draft, &message), &ready, &error);
-  else if (kept && !draft->row && written)
+  else if (kept && !draft->row && (written || draft->other_lines))
     tell_data(draft);
   if (!kept)
     g_warning("a file that was closed cannot be sent yet: %s", error->message);
@@ -201,6 +201,30 @@ void draft_finish(Draft *draft) {
 }
 
 /* ---- fsync --------------------------------------------------------------------------------------------------- */
+
+/* As it is to be sent; what the programs have, who go on at their offsets, is put aside meanwhile. */
+static gboolean finish_as_mail(Draft *draft, gboolean *ret_ready, GError **error) {
+  g_auto(DraftBytes) written = {.fd = -1};
+  if (!digest(draft, error))
+    return FALSE;
+  gboolean converts = draft->put == JOURNAL_READY && draft->digest.octets.bare_lf > 0 && !draft->copy;
+  if (converts && !draft_bytes_to_crlf(&draft->bytes, &written, error))
+    return FALSE;
+  if (converts)
+    draft->checked = FALSE;
+  gboolean finished = finish(draft, JOURNAL_NOW, ret_ready, error);
+  if (!converts)
+    return finished;
+  draft_bytes_clear(&draft->bytes);
+  draft->bytes = written;
+  written = (DraftBytes){.fd = -1};
+  draft->checked = FALSE;
+  draft->kept = 0;
+  draft->dirty = !*ret_ready;
+  draft->other_lines = *ret_ready;
+  draft_show(draft, 0);
+  return finished;
+}
 
 gboolean draft_seal(Draft *draft, GError **error) {
   gboolean ready = FALSE;
@@ -211,14 +235,15 @@ gboolean draft_seal(Draft *draft, GError **error) {
     return FALSE;
   if (!draft->row)
     return TRUE;
-  if (!finish(draft, JOURNAL_NOW, &ready, error))
+  if (!finish_as_mail(draft, &ready, error))
     return FALSE;
   if (!ready)
     return TRUE;
   wake(draft);
   if (!draft_message(draft, &message, error))
     return FALSE;
-  draft_bytes_freeze(&draft->bytes);
+  if (!draft->other_lines)
+    draft_bytes_freeze(&draft->bytes);
   draft->base = draft->row;
   draft_is_row(draft, 0);
   draft->stamp = message.mtime;

@@ -44,18 +44,19 @@ struct _Draft {
   gboolean begun;
   gint64 base; /* rewrite: the message that is to be replaced; else 0 */
   DraftBytes bytes;
-  gint64 copy;      /* row of the message whose octets these are, as long as nothing was written; or 0 */
-  guint64 copied;   /* how many those are */
-  gint64 kept;      /* spool/ROW is the file that holds them; 0: it is not */
-  gboolean spooled; /* there is a spool/ROW of this draft->row */
-  JournalState put; /* as what they are in the journal */
-  gboolean dirty;   /* the journal does not have these octets */
-  gboolean written; /* by somebody, since it was opened */
-  gboolean killed;  /* half a file, perhaps */
-  gboolean checked; /* digest is of these octets */
-  gint64 stamp;     /* the mtime that the index had from us, or when it was opened: another is the user's will */
-  gboolean dated;   /* that has happened */
-  guint64 allowed;  /* as many octets were asked for and not refused */
+  gint64 copy;          /* row of the message whose octets these are, as long as nothing was written; or 0 */
+  guint64 copied;       /* how many those are */
+  gint64 kept;          /* spool/ROW is the file that holds them; 0: it is not */
+  gboolean spooled;     /* there is a spool/ROW of this draft->row */
+  JournalState put;     /* as what they are in the journal */
+  gboolean dirty;       /* the journal does not have these octets */
+  gboolean written;     /* by somebody, since it was opened */
+  gboolean killed;      /* half a file, perhaps */
+  gboolean other_lines; /* sealed: with CR LF, where these octets have LF */
+  gboolean checked;     /* digest is of these octets */
+  gint64 stamp;         /* the mtime that the index had from us, or when it was opened: another is the user's will */
+  gboolean dated;       /* that has happened */
+  guint64 allowed;      /* as many octets were asked for and not refused */
   DraftDigest digest;
 };
 

@@ -173,7 +173,7 @@ static void check_digest(void) {
   ck_assert_uint_eq(digest.octets.bare_lf, crlf->len - model->len);
   sha256(crlf->data, crlf->len, sum);
   ck_assert_mem_eq(digest.crlf_sha256, sum, 32);
-  ck_assert(draft_bytes_to_crlf(&bytes, NULL));
+  ck_assert(draft_bytes_to_crlf(&bytes, NULL, NULL));
   g_byte_array_set_size(model, 0);
   g_byte_array_append(model, crlf->data, crlf->len);
   check_octets();
