@@ -27,10 +27,23 @@
 #include "fs/reply.h"
 
 /* ---- OPEN ------------------------------------------------------------------------------------------- */
+/* A draft may be known by two numbers, and is perhaps just being closed under the other one. */
+static void enter_turn(FsCall *call) {
+  Stale *stale = call->fs->stale;
+  stale_enter(stale, call->ino);
+  CacheDraft *draft = cache_draft_of(call->fs->cache, call->row);
+  if (!draft)
+    return;
+  cache_draft_close(draft);
+  stale_leave(stale, call->ino);
+  stale_await_closing(stale);
+  stale_enter(stale, call->ino);
+}
+
 /* Between its turns. STALE: the kernel's size is old, so let it ask. */
 static CacheAnswer open_in_turn(FsCall *call, CacheAnswer (*ask)(FsCall *call, GError **error), GError **error) {
   Stale *stale = call->fs->stale;
-  stale_enter(stale, call->ino);
+  enter_turn(call);
   StaleState state = stale_look(stale, call->ino);
   call->keep_pages = state == STALE_NOT;
   CacheAnswer answer = state == STALE_SIZE ? CACHE_STALE : ask(call, error);

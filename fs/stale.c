@@ -21,24 +21,25 @@
 
 typedef struct {
   guint64 ino;
-  guint users;    /* who have the turn or wait for it */
-  guint expected; /* RELEASEs that have arrived, and did not have their turn; they are users, too */
-  gboolean busy;
+  guint users;            /* who have the turn or wait for it */
+  guint expected;         /* RELEASEs that have arrived, and did not have their turn; they are users, too */
+  gboolean busy, closing; /* closing: the turn is that of a RELEASE */
   StaleState state;
   guint mark;  /* counts */
   gint64 told; /* monotonic µs of when the notifier was done, in SIZE; 0: not yet */
 } Entry;
 
 #define STALE_AFTER G_USEC_PER_SEC /* after that every OPEN has been preceded by questions that were answered */
-#define STALE_MANY 1000            /* entries; then those that are over are looked for */
+#define STALE_CLOSING_MOST (G_USEC_PER_SEC / 10)
+#define STALE_MANY 1000 /* entries; then those that are over are looked for */
 
 struct _Stale {
   gint marked; /* atomic: entries with a state; mostly none, and then nobody need look */
 
   GMutex mutex; /* guards all below */
   GCond turn;
-  GHashTable *table; /* &ino → Entry */
-  guint marks;
+  GHashTable *table;    /* &ino → Entry */
+  guint marks, closing; /* closing: RELEASEs that have arrived and are not done */
 };
 
 Stale *stale_new(void) {
@@ -109,6 +110,7 @@ void stale_expect(Stale *stale, guint64 ino) {
   Entry *entry = need(stale, ino);
   entry->users++;
   entry->expected++;
+  stale->closing++;
 }
 
 void stale_enter_expected(Stale *stale, guint64 ino) {
@@ -117,15 +119,23 @@ void stale_enter_expected(Stale *stale, guint64 ino) {
   while (entry->busy)
     g_cond_wait(&stale->turn, &stale->mutex);
   entry->expected--;
-  entry->busy = TRUE;
+  entry->busy = entry->closing = TRUE;
+}
+
+void stale_await_closing(Stale *stale) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&stale->mutex);
+  gint64 end = g_get_monotonic_time() + STALE_CLOSING_MOST;
+  while (stale->closing > 0 && g_cond_wait_until(&stale->turn, &stale->mutex, end))
+    ;
 }
 
 void stale_leave(Stale *stale, guint64 ino) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&stale->mutex);
   Entry *entry = need(stale, ino);
-  entry->busy = FALSE;
-  if (--entry->users > 0)
-    g_cond_broadcast(&stale->turn);
+  stale->closing -= entry->closing;
+  entry->busy = entry->closing = FALSE;
+  entry->users--;
+  g_cond_broadcast(&stale->turn);
   drop_if_unused(stale, entry);
 }
 

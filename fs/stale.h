@@ -18,6 +18,9 @@ void stale_enter(Stale *stale, guint64 ino);
 /* For the closing of a file, which goes before all that the kernel sent later: it has arrived, and it is its turn. */
 void stale_expect(Stale *stale, guint64 ino);
 void stale_enter_expected(Stale *stale, guint64 ino);
+/* Until every closing that has arrived is over, of whatever file: for what may be the same file under another number.
+ * May wait for the disk; a tenth of a second at most. */
+void stale_await_closing(Stale *stale);
 void stale_leave(Stale *stale, guint64 ino);
 
 typedef enum {

@@ -106,6 +106,23 @@ START_TEST(expected) {
 }
 END_TEST
 
+/* Closings of any file. One that never ends holds up nobody for long. */
+START_TEST(closings) {
+  stale_await_closing(stale);
+  stale_expect(stale, INO);
+  gint64 begin = g_get_monotonic_time();
+  stale_await_closing(stale);
+  ck_assert_int_ge(g_get_monotonic_time() - begin, G_USEC_PER_SEC / 20);
+  stale_enter(stale, INO + 1); /* an opening is none */
+  stale_leave(stale, INO + 1);
+  stale_enter_expected(stale, INO);
+  stale_leave(stale, INO);
+  stale_enter(stale, INO);
+  stale_await_closing(stale);
+  stale_leave(stale, INO);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("fs/stale");
   TCase *tc = tcase_create("stale");
@@ -115,6 +132,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, changed_while_it_is_told);
   tcase_add_test(tc, turns);
   tcase_add_test(tc, expected);
+  tcase_add_test(tc, closings);
   suite_add_tcase(s, tc);
   return s;
 }
