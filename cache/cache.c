@@ -254,12 +254,10 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   }
   if (opens && message.size != IMAP_UNKNOWN_SIZE && fetch_is_resized(cache->fetch, row))
     return CACHE_STALE;
-  if (opens)
-    fetch_missed(cache->fetch, &message);
-  if (opens && message.size != IMAP_UNKNOWN_SIZE) {
-    fetch_soon(cache->fetch, &message);
+  /* borg opens each file and reads only what has changed. */
+  if (opens && message.size != IMAP_UNKNOWN_SIZE)
     return CACHE_READY;
-  }
+  fetch_missed(cache->fetch, &message);
   CacheAnswer answer = await_body(cache, &message, ret_fd);
   return answer == CACHE_READY ? have_body(cache, row, use, ret_fd) : answer;
 }

@@ -122,7 +122,8 @@ CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, 
 CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error);
 
 typedef enum {
-  CACHE_BODY_OPEN, /* size exact and body here: fd. Size exact, body not here: READY with fd -1, its fetch started */
+  CACHE_BODY_OPEN, /* size exact and body here: fd. Size exact, body not here: READY with fd -1, and it is fetched when
+                      it is read */
   CACHE_BODY_READ, /* body here: fd; else WAIT */
 } CacheBodyUse;
 

@@ -39,7 +39,6 @@ struct _Fetch {
   GHashTable *resized;  /* set of rows */
   GHashTable *expected; /* row -> Opened */
   gint n_resized, n_expected;
-  gint64 unkept; /* row of the body that last could not be kept, until it was opened; 0: none */
 };
 
 static void note_resized(gint64 row, gpointer data) {
@@ -47,12 +46,6 @@ static void note_resized(gint64 row, gpointer data) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
   g_hash_table_add(fetch->resized, g_memdup2(&row, sizeof row));
   g_atomic_int_set(&fetch->n_resized, (gint)g_hash_table_size(fetch->resized));
-}
-
-static void note_unkept(gint64 row, gpointer data) {
-  Fetch *fetch = data;
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
-  fetch->unkept = row;
 }
 
 void fetch_resized(Fetch *fetch, gint64 row) {
@@ -107,7 +100,6 @@ Fetch *fetch_new(Account *account, Sync *sync) {
                                .pace = &fetch->pace,
                                .line = &fetch->line,
                                .resized = note_resized,
-                               .unkept = note_unkept,
                                .data = fetch};
   recall_rate(account);
   make_lanes(fetch);
@@ -122,15 +114,6 @@ static void wake_lanes(Fetch *fetch) {
 
 static gboolean is_large(Fetch *fetch, guint64 size) {
   return size > pace_large(&fetch->pace);
-}
-
-/* The open that waited for it has it, and asks only once more: fetching it again would be for nobody. */
-static gboolean was_unkept(Fetch *fetch, gint64 row) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fetch->mutex);
-  gboolean was = fetch->unkept == row;
-  if (was)
-    fetch->unkept = 0;
-  return was;
 }
 
 static Want want_of(Fetch *fetch, const IndexMessage *message) {
@@ -159,14 +142,6 @@ void fetch_wait(Fetch *fetch, const IndexMessage *message) {
   Want want = want_of(fetch, message);
   if (wants_wait(fetch->wants, &want))
     wake_lanes(fetch);
-}
-
-void fetch_soon(Fetch *fetch, const IndexMessage *message) {
-  if (was_unkept(fetch, message->row))
-    return;
-  Want want = want_of(fetch, message);
-  if (want.uid != 0)
-    wants_ahead(fetch->wants, &want);
 }
 
 void fetch_leave(Fetch *fetch, gint64 row, gint64 since) {

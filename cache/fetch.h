@@ -19,9 +19,7 @@ void fetch_leave(Fetch *fetch, gint64 row, gint64 since); /* as cache_unwant() *
  * thread. */
 void fetch_placed(Fetch *fetch, gint64 row);
 guint fetch_readers(Fetch *fetch); /* that wait */
-/* It will be read soon: start, but nobody waits yet. */
-void fetch_soon(Fetch *fetch, const IndexMessage *message);
-/* It was opened, and was here, or was not: look where its reader is heading. */
+/* It was opened and was here, or it is read and is not: look where its reader is heading. */
 void fetch_opened(Fetch *fetch, gint64 row);
 void fetch_missed(Fetch *fetch, const IndexMessage *message);
 /* A draft became another size: so says fetch_is_resized() of it. */

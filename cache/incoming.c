@@ -217,9 +217,7 @@ int incoming_accept(Incoming *incoming, const IndexKey *key, gboolean *ret_mispl
     return -1;
   int fd = body_commit(g_steal_pointer(&incoming->temp), key, ctime, error);
   /* One that could not be kept is known only by its size in the index: there before anybody asks. */
-  if (fd >= 0 && !body_present(incoming->shared->account->bodies, row)) {
+  if (fd >= 0 && !body_present(incoming->shared->account->bodies, row))
     write_digest(incoming, row, ctime, &digest, NULL);
-    incoming->shared->unkept(row, incoming->shared->data);
-  }
   return fd;
 }

@@ -19,7 +19,6 @@ typedef struct {
   Pace *pace;                                 /* of octets of bodies */
   Pace *line;                                 /* of octets on the line, which may be compressed */
   void (*resized)(gint64 row, gpointer data); /* the size that fs/ may have shown was wrong; before its event */
-  void (*unkept)(gint64 row, gpointer data);  /* it is served, but could not be kept */
   gpointer data;
 } LaneShared;
 

@@ -49,11 +49,6 @@ static void resized(gint64 row, gpointer data) {
   ((Bench *)data)->resized = row;
 }
 
-static void unkept(gint64 row, gpointer data) {
-  (void)row;
-  (void)data;
-}
-
 static void bench_start(Bench *bench, const char *script) {
   bench->test = test_account_new("UNSELECT", script);
   Account *account = &bench->test->account;
@@ -67,7 +62,6 @@ static void bench_start(Bench *bench, const char *script) {
                                .pace = &bench->pace,
                                .line = &bench->line,
                                .resized = resized,
-                               .unkept = unkept,
                                .data = bench};
   bench->lane = lane_new(&bench->shared, IMAP_ROLE_PROMPT, WANTS_READER | WANTS_AHEAD);
 }
