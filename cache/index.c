@@ -61,7 +61,8 @@ static gboolean whole(IndexDb *db, GError **error) {
   if (g_strcmp0(verdict, "ok") == 0)
     return TRUE;
   g_atomic_int_set(db->damaged, 1);
-  g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCAL, "the index: %s", verdict ? verdict : "no verdict");
+  g_autofree char *clean = imap_clean_text(verdict ? verdict : "no verdict", -1);
+  g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCAL, "the index: %s", clean);
   return FALSE;
 }
 
