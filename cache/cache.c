@@ -99,6 +99,8 @@ CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret,
     return none_or_failed(error);
   entry_of_message(cache, &message, ret);
   note_shown(cache, &message);
+  if (message.row != row)
+    fetch_shown(cache->fetch, row);
   ret->row = row;
   return CACHE_READY;
 }

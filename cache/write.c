@@ -61,7 +61,8 @@ static Draft *attach(Cache *cache, gint64 row, guint64 ended, int fd, GError **e
   return NULL;
 }
 
-/* READY: *ret has the turn. */
+/* READY: *ret has the turn. STALE: the lines were ended in CR LF while this one came, and the kernel, which does not
+ * know, would append in the middle. */
 static CacheAnswer open_draft(Cache *cache, gint64 row, gboolean empty, Draft **ret, GError **error) {
   g_autoptr(GError) failed = NULL;
   do {
@@ -72,10 +73,15 @@ static CacheAnswer open_draft(Cache *cache, gint64 row, gboolean empty, Draft **
       return answer;
     *ret = attach(cache, row, ended, fd, &failed);
   } while (!*ret && !failed);
-  if (!failed)
+  if (failed) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return CACHE_FAILED;
+  }
+  if (empty || !fetch_is_resized(cache->fetch, row))
     return CACHE_READY;
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return CACHE_FAILED;
+  drafts_detach(*ret, TRUE);
+  *ret = NULL;
+  return CACHE_STALE;
 }
 
 /* ---- a new file ---------------------------------------------------------------------------------------------- */
@@ -169,7 +175,8 @@ CacheAnswer cache_edit(Cache *cache, gint64 row, gboolean truncate, CacheDraft *
 }
 
 CacheDraft *cache_draft_of(Cache *cache, gint64 row) {
-  Draft *draft = drafts_join(cache->drafts, row);
+  /* Who is told of another size opens the message anew, and must not get what is about to change. */
+  Draft *draft = fetch_is_resized(cache->fetch, row) ? NULL : drafts_join(cache->drafts, row);
   return draft ? handle_new(draft, FALSE) : NULL;
 }
 

@@ -58,6 +58,21 @@ START_TEST(what_became_crlf_is_opened_when_its_size_is_known) {
 }
 END_TEST
 
+START_TEST(who_comes_while_lines_are_ended_looks_again) {
+  gint64 row;
+  CacheDraft *draft = create_file(INBOX, "a.eml", &row), *other = NULL;
+  write_at(draft, LF_TEXT, 0);
+  fetch_resized(draft_test.cache->fetch, row);
+  ck_assert_ptr_null(cache_draft_of(draft_test.cache, row));
+  ck_assert_int_eq(cache_edit(draft_test.cache, row, FALSE, &other, NULL), CACHE_STALE);
+  ck_assert_uint_eq(entry_of(row).size, strlen(LF_TEXT));
+  other = edit_file(row, FALSE);
+  cache_draft_close(other);
+  flush_file(draft);
+  cache_draft_close(draft);
+}
+END_TEST
+
 START_TEST(crlf_needs_no_change) {
   gint64 row = make_file(INBOX, "a.eml", CRLF_TEXT);
   check_octets(row, CRLF_TEXT);
@@ -336,6 +351,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, drafts_setup, drafts_teardown);
   tcase_add_test(tests, a_file_is_sent_after_its_last_close);
   tcase_add_test(tests, what_became_crlf_is_opened_when_its_size_is_known);
+  tcase_add_test(tests, who_comes_while_lines_are_ended_looks_again);
   tcase_add_test(tests, crlf_needs_no_change);
   tcase_add_test(tests, half_a_file_is_flushed_and_goes_on);
   tcase_add_test(tests, the_last_of_several_handles_counts);
