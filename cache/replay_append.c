@@ -10,6 +10,7 @@
  * Where the server says OK and no UID (no UIDPLUS, or it forgets), the message is looked for, and if that does not find
  * it the next listing will.
  */
+#include "cache/replay_copy.h"
 #include "cache/replay_look.h"
 #include "cache/replay_octets.h"
 #include "cache/replay_private.h"
@@ -274,96 +275,6 @@ static gboolean append_all(Work *work, GError **error) {
   return TRUE;
 }
 
-/* ---- copies ------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  gint64 mailbox;
-  guint32 uid;
-} Source;
-
-/* What the server has of the message that it is a copy of. */
-static gboolean find_source(Work *work, const JournalItem *item, Source *ret) {
-  IndexKey key = {0};
-  if (item->copy == 0 || !index_get_key(account_of(work)->index, item->copy, &key, NULL))
-    return FALSE;
-  *ret = (Source){key.mailbox, key.uid};
-  return TRUE;
-}
-
-typedef struct {
-  gint64 mailbox;
-  ImapSeqset *uids;
-  GPtrArray *items; /* JournalItem; each has another uid */
-  GArray *sources;  /* guint32 */
-} Copies;
-
-static void copies_clear(Copies *copies) {
-  imap_seqset_free(copies->uids);
-  g_ptr_array_unref(copies->items);
-  g_array_unref(copies->sources);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copies, copies_clear)
-
-/* Those from `*i` on that one command can copy. */
-static Copies take_copies(Work *work, guint *i) {
-  Copies copies = {
-      .uids = imap_seqset_new(), .items = g_ptr_array_new(), .sources = g_array_new(FALSE, FALSE, sizeof(guint32))};
-  for (; *i < work->batch->items->len; (*i)++) {
-    JournalItem *item = &g_array_index(work->batch->items, JournalItem, *i);
-    Source source = {0};
-    if (!find_source(work, item, &source) || (copies.items->len > 0 && copies.mailbox != source.mailbox) ||
-        imap_seqset_contains(copies.uids, source.uid))
-      break;
-    copies.mailbox = source.mailbox;
-    imap_seqset_add(copies.uids, source.uid, source.uid);
-    g_ptr_array_add(copies.items, item);
-    g_array_append_val(copies.sources, source.uid);
-  }
-  return copies;
-}
-
-static gboolean settle_copy(Work *work, const JournalItem *item, guint32 uid, const ImapEffect *effect, GPtrArray *rest,
-                            GError **error) {
-  guint32 placed = effect->uidvalidity != 0 ? imap_uidmap_find(effect->copies, uid) : 0;
-  if (placed != 0)
-    return replay_placed(work->replay, item, work->target.row, effect->uidvalidity, placed, error);
-  if (imap_seqset_contains(effect->unknown, uid) ||
-      (imap_seqset_contains(effect->unnamed, uid) && effect->uidvalidity == 0))
-    return replay_unknown(work->replay, item, error);
-  g_ptr_array_add(rest, (gpointer)item);
-  return TRUE;
-}
-
-/* What cannot be copied by the server is to be appended: `rest`. */
-static gboolean copy_some(Work *work, const Copies *copies, GPtrArray *rest, GError **error) {
-  g_auto(ImapEffect) effect = {0};
-  g_autoptr(GError) failed = NULL;
-  replay_step();
-  gboolean ok = imap_copy(work->conn, copies->uids, work->target.raw, &effect, account_of(work)->cancellable, &failed);
-  replay_step();
-  for (guint i = 0; i < copies->items->len; i++)
-    if (!settle_copy(work, copies->items->pdata[i], g_array_index(copies->sources, guint32, i), &effect, rest, error))
-      return FALSE;
-  if (ok || !imap_conn_failed(work->conn))
-    return TRUE;
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
-
-static gboolean copy(Work *work, const Copies *copies, GPtrArray *rest, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  g_auto(ImapMailbox) opened = {0};
-  if (replay_select(work->replay, work->conn, copies->mailbox, &opened, &failed))
-    return copy_some(work, copies, rest, error);
-  if (imap_conn_failed(work->conn)) {
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return FALSE;
-  }
-  for (guint i = 0; i < copies->items->len; i++)
-    g_ptr_array_add(rest, copies->items->pdata[i]);
-  return TRUE;
-}
-
 /* In groups that are appended together; of a copy the octets may have to be fetched, so it goes alone. */
 static void queue(Work *work, GPtrArray *items) {
   GPtrArray *group = NULL;
@@ -383,8 +294,7 @@ static void queue(Work *work, GPtrArray *items) {
 static void take_others(Work *work, guint *i, GPtrArray *ret) {
   for (; *i < work->batch->items->len; (*i)++) {
     JournalItem *item = &g_array_index(work->batch->items, JournalItem, *i);
-    Source source;
-    if (ret->len > 0 && find_source(work, item, &source))
+    if (ret->len > 0 && replay_copy_has_source(account_of(work), item))
       return;
     g_ptr_array_add(ret, item);
   }
@@ -394,11 +304,11 @@ static void take_others(Work *work, guint *i, GPtrArray *ret) {
 static gboolean send_all(Work *work, GError **error) {
   for (guint i = 0; i < work->batch->items->len;) {
     g_autoptr(GPtrArray) rest = g_ptr_array_new();
-    g_auto(Copies) copies = take_copies(work, &i);
-    if (copies.items->len == 0)
-      take_others(work, &i, rest);
-    else if (!copy(work, &copies, rest, error))
+    guint first = i;
+    if (!replay_copy(work->replay, work->conn, work->batch, &work->target, &i, rest, error))
       return FALSE;
+    if (i == first)
+      take_others(work, &i, rest);
     queue(work, rest);
     if (!append_all(work, error))
       return FALSE;

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What became of the items of a batch. An op says it item by item; here it is gathered, and committed SOME at a time:
- * a thousand letters cost a few transactions, and nobody else's commit waits long behind them. Events are told after
- * the commit.
+ * What became of the items of a batch. An op says it item by item; here it is gathered, and what is to be tried again
+ * is told from what is not.
  *
  * A batch ends with each item settled: what an op said nothing about is UNKNOWN where it was sent, and else as it was.
  * What is UNKNOWN is looked for at once, and where it was not found again after a while and once more later: only when
  * all agree was it not done. A server may still be storing what it got before the line was cut.
  */
-#include "cache/replay_state.h"
+#include "cache/replay_settle.h"
 
-#include "cache/access.h"
-#include "cache/error.h"
 #include "cache/lostfound.h"
 
-#define SOME 200
 #define AGAIN_FIRST (5 * G_USEC_PER_SEC)
 #define AGAIN_LAST (600 * G_USEC_PER_SEC)
 #define GONE_TRIES 4 /* LIST goes on to show a folder that cannot be opened */
@@ -26,38 +22,8 @@ static const gint64 looks[] = {G_USEC_PER_SEC / 4, G_USEC_PER_SEC / 2};
 static const gint64 looks[] = {5 * G_USEC_PER_SEC, 55 * G_USEC_PER_SEC};
 #endif
 
-struct _Settlement {
-  gboolean (*apply)(IndexTxn *txn, Settlement *self, GError **error);
-  gint64 seq, row;
-  JournalOp op;
-  gint64 target; /* of the batch, else its source */
-  guint64 size;
-  gint64 mailbox;
-  guint32 uidvalidity, uid;
-  JournalState state;
-  gint64 due;
-  char *reason;
-  GError *refusal; /* for who waits; or NULL */
-  gint64 lost_found;
-  gboolean found, altered, spooled; /* and the rest of a ReplayFound: */
-  guint64 claim;
-  char *emailid, *keywords;
-  guint flags;
-  IndexLeft other;      /* out */
-  JournalUndone undone; /* out */
-};
-
-static void settlement_free(gpointer data) {
-  Settlement *self = data;
-  g_free(self->reason);
-  g_free(self->emailid);
-  g_free(self->keywords);
-  g_clear_error(&self->refusal);
-  g_free(self);
-}
-
 void replay_settle_init(Replay *replay) {
-  replay->pending = g_ptr_array_new_with_free_func(settlement_free);
+  replay->pending = g_ptr_array_new_with_free_func(replay_settlement_free);
   replay->settled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   replay->looks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 }
@@ -68,164 +34,11 @@ void replay_settle_clear(Replay *replay) {
   g_hash_table_unref(replay->looks);
 }
 
-/* ---- one, in the writer's thread ---------------------------------------------------------------------------- */
-
-static gboolean apply_placed(IndexTxn *txn, Settlement *self, GError **error) {
-  return journal_placed(txn, self->seq, self->mailbox, self->uidvalidity, self->uid, &self->other, error);
-}
-
-static gboolean apply_left_behind(IndexTxn *txn, Settlement *self, GError **error) {
-  return journal_leave_behind(txn, self->row, self->mailbox, self->uid, error);
-}
-
-static gboolean apply_done(IndexTxn *txn, Settlement *self, GError **error) {
-  return journal_done(txn, self->seq, error);
-}
-
-static gboolean apply_marked(IndexTxn *txn, Settlement *self, GError **error) {
-  return journal_mark(txn, self->seq, error);
-}
-
-static gboolean apply_finished(IndexTxn *txn, Settlement *self, GError **error) {
-  IndexDescribed described = {
-      .row = self->row, .altered = self->altered, .claim = self->claim, .emailid = self->emailid};
-  if (self->found && (!index_describe(txn, &described, error) ||
-                      !index_set_flags(txn, self->mailbox, self->uid, self->flags, self->keywords, NULL, error)))
-    return FALSE;
-  return journal_finish(txn, self->seq, error);
-}
-
-static GArray *alone(const Settlement *self) {
-  GArray *seqs = g_array_sized_new(FALSE, FALSE, sizeof(gint64), 1);
-  return g_array_append_val(seqs, self->seq);
-}
-
-static gboolean apply_state(IndexTxn *txn, Settlement *self, GError **error) {
-  g_autoptr(GArray) seqs = alone(self);
-  return journal_set_state(txn, seqs, self->state, error);
-}
-
-static gboolean apply_retry(IndexTxn *txn, Settlement *self, GError **error) {
-  g_autoptr(GArray) seqs = alone(self);
-  return journal_retry(txn, seqs, self->due, self->reason, error);
-}
-
-static gboolean apply_refused(IndexTxn *txn, Settlement *self, GError **error) {
-  return journal_refuse(txn, self->seq, self->reason, self->lost_found, &self->undone, error);
-}
-
-/* ---- commits ------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-  Replay *replay;
-  guint first, n;
-  gint64 lost_found; /* something went there; 0: nothing */
-  gboolean shown;    /* out: it was not shown before */
-} Commit;
-
-/* GONE: the message ended meanwhile, and what the journal had for it. */
-static gboolean write_some(IndexTxn *txn, gpointer data, GError **error) {
-  Commit *commit = data;
-  for (guint i = commit->first; i < commit->first + commit->n; i++) {
-    Settlement *self = commit->replay->pending->pdata[i];
-    g_autoptr(GError) failed = NULL;
-    if (!self->apply(txn, self, &failed) && !g_error_matches(failed, CACHE_ERROR, CACHE_ERROR_GONE)) {
-      g_propagate_error(error, g_steal_pointer(&failed));
-      return FALSE;
-    }
-    if (self->apply == apply_refused && self->op == JOURNAL_NEW)
-      commit->lost_found = self->lost_found;
-  }
-  return commit->lost_found == 0 ||
-         lostfound_show(commit->replay->account, txn, commit->lost_found, &commit->shown, error);
-}
-
-static void tell_changed(Account *account, gint64 folder) {
-  if (folder != 0)
-    account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder, 0, NULL, NULL);
-}
-
-/* A delta that had found the message before we knew its UID. */
-static void tell_other(Account *account, const IndexLeft *other) {
-  if (other->row == 0 || other->folder == 0)
-    return;
-  account_tell(account, CACHE_EVENT_REMOVED, CACHE_MESSAGE, other->row, other->folder, other->name, NULL);
-  tell_changed(account, other->folder);
-}
-
-/* What was rewritten is shown again, and the kernel may hold the octets that were written over it. */
-static void tell_undone(Account *account, JournalOp op, const JournalUndone *undone) {
-  if (undone->row == 0)
-    return;
-  if (undone->from != 0 && undone->from != undone->to)
-    account_tell(account, CACHE_EVENT_MOVED, op == JOURNAL_RMDIR ? CACHE_FOLDER : CACHE_MESSAGE, undone->row,
-                 undone->from, undone->name, NULL);
-  if (undone->back != 0)
-    account_tell(account, CACHE_EVENT_DATA, CACHE_MESSAGE, undone->back, undone->back_in, NULL, NULL);
-  tell_changed(account, undone->from);
-  if (undone->to != undone->from)
-    tell_changed(account, undone->to);
-  if (undone->back_in != undone->from && undone->back_in != undone->to)
-    tell_changed(account, undone->back_in);
-}
-
-static void tell_finished(Account *account, const Settlement *self) {
-  if (self->spooled)
-    spool_drop(account->spool, self->row);
-  if (self->found && self->altered)
-    account_tell(account, CACHE_EVENT_DATA, CACHE_MESSAGE, self->row, 0, NULL, NULL);
-}
-
-/* The quota has changed, or is not what we thought. */
-static void note_spent(Account *account, const Settlement *self) {
-  if (self->apply == apply_placed && self->op == JOURNAL_NEW)
-    access_spent(account, self->mailbox, self->size, 1);
-  else if (self->apply == apply_refused || (self->apply == apply_retry && self->refusal))
-    access_spent(account, self->target, 0, 0);
-}
-
-static void tell_settled(Replay *replay, const Settlement *self) {
-  gboolean put_off = self->apply == apply_retry;
-  note_spent(replay->account, self);
-  tell_other(replay->account, &self->other);
-  tell_undone(replay->account, self->op, &self->undone);
-  if (self->apply == apply_finished)
-    tell_finished(replay->account, self);
-  if (!put_off && self->apply != apply_state)
-    g_hash_table_remove(replay->looks, &self->seq);
-  replay_set_stuck(replay, self->seq, put_off ? self->reason : NULL);
-  replay_tell(replay, self->row, self->refusal);
-  if (replay->call && self->apply != apply_state && !put_off)
-    replay->call(self->row, replay->data);
-}
-
-static gboolean commit(Replay *replay, guint first, guint n, GError **error) {
-  Commit job = {.replay = replay, .first = first, .n = n};
-  replay_step();
-  if (!index_write(replay->account->index, INDEX_SYNC, write_some, &job, error))
-    return FALSE;
-  replay_step();
-  if (job.shown)
-    lostfound_tell(replay->account, job.lost_found);
-  for (guint i = first; i < first + n; i++)
-    tell_settled(replay, replay->pending->pdata[i]);
-  return TRUE;
-}
-
-gboolean replay_settle(Replay *replay, GError **error) {
-  gboolean ok = TRUE;
-  for (guint first = 0; ok && first < replay->pending->len; first += SOME)
-    ok = commit(replay, first, MIN(SOME, replay->pending->len - first), error);
-  g_ptr_array_set_size(replay->pending, 0);
-  return ok;
-}
-
 /* ---- what an op says ---------------------------------------------------------------------------------------- */
 
-static Settlement *settle(Replay *replay, const JournalItem *item,
-                          gboolean (*apply)(IndexTxn *txn, Settlement *self, GError **error)) {
+static Settlement *settle(Replay *replay, const JournalItem *item, SettleKind kind) {
   Settlement *self = g_new0(Settlement, 1);
-  self->apply = apply;
+  self->kind = kind;
   self->seq = item->seq;
   self->row = item->row;
   self->size = item->size;
@@ -239,7 +52,7 @@ static Settlement *settle(Replay *replay, const JournalItem *item,
 gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uidvalidity, guint32 uid,
                        GError **error) {
   (void)error;
-  Settlement *self = settle(replay, item, apply_placed);
+  Settlement *self = settle(replay, item, SETTLE_PLACED);
   self->mailbox = mailbox;
   self->uidvalidity = uidvalidity;
   self->uid = uid;
@@ -248,7 +61,7 @@ gboolean replay_placed(Replay *replay, const JournalItem *item, gint64 mailbox, 
 
 gboolean replay_left_behind(Replay *replay, const JournalItem *item, gint64 mailbox, guint32 uid, GError **error) {
   (void)error;
-  Settlement *self = settle(replay, item, apply_left_behind);
+  Settlement *self = settle(replay, item, SETTLE_LEFT_BEHIND);
   self->mailbox = mailbox;
   self->uid = uid;
   return TRUE;
@@ -256,20 +69,20 @@ gboolean replay_left_behind(Replay *replay, const JournalItem *item, gint64 mail
 
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error) {
   (void)error;
-  settle(replay, item, apply_done);
+  settle(replay, item, SETTLE_DONE);
   return TRUE;
 }
 
 gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error) {
   (void)error;
-  settle(replay, item, apply_marked);
+  settle(replay, item, SETTLE_MARKED);
   return TRUE;
 }
 
 /* NULL: it is no longer there. */
 gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFound *found, GError **error) {
   (void)error;
-  Settlement *self = settle(replay, item, apply_finished);
+  Settlement *self = settle(replay, item, SETTLE_FINISHED);
   self->mailbox = replay->batch->target;
   self->uid = item->uid;
   self->spooled = item->spooled;
@@ -286,7 +99,7 @@ gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFo
 
 gboolean replay_again(Replay *replay, const JournalItem *item, GError **error) {
   (void)error;
-  settle(replay, item, apply_state)->state = JOURNAL_READY;
+  settle(replay, item, SETTLE_STATE)->state = JOURNAL_READY;
   return TRUE;
 }
 
@@ -302,7 +115,7 @@ gboolean replay_again_rest(Replay *replay, GError **error) {
 
 gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error) {
   (void)error;
-  settle(replay, item, apply_state)->state = JOURNAL_UNKNOWN;
+  settle(replay, item, SETTLE_STATE)->state = JOURNAL_UNKNOWN;
   return TRUE;
 }
 
@@ -324,7 +137,7 @@ gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_su
     return TRUE;
   }
   g_hash_table_insert(replay->looks, g_memdup2(&item->seq, sizeof item->seq), GUINT_TO_POINTER(looked + 1));
-  Settlement *self = settle(replay, item, apply_retry);
+  Settlement *self = settle(replay, item, SETTLE_RETRY);
   self->due = g_get_real_time() + looks[looked];
   self->reason = g_strdup("the server may or may not have it; looking again");
   return TRUE;
@@ -365,7 +178,7 @@ static const char *const what[] = {
 
 gboolean replay_put_off(Replay *replay, const JournalItem *item, const GError *why, GError **error) {
   (void)error;
-  Settlement *self = settle(replay, item, apply_retry);
+  Settlement *self = settle(replay, item, SETTLE_RETRY);
   self->due = g_get_real_time() + pause_after(item->tries);
   self->reason = g_strdup(why->message);
   self->refusal = g_error_copy(why);
@@ -384,7 +197,7 @@ gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *r
     return FALSE;
   g_warning("the server refused %s (%" G_GINT64_FORMAT "): %s%s", what[op], item->row, refusal->message,
             op == JOURNAL_NEW ? "; it is in " LOSTFOUND_NAME : "; it is undone");
-  Settlement *self = settle(replay, item, apply_refused);
+  Settlement *self = settle(replay, item, SETTLE_REFUSED);
   self->reason = g_strdup(refusal->message);
   self->refusal = g_error_copy(refusal);
   self->lost_found = lost_found;

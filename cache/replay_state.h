@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What replay.c (the thread), replay_settle.c (what became of items) and replay_await.c (who waits) share. Nobody else
- * includes this. */
+/* What replay.c (the thread), replay_settle.c and replay_commit.c (what became of items) and replay_await.c (who waits)
+ * share. Nobody else includes this. */
 #include "cache/replay_private.h"
 
 typedef struct _Settlement Settlement;
