@@ -169,8 +169,7 @@ START_TEST(the_journal_hides_from_readers_not_from_the_sync) {
   g_autoptr(Index) index = open_index(NULL);
   gint64 box = add_mailbox(index, 1, "a");
   add_messages(index, box, 1, 3);
-  do_write(index, exec_sql,
-           (gpointer) "UPDATE message SET folder = NULL WHERE row = 2");
+  do_write(index, exec_sql, (gpointer) "UPDATE message SET folder = NULL WHERE row = 2");
   IndexMessage got[4], hidden = message_of(box, 2);
   ck_assert_int_eq(index_messages(index, box, 0, got, 4, NULL), 2);
   ck_assert_uint_eq(got[0].uid, 1);

@@ -5,8 +5,8 @@
  *   SECONDS OCTETS LINE
  * from sending the FETCH to its tagged OK: octets of the answer, and octets on the line (less, with --deflate).
  *
- * With --append DIRECTORY it is the floor for writing: all files there go in one APPEND of many messages (RFC 3502), and
- * the octets are those sent.
+ * With --append DIRECTORY it is the floor for writing: all files there go in one APPEND of many messages (RFC 3502),
+ * and the octets are those sent.
  */
 #include "tests/lib/net.h"
 
