@@ -86,25 +86,31 @@ static gboolean commit(Rename *job, GError **error) {
   return ok;
 }
 
+typedef struct {
+  Index *index;
+  gint64 row, folder;
+  const char *name;
+} Judged;
+
 static gboolean write_judged(IndexTxn *txn, gpointer data, GError **error) {
-  Rename *job = data;
+  const Judged *judged = data;
   g_auto(Standing) now = {0};
-  if (!change_look(job->cache->account.index, job->to_folder, job->to_name, &now, error))
+  if (!change_look(judged->index, judged->folder, judged->name, &now, error))
     return FALSE;
-  gboolean waits = now.message.row == job->what.message.row && now.fresh && now.entry.state == JOURNAL_LOCAL;
-  return !waits || journal_rename(txn, now.message.row, job->to_folder, job->to_name, JOURNAL_READY, 0, error);
+  gboolean waits = now.message.row == judged->row && now.fresh && now.entry.state == JOURNAL_LOCAL;
+  return !waits || journal_rename(txn, judged->row, judged->folder, judged->name, JOURNAL_READY, 0, error);
 }
 
 /* Who had it open may have closed it before it had this name, and left it local for the old one. */
-static void judge_again(Rename *job) {
+static void judge_again(const Rename *job, const Standing *what, JournalState state, const char *name) {
   g_autoptr(GError) error = NULL;
-  gint64 row = job->what.message.row;
-  JournalState state = JOURNAL_LOCAL;
-  if (!job->what.fresh || job->same || rename_exchanges(job) || job->state != JOURNAL_LOCAL ||
-      local_keeps(&job->to, job->to_name) || drafts_still_open(job->cache->drafts, row))
+  Cache *cache = job->cache;
+  Judged judged = {cache->account.index, what->message.row, job->to_folder, name};
+  if (!what->fresh || state != JOURNAL_LOCAL || local_keeps(&job->to, name) ||
+      drafts_still_open(cache->drafts, judged.row))
     return;
-  if (drafts_prepare(job->cache->drafts, row, job->to_folder, job->to_name, &state, &error) &&
-      (state != JOURNAL_READY || index_write(job->cache->account.index, INDEX_CHANGE, write_judged, job, &error)))
+  if (drafts_prepare(cache->drafts, judged.row, job->to_folder, name, &state, &error) &&
+      (state != JOURNAL_READY || index_write(cache->account.index, INDEX_CHANGE, write_judged, &judged, &error)))
     return;
   g_message("a file stays local: %s", error ? error->message : "it is gone");
 }
@@ -115,7 +121,10 @@ static CacheAnswer rename_once(Rename *job, GError **error) {
   if (change_decide(job, &failed) && job->nothing)
     return CACHE_READY;
   if (!failed && job->what.there && commit(job, &failed)) {
-    judge_again(job);
+    if (!job->same)
+      judge_again(job, &job->what, job->state, job->to_name);
+    if (rename_exchanges(job))
+      judge_again(job, &job->there, job->there_state, job->name);
     replay_wake(job->cache->replay);
     return CACHE_READY;
   }

@@ -230,6 +230,21 @@ START_TEST(closing_and_renaming_over_its_like_at_once) {
 }
 END_TEST
 
+START_TEST(closing_and_exchanging_at_once) {
+  for (guint i = 0; i < 100; i++) {
+    gint64 row;
+    g_autofree char *debris = g_strdup_printf(".letter-%u", i), *name = g_strdup_printf("letter-%u", i);
+    offline_message(&offline, offline.inbox, i + 1, name, "Subject: another\r\n\r\n");
+    CacheDraft *draft = written(debris, LF_LETTER, FALSE, &row);
+    GThread *thread = g_thread_new("other", close_it, draft);
+    ck_assert_int_eq(offline_rename(&offline, offline.inbox, debris, offline.inbox, name, CACHE_RENAME_EXCHANGE), 0);
+    g_thread_join(thread);
+    ck_assert_int_eq(offline_find(&offline, offline.inbox, name), row);
+    check_ready(row, strlen(LETTER));
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/change: what is open");
   TCase *tests = tcase_create("open");
@@ -247,6 +262,7 @@ int main(void) {
   tcase_add_test(tests, an_mtime_that_is_set_while_it_is_open);
   tcase_add_test(tests, closing_and_renaming_at_once);
   tcase_add_test(tests, closing_and_renaming_over_its_like_at_once);
+  tcase_add_test(tests, closing_and_exchanging_at_once);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
