@@ -303,6 +303,25 @@ has Work "${L[@]}"
 other 'EXAMINE Work' 'FETCH 1:* (FLAGS)'
 eq "flags" "${#L[@]}" "$(grep -c 'FETCH (FLAGS (.*Flagged.*Seen' "$T/said")"
 
+say "a file manager"
+emptied Work
+gio copy --preserve "${L[@]}" "$W/"
+eq "mtime" "$(mtime "$S/letter-4.eml")" "$(mtime "$W/letter-4.eml")"
+has Work "${L[@]}"
+gio move "$W/letter-3.eml" "$M/Archive/"
+has Archive "$S/letter-3.eml"
+gio move "$M/Archive/letter-3.eml" "$W/"
+gio rename "$W/letter-3.eml" letter-three.eml >/dev/null
+gio rename "$W/letter-three.eml" letter-3.eml >/dev/null
+has Work "${L[@]}"
+! gio trash "$W/letter-3.eml" 2>"$T/err" || fail "there is a trash of the desktop's own"
+refused 'not permitted' mkdir "$M/.Trash-$(id -u)"
+has Work "${L[@]}"
+gio remove "$W/letter-3.eml"
+[ ! -e "$W/letter-3.eml" ] || fail "it is still there"
+has Trash "$S/letter-3.eml"
+emptied Trash
+
 say "rm -rf, find -delete"
 find "$W" -type f -delete
 has Work
