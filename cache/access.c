@@ -102,9 +102,9 @@ gboolean access_check(Account *account, gint64 mailbox, AccessWish wish, GError 
 
 /* What waits to be sent will be there before it. It may be this very message that waits, and was smaller then: so much
  * is not counted. */
-static gboolean others_waiting(Account *account, guint64 size, guint64 *ret_octets, guint64 *ret_changes,
-                               GError **error) {
-  if (!journal_left(account->index, ret_changes, ret_octets, error))
+static gboolean others_waiting(Account *account, guint64 size, guint64 *ret_octets, GError **error) {
+  guint64 changes = 0;
+  if (!journal_left(account->index, &changes, ret_octets, error))
     return FALSE;
   *ret_octets -= MIN(*ret_octets, size);
   return TRUE;
@@ -117,11 +117,11 @@ static gboolean fits(guint64 used, guint64 limit, guint64 waiting, guint64 more)
 
 static gboolean check_quota(Account *account, gint64 mailbox, guint64 size, GError **error) {
   ImapQuota quota;
-  guint64 octets = 0, changes = 0;
+  guint64 octets = 0;
   learnt_quota(account->learnt, mailbox, &quota);
   if (!quota.has_storage && !quota.has_messages)
     return TRUE;
-  if (!others_waiting(account, size, &octets, &changes, error))
+  if (!others_waiting(account, size, &octets, error))
     return FALSE;
   if ((quota.has_storage && !fits(quota.storage, quota.storage_limit, octets, size)) ||
       (quota.has_messages && !fits(quota.messages, quota.messages_limit, 0, 1)))

@@ -51,7 +51,8 @@ CacheAnswer attribute_number(guint64 number, char **ret) {
   return CACHE_READY;
 }
 
-CacheAnswer attribute_mailbox(const IndexMailbox *mailbox, char **ret) {
+/* A mailbox as people call it: its raw name, decoded. */
+static CacheAnswer mailbox_name(const IndexMailbox *mailbox, char **ret) {
   if (!mailbox->raw)
     return CACHE_ABSENT;
   g_autofree char *decoded = imap_utf7_decode(mailbox->raw);
@@ -106,7 +107,7 @@ static CacheAnswer get_mailbox(Cache *cache, const IndexMessage *message, const 
   (void)self;
   if (!index_get_mailbox(cache->account.index, message->mailbox, &mailbox, error))
     return none_or_failed(error);
-  return attribute_mailbox(&mailbox, ret);
+  return mailbox_name(&mailbox, ret);
 }
 
 static CacheAnswer get_size(Cache *cache, const IndexMessage *message, const Attribute *self, char **ret,

@@ -7,8 +7,6 @@
 /* One line: valid UTF-8, no control characters. READY, or ABSENT where there is no text. */
 CacheAnswer attribute_text(const char *text, char **ret);
 CacheAnswer attribute_number(guint64 number, char **ret);
-/* A mailbox as people call it: its raw name, decoded. */
-CacheAnswer attribute_mailbox(const IndexMailbox *mailbox, char **ret);
 
 /* A field of the message's header, from whatever octets are here; WAIT: they are on the way. */
 CacheAnswer attribute_header_field(Cache *cache, gint64 row, const char *field, char **ret, GError **error);

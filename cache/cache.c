@@ -10,7 +10,6 @@
  */
 #include "cache/cache_private.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "cache/local.h"

@@ -126,7 +126,5 @@ gboolean draft_judge(Account *account, gint64 folder, const char *name, const Oc
 typedef enum { DRAFT_PUT, DRAFT_REMOVED, DRAFT_FAILED } DraftOutcome;
 /* The octets become those of draft->row, which is made where there is none. REMOVED: there is no file any more. */
 DraftOutcome draft_put(Draft *draft, const DraftVerdict *verdict, IndexPriority priority, gint64 due, GError **error);
-/* How a file describes itself in the spool. A new string. */
-char *draft_about(Account *account, const IndexMessage *message);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DraftVerdict, draft_verdict_clear)

@@ -76,7 +76,8 @@ static char *path_of(Account *account, gint64 folder) {
   return imap_clean_text(path->str, (gssize)path->len);
 }
 
-char *draft_about(Account *account, const IndexMessage *message) {
+/* How it describes itself in the spool. A new string. */
+static char *about_file(Account *account, const IndexMessage *message) {
   g_autofree char *folder = path_of(account, message->folder), *name = imap_clean_text(message->name, -1);
   g_autofree char *flags = attribute_flags_format(message->flags, message->keywords);
   return g_strdup_printf("folder: %s\nname: %s\ndate: %" G_GINT64_FORMAT "\nflags: %s\n", folder, name,
@@ -88,8 +89,7 @@ char *draft_about(Account *account, const IndexMessage *message) {
 typedef struct {
   Draft *draft;
   Account *account;
-  gint64 wrote, due;
-  const DraftVerdict *verdict;
+  gint64 wrote;
   JournalContent content;
   /* out */
   DraftOutcome outcome;
@@ -186,7 +186,7 @@ static gboolean keep_file(Put *put, GError **error) {
   Draft *draft = put->draft;
   if (draft->copy || draft->bytes.fd < 0 || draft->kept == put->message.row)
     return TRUE;
-  g_autofree char *about = draft_about(put->account, &put->message);
+  g_autofree char *about = about_file(put->account, &put->message);
   return spool_keep(put->account->spool, draft->bytes.fd, put->message.row, about, error);
 }
 
@@ -242,7 +242,7 @@ static void settle(Put *put) {
 
 DraftOutcome draft_put(Draft *draft, const DraftVerdict *verdict, IndexPriority priority, gint64 due, GError **error) {
   Account *account = draft->drafts->account;
-  Put put = {.draft = draft, .account = account, .wrote = draft_wrote(draft), .due = due, .verdict = verdict};
+  Put put = {.draft = draft, .account = account, .wrote = draft_wrote(draft)};
   describe(draft, verdict, due, &put.content);
   if (!draft->copy && draft->bytes.fd >= 0 && !draft->kept && fdatasync(draft->bytes.fd) != 0) {
     cache_error_errno(error, "cannot write a draft");

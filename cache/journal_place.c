@@ -5,8 +5,6 @@
  */
 #include "cache/journal_private.h"
 
-#include <string.h>
-
 #include "cache/cache.h"
 #include "cache/debris.h"
 

@@ -13,9 +13,6 @@
 #include "cache/replay_state.h"
 
 #include "cache/access.h"
-
-#include <string.h>
-
 #include "cache/trash.h"
 
 #define MOST 1000

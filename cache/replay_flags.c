@@ -6,8 +6,6 @@
  */
 #include "cache/replay_shift.h"
 
-#include <string.h>
-
 #include "cache/ask.h"
 #include "cache/posting.h"
 

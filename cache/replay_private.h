@@ -66,8 +66,6 @@ gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_su
 gboolean replay_settle(Replay *replay, GError **error); /* now */
 /* Nothing of the batch could be begun, for that reason (taken). FALSE, with it: the connection is lost. */
 gboolean replay_refused_all(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *refusal, GError **error);
-/* Many at once, by the UIDs of the batch. */
-gboolean replay_done_uids(Replay *replay, const JournalBatch *batch, const ImapSeqset *uids, GError **error);
 
 /* Test builds stop dead at the N-th step; else nothing. */
 #ifdef REPLAY_STEPS

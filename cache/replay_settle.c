@@ -119,15 +119,6 @@ gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error)
   return TRUE;
 }
 
-gboolean replay_done_uids(Replay *replay, const JournalBatch *batch, const ImapSeqset *uids, GError **error) {
-  for (guint i = 0; i < batch->items->len; i++) {
-    const JournalItem *item = &g_array_index(batch->items, JournalItem, i);
-    if (imap_seqset_contains(uids, item->uid) && !replay_done(replay, item, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_sure, GError **error) {
   (void)error;
   guint looked = GPOINTER_TO_UINT(g_hash_table_lookup(replay->looks, &item->seq));

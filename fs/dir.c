@@ -17,7 +17,6 @@
 #include "fs/dir.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "fs/inode.h"
 #include "fs/reply.h"

@@ -19,7 +19,6 @@
 #include "fs/fs.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "fs/answer.h"
 #include "fs/attr.h"

@@ -8,7 +8,6 @@
 #include "fs/killed.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
