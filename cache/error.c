@@ -45,6 +45,11 @@ GError *cache_error_from_imap(GError *taken) {
   return taken;
 }
 
+gboolean cache_fail(GError **error, CacheError code, const char *why) {
+  g_set_error_literal(error, CACHE_ERROR, code, why);
+  return FALSE;
+}
+
 gboolean cache_error_errno(GError **error, const char *what) {
   gboolean full = errno == ENOSPC || errno == EDQUOT;
   g_set_error(error, CACHE_ERROR, full ? CACHE_ERROR_SPACE : CACHE_ERROR_LOCAL, "%s: %s", what, g_strerror(errno));

@@ -80,6 +80,7 @@ void index_close(Index *index);
 
 /* ---- reading: FALSE with *error NULL means "no such row". Inside a job they see what it has written ------- */
 gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error);
+gboolean index_need_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error); /* the same, or GONE */
 gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error);
 GPtrArray *index_mailboxes(Index *index, GError **error); /* all living ones, IndexMailbox*, parents first */
 /* Up to n living children after `row`, by row. Returns how many; -1 on error. */

@@ -86,7 +86,10 @@ IndexReader *index_reader_take(Index *index, GError **error); /* waits for one w
 void index_reader_release(IndexReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexReader, index_reader_release)
 
-/* index_read.c: rows to structs. */
+/* index_read.c: columns to values, rows to structs. */
+char *index_text(IndexStmt *stmt, int i);                          /* a new string, or NULL */
+guint64 index_size(IndexStmt *stmt, int i);                        /* NULL: IMAP_UNKNOWN_SIZE */
+void index_octets(IndexStmt *stmt, int i, guint8 *ret, gsize len); /* left alone where they are not as many */
 #define INDEX_MESSAGE_COLUMNS                                                                                          \
   "row, mailbox, uid, name, flags, keywords, internaldate, mtime, ctime, claim, size, sha256, fingerprint, gone, "     \
   "emailid, folder"

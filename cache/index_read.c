@@ -1,58 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The questions. Each takes a reader from the stack, runs one statement and resets it, so that no read transaction
- * outlives a question (a reader that stays pins the WAL). What a user sees is read from shown_message; what the sync
- * verifies (UIDs) from the messages themselves. Every order asked for is the order of an index: nothing is sorted and
- * nothing scanned, however large the folder is.
+ * The questions about messages; those about mailboxes are in index_mailbox.c. Each takes a reader from the stack, runs
+ * one statement and resets it, so that no read transaction outlives a question (a reader that stays pins the WAL). What
+ * a user sees is read from shown_message; what the sync verifies (UIDs) from the messages themselves. Every order asked
+ * for is the order of an index: nothing is sorted and nothing scanned, however large the folder is.
  */
 #include "cache/index_private.h"
 
 #include <string.h>
 
-#define MAILBOX_COLUMNS                                                                                                \
-  "row, parent, raw, name, delimiter, attrs, uidvalidity, uidnext, messages, modseq, mailboxid, listed, listed_at, "   \
-  "mtime"
-/* Without INDEX_HIDDEN, and no RMDIR waits for it. */
-#define VISIBLE                                                                                                        \
-  " AND attrs < 2147483648 AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.op = 5 AND j.mailbox = mailbox.row)"
 #define SHOWN "SELECT " INDEX_MESSAGE_COLUMNS " FROM shown_message "
 #define ANY "SELECT " INDEX_MESSAGE_COLUMNS " FROM message "
 
 /* SQLite hands out an empty text as NULL, too. */
-static char *text_of(IndexStmt *stmt, int i) {
+char *index_text(IndexStmt *stmt, int i) {
   const void *octets = sqlite3_column_blob(stmt, i);
   if (sqlite3_column_type(stmt, i) == SQLITE_NULL)
     return NULL;
   return g_strndup(octets ? octets : "", (gsize)sqlite3_column_bytes(stmt, i));
 }
 
-static guint64 size_of(IndexStmt *stmt, int i) {
+guint64 index_size(IndexStmt *stmt, int i) {
   return sqlite3_column_type(stmt, i) == SQLITE_NULL ? IMAP_UNKNOWN_SIZE : (guint64)sqlite3_column_int64(stmt, i);
 }
 
-static void octets_of(IndexStmt *stmt, int i, guint8 *ret, gsize len) {
+void index_octets(IndexStmt *stmt, int i, guint8 *ret, gsize len) {
   const void *octets = sqlite3_column_blob(stmt, i);
   if (octets && (gsize)sqlite3_column_bytes(stmt, i) == len)
     memcpy(ret, octets, len);
-}
-
-static void read_mailbox(IndexStmt *stmt, IndexMailbox *ret) {
-  *ret = (IndexMailbox){
-      .row = sqlite3_column_int64(stmt, 0),
-      .parent = sqlite3_column_int64(stmt, 1),
-      .raw = text_of(stmt, 2),
-      .name = text_of(stmt, 3),
-      .delimiter = (char)sqlite3_column_int(stmt, 4),
-      .attrs = (guint)sqlite3_column_int64(stmt, 5),
-      .uidvalidity = (guint32)sqlite3_column_int64(stmt, 6),
-      .uidnext = (guint32)sqlite3_column_int64(stmt, 7),
-      .exists = (guint32)sqlite3_column_int64(stmt, 8),
-      .modseq = (guint64)sqlite3_column_int64(stmt, 9),
-      .mailboxid = text_of(stmt, 10),
-      .listed = (IndexListed)sqlite3_column_int(stmt, 11),
-      .listed_at = sqlite3_column_int64(stmt, 12),
-      .mtime = sqlite3_column_int64(stmt, 13),
-  };
 }
 
 void index_read_message(IndexStmt *stmt, IndexMessage *ret) {
@@ -61,111 +36,26 @@ void index_read_message(IndexStmt *stmt, IndexMessage *ret) {
       .mailbox = sqlite3_column_int64(stmt, 1),
       .uid = (guint32)sqlite3_column_int64(stmt, 2),
       .flags = (guint)sqlite3_column_int64(stmt, 4),
-      .keywords = text_of(stmt, 5),
+      .keywords = index_text(stmt, 5),
       .internaldate = sqlite3_column_int64(stmt, 6),
       .mtime = sqlite3_column_int64(stmt, 7),
       .ctime = sqlite3_column_int64(stmt, 8),
-      .claim = size_of(stmt, 9),
-      .size = size_of(stmt, 10),
+      .claim = index_size(stmt, 9),
+      .size = index_size(stmt, 10),
       .gone = sqlite3_column_int64(stmt, 13) != 0,
-      .emailid = text_of(stmt, 14),
+      .emailid = index_text(stmt, 14),
       .folder = sqlite3_column_int64(stmt, 15),
   };
   const char *name = (const char *)sqlite3_column_text(stmt, 3);
   g_strlcpy(ret->name, name ? name : "", sizeof ret->name);
-  octets_of(stmt, 11, ret->sha256, sizeof ret->sha256);
-  octets_of(stmt, 12, ret->fingerprint, sizeof ret->fingerprint);
-}
-
-static gboolean one_mailbox(IndexReader *reader, IndexStmt *stmt, IndexMailbox *ret, GError **error) {
-  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
-    return FALSE;
-  read_mailbox(stmt, ret);
-  return TRUE;
+  index_octets(stmt, 11, ret->sha256, sizeof ret->sha256);
+  index_octets(stmt, 12, ret->fingerprint, sizeof ret->fingerprint);
 }
 
 static gboolean one_message(IndexReader *reader, IndexStmt *stmt, IndexMessage *ret, GError **error) {
   if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
     return FALSE;
   index_read_message(stmt, ret);
-  return TRUE;
-}
-
-/* ---- mailboxes ---------------------------------------------------------------------------------- */
-gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE row = ?1 AND gone = 0");
-  sqlite3_bind_int64(stmt, 1, row);
-  return one_mailbox(reader, stmt, ret, error);
-}
-
-gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return FALSE;
-  g_autoptr(IndexStmt) stmt =
-      index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0" VISIBLE);
-  sqlite3_bind_int64(stmt, 1, parent);
-  index_bind_text(stmt, 2, name);
-  return one_mailbox(reader, stmt, ret, error);
-}
-
-static void free_mailbox(gpointer mailbox) {
-  index_mailbox_clear(mailbox);
-  g_free(mailbox);
-}
-
-GPtrArray *index_mailboxes(Index *index, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return NULL;
-  g_autoptr(GPtrArray) mailboxes = g_ptr_array_new_with_free_func(free_mailbox);
-  g_autoptr(IndexStmt) stmt = index_use(
-      reader, "WITH RECURSIVE tree(id, depth) AS (SELECT m.row, 0 FROM mailbox AS m WHERE m.gone = 0 AND NOT EXISTS"
-              " (SELECT 1 FROM mailbox AS p WHERE p.row = m.parent AND p.gone = 0)"
-              " UNION ALL SELECT m.row, depth + 1 FROM tree JOIN mailbox AS m ON m.parent = tree.id WHERE m.gone = 0)"
-              " SELECT " MAILBOX_COLUMNS " FROM tree JOIN mailbox ON row = id ORDER BY depth, row");
-  IndexStep step;
-  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
-    IndexMailbox *mailbox = g_new(IndexMailbox, 1);
-    read_mailbox(stmt, mailbox);
-    g_ptr_array_add(mailboxes, mailbox);
-  }
-  return step == INDEX_STEP_DONE ? g_steal_pointer(&mailboxes) : NULL;
-}
-
-gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret, gsize n, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return -1;
-  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE parent = ?1"
-                                                " AND row > ?2 AND gone = 0" VISIBLE " ORDER BY row LIMIT ?3");
-  sqlite3_bind_int64(stmt, 1, parent);
-  sqlite3_bind_int64(stmt, 2, row);
-  sqlite3_bind_int64(stmt, 3, (gint64)n);
-  gsize found = 0;
-  IndexStep step;
-  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW && found < n)
-    read_mailbox(stmt, &ret[found++]);
-  if (step != INDEX_STEP_ERROR)
-    return (gssize)found;
-  while (found)
-    index_mailbox_clear(&ret[--found]);
-  return -1;
-}
-
-gboolean index_count_children(Index *index, gint64 parent, guint *ret, GError **error) {
-  g_autoptr(IndexReader) reader = index_reader_take(index, error);
-  if (!reader)
-    return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT count(*) FROM mailbox WHERE parent = ?1 AND gone = 0" VISIBLE);
-  sqlite3_bind_int64(stmt, 1, parent);
-  gint64 count = 0;
-  if (!index_number(reader, stmt, &count, error))
-    return FALSE;
-  *ret = (guint)count;
   return TRUE;
 }
 
@@ -320,5 +210,5 @@ char *index_get_meta(Index *index, const char *key, GError **error) {
     return NULL;
   g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT value FROM meta WHERE key = ?1");
   index_bind_text(stmt, 1, key);
-  return index_step(reader, stmt, error) == INDEX_STEP_ROW ? text_of(stmt, 0) : NULL;
+  return index_step(reader, stmt, error) == INDEX_STEP_ROW ? index_text(stmt, 0) : NULL;
 }

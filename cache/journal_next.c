@@ -16,8 +16,6 @@
  */
 #include "cache/journal_private.h"
 
-#include <string.h>
-
 /* ?1: now. A clock that was set back delays nothing for hours. */
 #define DUE "(j.due <= ?1 OR (j.due > ?1 + 600000000 AND j.due < 9223372036854775807))"
 #define FREE                                                                                                           \
@@ -59,10 +57,6 @@ void journal_batch_clear(JournalBatch *batch) {
   g_clear_pointer(&batch->items, g_array_unref);
 }
 
-static char *text(IndexStmt *stmt, int i) {
-  return g_strdup((const char *)sqlite3_column_text(stmt, i));
-}
-
 /* In ret->target also the folder where what is removed was shown. */
 static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBatch *ret, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(db, lead);
@@ -77,7 +71,7 @@ static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBa
       .target = sqlite3_column_int64(stmt, 2),
       .flags.add = (guint)sqlite3_column_int64(stmt, 3),
       .flags.remove = (guint)sqlite3_column_int64(stmt, 4),
-      .keywords = {text(stmt, 5), text(stmt, 6)},
+      .keywords = {index_text(stmt, 5), index_text(stmt, 6)},
   };
   ret->flags.add_keywords = ret->keywords[0];
   ret->flags.remove_keywords = ret->keywords[1];
@@ -86,21 +80,14 @@ static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBa
   return TRUE;
 }
 
-static void octets(IndexStmt *stmt, int i, guint8 *ret, gsize len) {
-  const void *bytes = sqlite3_column_blob(stmt, i);
-  if (bytes && (gsize)sqlite3_column_bytes(stmt, i) == len)
-    memcpy(ret, bytes, len);
-}
-
 static void read_item(IndexStmt *stmt, JournalItem *ret) {
-  gboolean sized = sqlite3_column_type(stmt, 3) != SQLITE_NULL;
   *ret = (JournalItem){
       .seq = sqlite3_column_int64(stmt, 0),
       .row = sqlite3_column_int64(stmt, 1),
       .uid = (guint32)sqlite3_column_int64(stmt, 2),
-      .size = sized ? (guint64)sqlite3_column_int64(stmt, 3) : IMAP_UNKNOWN_SIZE,
+      .size = index_size(stmt, 3),
       .flags = (guint)sqlite3_column_int64(stmt, 6),
-      .keywords = text(stmt, 7),
+      .keywords = index_text(stmt, 7),
       .internaldate = sqlite3_column_int64(stmt, 8),
       .copy = sqlite3_column_int64(stmt, 9),
       .spooled = sqlite3_column_int(stmt, 10) != 0,
@@ -109,8 +96,8 @@ static void read_item(IndexStmt *stmt, JournalItem *ret) {
       .tries = (guint)sqlite3_column_int64(stmt, 13),
       .edition = (guint)sqlite3_column_int64(stmt, 14),
   };
-  octets(stmt, 4, ret->sha256, sizeof ret->sha256);
-  octets(stmt, 5, ret->fingerprint, sizeof ret->fingerprint);
+  index_octets(stmt, 4, ret->sha256, sizeof ret->sha256);
+  index_octets(stmt, 5, ret->fingerprint, sizeof ret->fingerprint);
 }
 
 static gboolean collect(IndexDb *db, gint64 now, guint most, guint64 bytes, JournalBatch *batch, GError **error) {
