@@ -101,16 +101,21 @@ static gboolean contains(const GArray *mailboxes, gint64 mailbox) {
   return FALSE;
 }
 
-/* Of what is UNKNOWN. Only the removal itself knows that it was on its way to the trash. */
+/* Of what is UNKNOWN, and of what is known and could not be written down. Only the removal itself knows that it was on
+ * its way to the trash. */
 static GArray *find_unknown(Replay *replay, GError **error) {
   g_auto(IndexMailbox) trash = {0};
-  GArray *unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, error);
-  if (unknown && unknown->len > 0 && trash_find(replay->account, &trash, NULL))
+  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, error);
+  g_autoptr(GArray) sent = unknown ? journal_mailboxes(replay->account->index, JOURNAL_SENT, error) : NULL;
+  if (!sent)
+    return NULL;
+  g_array_append_vals(unknown, sent->data, sent->len);
+  if (unknown->len > 0 && trash_find(replay->account, &trash, NULL))
     g_array_append_val(unknown, trash.row);
-  return unknown;
+  return g_steal_pointer(&unknown);
 }
 
-/* All but those of what is UNKNOWN; where that cannot be read, none. */
+/* All but those; where that cannot be read, none. */
 static void let_go(Replay *replay) {
   g_autoptr(GError) error = NULL;
   g_autoptr(GArray) unknown = find_unknown(replay, &error);
@@ -244,12 +249,23 @@ static gint64 wait_for_line(Replay *replay) {
   return MAX(left - g_get_monotonic_time(), 0);
 }
 
+/* What the disk had no room for. */
+static void settle_rest(Replay *replay) {
+  g_autoptr(GError) error = NULL;
+  if (replay->pending->len == 0)
+    return;
+  if (!replay_settle(replay, &error))
+    g_message("what the server did cannot be written down yet: %s", error->message);
+  let_go(replay);
+}
+
 static gint64 step(Replay *replay) {
   g_auto(JournalBatch) batch = {0};
   g_autoptr(GError) error = NULL;
   gint64 now = g_get_real_time(), next = G_MAXINT64, wait = replay->not_before - g_get_monotonic_time();
   if (wait > 0)
     return wait; /* whatever woke us */
+  settle_rest(replay);
   if (!journal_next(replay->account->index, now, MOST, BYTES, &batch, &next, &error)) {
     replay_tell_drained(replay);
     if (error)
@@ -272,6 +288,8 @@ static gpointer replay_main(gpointer data) {
   gint64 wait = 0;
   do {
     wait = step(replay);
+    if (replay->pending->len > 0)
+      wait = MIN(wait, DISK_AGAIN);
   } while (rest(replay, wait == G_MAXINT64 ? wait : g_get_monotonic_time() + wait));
   return NULL;
 }

@@ -171,10 +171,42 @@ static gboolean commit(Replay *replay, guint first, guint n, GError **error) {
   return TRUE;
 }
 
+/* What was said of one item is written together. */
+static guint count_same(Replay *replay, guint first) {
+  Settlement **all = (Settlement **)replay->pending->pdata;
+  guint n = 1;
+  while (first + n < replay->pending->len && all[first + n]->seq == all[first]->seq)
+    n++;
+  return n;
+}
+
+/* It cannot be written. Of what was sent nobody will ever say again what became of it: that is kept in mind. The rest
+ * is found out anew. Returns how many stay. */
+static guint keep(Replay *replay, guint first, guint n) {
+  if (((Settlement *)replay->pending->pdata[first])->sent)
+    return n;
+  g_ptr_array_remove_range(replay->pending, first, n);
+  return 0;
+}
+
 gboolean replay_settle(Replay *replay, GError **error) {
-  gboolean ok = TRUE;
-  for (guint first = 0; ok && first < replay->pending->len; first += SOME)
-    ok = commit(replay, first, MIN(SOME, replay->pending->len - first), error);
-  g_ptr_array_set_size(replay->pending, 0);
-  return ok;
+  GPtrArray *pending = replay->pending;
+  g_autoptr(GError) failed = NULL;
+  gboolean alone = FALSE;
+  for (guint first = 0; first < pending->len;) {
+    guint n = alone ? count_same(replay, first) : MIN(SOME, pending->len - first);
+    g_autoptr(GError) local = NULL;
+    if (commit(replay, first, n, &local)) {
+      g_ptr_array_remove_range(pending, first, n);
+    } else if (!alone) {
+      alone = TRUE; /* one that cannot be written is no reason to forget the others */
+    } else {
+      first += keep(replay, first, n);
+      failed = failed ? failed : g_steal_pointer(&local);
+    }
+  }
+  if (!failed)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
 }

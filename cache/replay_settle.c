@@ -43,6 +43,7 @@ static Settlement *settle(Replay *replay, const JournalItem *item, SettleKind ki
   self->row = item->row;
   self->size = item->size;
   self->op = replay->batch->op;
+  self->sent = replay->sent;
   self->target = replay->batch->target ? replay->batch->target : replay->batch->source;
   g_ptr_array_add(replay->pending, self);
   g_hash_table_add(replay->settled, g_memdup2(&item->seq, sizeof item->seq));

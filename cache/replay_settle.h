@@ -19,6 +19,7 @@ struct _Settlement {
   SettleKind kind;
   gint64 seq, row;
   JournalOp op;
+  gboolean sent; /* so it says in the journal */
   gint64 target; /* of the batch, else its source */
   guint64 size;
   gint64 mailbox;

@@ -38,7 +38,8 @@ gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError *
 
 void replay_settle_init(Replay *replay);
 void replay_settle_clear(Replay *replay);
-/* A batch begins, and ends: what was sent and not settled is UNKNOWN; all is committed, and told. */
+/* A batch begins, and ends: what was sent and not settled is UNKNOWN; all is committed, and told. What was sent and
+ * cannot be written stays in `pending` for the next replay_settle(). */
 void replay_settle_begin(Replay *replay, const JournalBatch *batch);
 gboolean replay_settle_end(Replay *replay, GError **error);
 

@@ -2,6 +2,7 @@
 /* New messages, and servers that answer in all the ways they do, or not at all. */
 #include <string.h>
 
+#include "cache/index_private.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 #include "tests/uploads.h"
@@ -376,6 +377,50 @@ START_TEST(what_cannot_be_copied_is_fetched_and_sent) {
 }
 END_TEST
 
+/* ---- the disk --------------------------------------------------------------------------------------------------- */
+
+static gboolean exec(IndexTxn *txn, gpointer sql, GError **error) {
+  return index_db_exec(txn->db, sql, error);
+}
+
+static void disk(Uploads *u, const char *sql) {
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, exec, (gpointer)sql, NULL));
+}
+
+#define FULL(state)                                                                                                    \
+  "CREATE TRIGGER disk_full BEFORE UPDATE OF state ON journal WHEN new.state = " state                                 \
+  " BEGIN SELECT RAISE(ABORT, 'no space'); END;"
+
+/* What the server said is not forgotten: or a delta would take the message for somebody else's, and the next start
+ * would look for it in vain and send it again. */
+START_TEST(what_cannot_be_written_down_is_kept_in_mind) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n");
+  g_autoptr(GError) error = NULL;
+  gboolean alive = TRUE;
+  gint64 a = add(u, "a");
+  disk(u, FULL("4"));
+  ck_assert(uploads_step(u, &alive));
+  ck_assert(!alive);
+  ck_state(u, a, "sent");
+  disk(u, "DROP TRIGGER disk_full;");
+  ck_assert_msg(replay_settle(u->replay, &error), "%s", error ? error->message : "");
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
+START_TEST(one_that_cannot_be_written_down_does_not_keep_others) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, TWO("a", "b") "S: @ OK [APPENDUID 7 10:11] done\n");
+  gboolean alive = TRUE;
+  gint64 a = add(u, "a"), b = add(u, "b");
+  disk(u, "CREATE TRIGGER disk_full BEFORE UPDATE OF uid ON message WHEN new.uid = 10"
+          " BEGIN SELECT RAISE(ABORT, 'no space'); END;");
+  ck_assert(uploads_step(u, &alive));
+  ck_assert(!alive);
+  ck_state(u, a, "sent");
+  ck_state(u, b, "confirmed 11");
+}
+END_TEST
+
 /* ---- the thread ----------------------------------------------------------------------------------------------------
  */
 
@@ -485,6 +530,8 @@ int main(void) {
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
+  tcase_add_test(tests, what_cannot_be_written_down_is_kept_in_mind);
+  tcase_add_test(tests, one_that_cannot_be_written_down_does_not_keep_others);
   tcase_add_loop_test(tests, who_waits_is_told, 0, G_N_ELEMENTS(ends));
   tcase_add_test(tests, nobody_waits_for_a_line_that_is_down);
   tcase_add_test(tests, to_stop_ends_what_is_sent_and_every_wait);
