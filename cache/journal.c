@@ -100,7 +100,7 @@ static gboolean put_row(IndexTxn *txn, const JournalContent *content, gint64 seq
   sqlite3_bind_int64(stmt, 2, content->state);
   sqlite3_bind_int64(stmt, 3, content->due);
   sqlite3_bind_int64(stmt, 4, content->copy);
-  sqlite3_bind_int64(stmt, 5, !content->bytes && content->size > 0);
+  sqlite3_bind_int64(stmt, 5, !content->bytes && content->size > 0 && content->copy == 0);
   index_bind_text(stmt, 6, content->reason);
   return index_run(txn->db, stmt, error);
 }

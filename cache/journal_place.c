@@ -250,10 +250,11 @@ gboolean journal_adopt(IndexTxn *txn, gint64 row, gint64 old, GError **error) {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_BUSY, "this message is no longer one that was not sent");
     return FALSE;
   }
-  /* What waits for the old one is for the new one now, but for its course. */
+  /* What waits for the old one is for the new one now, but for its course; its copies are copies of that. */
   if (!JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE seq = ?1", fresh.seq) ||
       !JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op = 2 AND state = 1", old) ||
       !JOURNAL_RUN(txn, error, "UPDATE journal SET message = ?2 WHERE message = ?1", old, row) ||
+      !JOURNAL_RUN(txn, error, "UPDATE journal SET copy = ?2 WHERE copy = ?1 AND copy > 0", old, row) ||
       !journal_end_message(txn, old, error) || !become(txn, row, &theirs, error))
     return FALSE;
   theirs.row = row;

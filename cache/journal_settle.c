@@ -90,6 +90,7 @@ static gboolean end_echo(IndexTxn *txn, gint64 row, gint64 mailbox, guint32 uid,
   ret->folder = echo.folder;
   g_strlcpy(ret->name, echo.name, sizeof ret->name);
   return JOURNAL_RUN(txn, error, "UPDATE journal SET message = ?2 WHERE message = ?1 AND op = 4", other, row) &&
+         JOURNAL_RUN(txn, error, "UPDATE journal SET copy = ?2 WHERE copy = ?1 AND copy > 0", other, row) &&
          journal_end_message(txn, other, error) && journal_set_flags(txn, row, echo.flags, echo.keywords, error);
 }
 

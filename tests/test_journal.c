@@ -111,12 +111,12 @@ END_TEST
 
 START_TEST(octets_change_their_place_with_their_size) {
   gint64 row = journal_upload(INBOX, "a");
-  Call call = {.content = {.row = row, .state = JOURNAL_READY, .size = 1 << 20, .reason = "why", .copy = 3}};
+  Call call = {.content = {.row = row, .state = JOURNAL_READY, .size = 1 << 20, .reason = "why"}};
   do_write(journal_test.index, put, &call);
   ck_assert_ptr_null(journal_bytes(journal_test.index, row, NULL));
   g_auto(JournalNew) entry = {0};
   ck_assert(journal_get_new(journal_test.index, row, &entry, NULL));
-  ck_assert(entry.spooled && entry.copy == 3 && entry.target == INBOX);
+  ck_assert(entry.spooled && entry.copy == 0 && entry.target == INBOX);
   ck_assert_str_eq(entry.reason, "why");
   g_autoptr(GArray) spooled = journal_spooled(journal_test.index, NULL);
   ck_assert_uint_eq(spooled->len, 1);
@@ -260,6 +260,26 @@ START_TEST(equal_octets_are_adopted) {
 }
 END_TEST
 
+static gboolean copy_of(IndexTxn *txn, gpointer data, GError **error) {
+  const Call *call = data;
+  const JournalContent content = {
+      .row = call->row, .state = JOURNAL_READY, .size = 6, .copy = call->other, .due = JOURNAL_NOW};
+  return journal_put(txn, &content, error);
+}
+
+/* They have no octets but these. */
+START_TEST(copies_of_the_old_are_of_the_new) {
+  gint64 old = journal_server(INBOX, 5, "five"), row = journal_upload(INBOX, "x"), made = journal_make(INBOX, "copy");
+  Call copy = {.row = made, .other = old}, call = {.row = row, .other = old};
+  JournalNew entry = {0};
+  do_write(journal_test.index, copy_of, &copy);
+  do_write(journal_test.index, adopt, &call);
+  ck_assert(journal_get_new(journal_test.index, made, &entry, NULL));
+  ck_assert_int_eq(entry.copy, row);
+  ck_assert(!entry.spooled);
+}
+END_TEST
+
 START_TEST(adopted_elsewhere_is_moved) {
   gint64 old = journal_server(INBOX, 5, "five"), row = journal_upload(ARCHIVE, "x");
   Call call = {.row = row, .other = old}, fresh = {.row = row, .other = journal_upload(INBOX, "y")};
@@ -348,6 +368,7 @@ int main(void) {
   tcase_add_test(tests, over_another_with_its_flags);
   tcase_add_test(tests, names_are_exchanged_and_debris_with_them);
   tcase_add_test(tests, equal_octets_are_adopted);
+  tcase_add_test(tests, copies_of_the_old_are_of_the_new);
   tcase_add_test(tests, adopted_elsewhere_is_moved);
   tcase_add_test(tests, opposite_flags_come_to_nothing);
   tcase_add_test(tests, flags_of_one_that_was_not_sent_are_its_own);

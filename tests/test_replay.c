@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* New messages, and servers that answer in all the ways they do, or not at all. */
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/index_private.h"
 #include "tests/box.h"
@@ -377,6 +378,32 @@ START_TEST(what_cannot_be_copied_is_fetched_and_sent) {
 }
 END_TEST
 
+/* The body of the source, as one that was read. */
+static void cache_source(Uploads *u, gint64 row) {
+  IndexKey key = {0};
+  ck_assert(index_get_key(u->test->account.index, row, &key, NULL));
+  g_autoptr(BodyTemp) temp = body_begin(u->test->account.bodies, NULL);
+  ck_assert(temp && body_write(temp, TEXT("a"), strlen(TEXT("a")), NULL));
+  close(body_commit(g_steal_pointer(&temp), &key, 0, NULL));
+}
+
+static gboolean end_source(IndexTxn *txn, gpointer row, GError **error) {
+  g_autofree char *sql = g_strdup_printf("UPDATE message SET gone = 1 WHERE row = %d", (int)*(gint64 *)row);
+  return index_db_exec(txn->db, sql, error);
+}
+
+/* Somebody else removed it before its turn came. */
+START_TEST(of_a_source_that_is_gone_the_cached_body_is_sent) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] x\n");
+  gint64 source = add_source(u);
+  cache_source(u, source);
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), source);
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, end_source, &source, NULL));
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
 /* ---- the disk --------------------------------------------------------------------------------------------------- */
 
 static gboolean exec(IndexTxn *txn, gpointer sql, GError **error) {
@@ -530,6 +557,7 @@ int main(void) {
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
+  tcase_add_test(tests, of_a_source_that_is_gone_the_cached_body_is_sent);
   tcase_add_test(tests, what_cannot_be_written_down_is_kept_in_mind);
   tcase_add_test(tests, one_that_cannot_be_written_down_does_not_keep_others);
   tcase_add_loop_test(tests, who_waits_is_told, 0, G_N_ELEMENTS(ends));
