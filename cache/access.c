@@ -7,6 +7,7 @@
  */
 #include "cache/access.h"
 
+#include "cache/error.h"
 #include "cache/journal.h"
 #include "cache/learnt.h"
 
@@ -27,19 +28,15 @@ static const struct {
     [ACCESS_REMOVE_FOLDER] = {IMAP_RIGHT_DELETE_MAILBOX, 0, FALSE},
 };
 
-static gboolean refuse(GError **error, CacheError code, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, code, why);
-  return FALSE;
-}
-
 /* FALSE, and GONE or what is wrong with the index. */
 static gboolean get_mailbox(Account *account, gint64 row, IndexMailbox *ret, IndexAccess *ret_access, GError **error) {
   g_autoptr(GError) failed = NULL;
-  if (index_get_mailbox(account->index, row, ret, &failed) &&
-      index_get_access(account->index, row, ret_access, &failed))
+  if (!index_need_mailbox(account->index, row, ret, error))
+    return FALSE;
+  if (index_get_access(account->index, row, ret_access, &failed))
     return TRUE;
   if (!failed)
-    return refuse(error, CACHE_ERROR_GONE, "the folder is no more");
+    return cache_fail(error, CACHE_ERROR_GONE, "the folder is no more");
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
@@ -49,13 +46,13 @@ static gboolean get_mailbox(Account *account, gint64 row, IndexMailbox *ret, Ind
 /* What LIST says, and the opening: known before anything was learnt. */
 static gboolean check_mailbox(const IndexMailbox *mailbox, AccessWish wish, GError **error) {
   if (wish == ACCESS_MAKE_FOLDER && (mailbox->attrs & IMAP_ATTR_NOINFERIORS))
-    return refuse(error, CACHE_ERROR_PERMISSION, "this folder can have no folders below it");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "this folder can have no folders below it");
   if (!wishes[wish].messages)
     return TRUE;
   if (mailbox->attrs & IMAP_ATTR_NOSELECT)
-    return refuse(error, CACHE_ERROR_PERMISSION, "this folder can hold no messages");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "this folder can hold no messages");
   if (mailbox->listed == INDEX_LISTED && mailbox->uidvalidity == 0)
-    return refuse(error, CACHE_ERROR_READONLY, "the server has no lasting numbers for the messages of this folder");
+    return cache_fail(error, CACHE_ERROR_READONLY, "the server has no lasting numbers for the messages of this folder");
   return TRUE;
 }
 
@@ -80,17 +77,17 @@ static gboolean can_flag(const IndexAccess *access, AccessWish wish) {
 static gboolean check_heard(Account *account, const IndexAccess *access, AccessWish wish, GError **error) {
   guint rights = needed(account, wish);
   if (is_read_only(access, wish))
-    return refuse(error, CACHE_ERROR_READONLY, "the server lets this folder be read only");
+    return cache_fail(error, CACHE_ERROR_READONLY, "the server lets this folder be read only");
   if ((access->rights & rights) != rights)
-    return refuse(error, CACHE_ERROR_PERMISSION, "the server does not grant that in this folder");
-  return can_flag(access, wish) || refuse(error, CACHE_ERROR_PERMISSION, "the server keeps no such flags here");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "the server does not grant that in this folder");
+  return can_flag(access, wish) || cache_fail(error, CACHE_ERROR_PERMISSION, "the server keeps no such flags here");
 }
 
 gboolean access_check(Account *account, gint64 mailbox, AccessWish wish, GError **error) {
   g_auto(IndexMailbox) known = {0};
   g_auto(IndexAccess) access = {0};
   if (account->config->read_only)
-    return refuse(error, CACHE_ERROR_READONLY, "mounted read-only");
+    return cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
   if (!get_mailbox(account, mailbox, &known, &access, error))
     return FALSE;
   if (known.attrs & INDEX_LOCAL)
@@ -125,7 +122,7 @@ static gboolean check_quota(Account *account, gint64 mailbox, guint64 size, GErr
     return FALSE;
   if ((quota.has_storage && !fits(quota.storage, quota.storage_limit, octets, size)) ||
       (quota.has_messages && !fits(quota.messages, quota.messages_limit, 0, 1)))
-    return refuse(error, CACHE_ERROR_QUOTA, "the server grants no more room");
+    return cache_fail(error, CACHE_ERROR_QUOTA, "the server grants no more room");
   return TRUE;
 }
 
@@ -137,6 +134,6 @@ gboolean access_check_size(Account *account, gint64 mailbox, guint64 size, GErro
   if (known.attrs & INDEX_LOCAL)
     return TRUE;
   if (access.append_limit != 0 && size > access.append_limit)
-    return refuse(error, CACHE_ERROR_TOOBIG, "the server takes no message of this size");
+    return cache_fail(error, CACHE_ERROR_TOOBIG, "the server takes no message of this size");
   return check_quota(account, mailbox, size, error);
 }

@@ -186,11 +186,6 @@ CacheAnswer cache_get_attribute(Cache *cache, CacheKind kind, gint64 row, const 
 
 /* ---- setting --------------------------------------------------------------------------------------------------- */
 
-static gboolean refused(GError **error, int code, const char *text) {
-  g_set_error_literal(error, CACHE_ERROR, code, text);
-  return FALSE;
-}
-
 /* Which right each flag needs (RFC 4314 section 4). */
 static gboolean may_change(Account *account, gint64 mailbox, const AttributeChange *change, GError **error) {
   guint flags = change->add | change->remove;
@@ -206,8 +201,8 @@ static gboolean is_allowed(Cache *cache, const IndexMessage *message, const Attr
   Account *account = &cache->account;
   g_auto(IndexMailbox) folder = {0};
   g_auto(IndexAccess) access = {0};
-  if (!index_get_mailbox(account->index, message->folder, &folder, error))
-    return error && *error ? FALSE : refused(error, CACHE_ERROR_GONE, "the folder is no more");
+  if (!index_need_mailbox(account->index, message->folder, &folder, error))
+    return FALSE;
   if (folder.attrs & INDEX_LOCAL)
     return TRUE;
   return may_change(account, folder.row, change, error) &&
@@ -233,7 +228,7 @@ static gboolean set_flags(Cache *cache, const IndexMessage *message, const Attri
                           gsize len, GError **error) {
   g_auto(Flags) shown = {0}, wanted = {0};
   if (!journal_flags(cache->account.index, message->row, &shown.flags, &shown.keywords, error))
-    return error && *error ? FALSE : refused(error, CACHE_ERROR_GONE, "the message is no more");
+    return error && *error ? FALSE : cache_fail(error, CACHE_ERROR_GONE, "the message is no more");
   wanted = (Flags){.flags = shown.flags, .keywords = g_strdup(shown.keywords)};
   if (!attribute->parse(attribute, value, len, &wanted, error))
     return FALSE;
@@ -256,13 +251,13 @@ CacheAnswer cache_set_attribute(Cache *cache, CacheKind kind, gint64 row, const 
   g_auto(IndexMessage) message = {0};
   gboolean ok = FALSE;
   if (!attribute || !attribute->parse)
-    refused(error, CACHE_ERROR_PERMISSION, "this attribute cannot be set");
+    cache_fail(error, CACHE_ERROR_PERMISSION, "this attribute cannot be set");
   else if (cache->account.config->read_only)
-    refused(error, CACHE_ERROR_READONLY, "mounted read-only");
+    cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
   else if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
     return none_or_failed(error);
   else if (message.gone || message.folder == 0)
-    refused(error, CACHE_ERROR_GONE, "the message is no more");
+    cache_fail(error, CACHE_ERROR_GONE, "the message is no more");
   else
     ok = set_flags(cache, &message, attribute, value, len, error);
   return ok ? CACHE_READY : CACHE_FAILED;

@@ -12,6 +12,7 @@
 
 #include "cache/access.h"
 #include "cache/draft.h"
+#include "cache/error.h"
 #include "cache/local.h"
 #include "cache/lostfound.h"
 
@@ -21,11 +22,6 @@ void standing_clear(Standing *standing) {
   index_message_clear(&standing->message);
   journal_new_clear(&standing->entry);
   standing->there = standing->fresh = FALSE;
-}
-
-gboolean change_fail(GError **error, CacheError code, const char *text) {
-  g_set_error_literal(error, CACHE_ERROR, code, text);
-  return FALSE;
 }
 
 gboolean change_look(Index *index, gint64 folder, const char *name, Standing *ret, GError **error) {
@@ -86,9 +82,9 @@ static gboolean may_remove(Cache *cache, gint64 folder, GError **error) {
   if (!access_check(&cache->account, folder, ACCESS_REMOVE, error))
     return FALSE;
   if (cache->account.config->remove == CACHE_DELETE_NEVER)
-    return change_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
+    return cache_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
   return brake_pass(cache->brake, g_get_monotonic_time()) ||
-         change_fail(error, CACHE_ERROR_PROTECTED, "too many were removed within a minute");
+         cache_fail(error, CACHE_ERROR_PROTECTED, "too many were removed within a minute");
 }
 
 /* Users who tidy lost+found may not know what they have there. */
@@ -112,7 +108,7 @@ static gboolean decide(Remove *job, GError **error) {
   if (!index_get_mailbox(index, job->folder, &folder, error))
     return FALSE;
   if (index_find_mailbox(index, job->folder, job->name, &other, &failed))
-    return change_fail(error, CACHE_ERROR_FOLDER, "it is a folder");
+    return cache_fail(error, CACHE_ERROR_FOLDER, "it is a folder");
   if (failed) {
     g_propagate_error(error, g_steal_pointer(&failed));
     return FALSE;
@@ -149,7 +145,7 @@ static CacheAnswer remove_once(Remove *job, GError **error) {
 CacheAnswer cache_remove(Cache *cache, gint64 folder, const char *name, GError **error) {
   g_auto(Remove) job = {.cache = cache, .folder = folder, .name = name};
   if (cache->account.config->read_only) {
-    change_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
+    cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
     return CACHE_FAILED;
   }
   for (guint i = 0; i < CHANGE_TRIES; i++) {
@@ -157,7 +153,7 @@ CacheAnswer cache_remove(Cache *cache, gint64 folder, const char *name, GError *
     if (!job.stale)
       return answer;
   }
-  change_fail(error, CACHE_ERROR_BUSY, "it changes all the time");
+  cache_fail(error, CACHE_ERROR_BUSY, "it changes all the time");
   return CACHE_FAILED;
 }
 
@@ -199,7 +195,7 @@ static gboolean write_time(IndexTxn *txn, gpointer data, GError **error) {
 gboolean cache_set_mtime(Cache *cache, CacheKind kind, gint64 row, gint64 mtime, GError **error) {
   Time job = {.index = cache->account.index, .kind = kind, .row = row, .mtime = mtime};
   if (cache->account.config->read_only)
-    return change_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
+    return cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
   if (kind == CACHE_MESSAGE)
     job.row = drafts_successor(cache->drafts, row);
   return index_write(cache->account.index, INDEX_CHANGE, write_time, &job, error) &&

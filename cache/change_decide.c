@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cache/access.h"
+#include "cache/error.h"
 #include "cache/local.h"
 #include "cache/names.h"
 
@@ -20,17 +21,6 @@ void rename_clear(Rename *rename) {
 
 /* ---- what may be done ----------------------------------------------------------------------------------------- */
 
-gboolean change_get_folder(Cache *cache, gint64 row, IndexMailbox *ret, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  index_mailbox_clear(ret);
-  if (index_get_mailbox(cache->account.index, row, ret, &failed))
-    return TRUE;
-  if (!failed)
-    return change_fail(error, CACHE_ERROR_GONE, "the folder is gone");
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
-
 /* FALSE without an error: there is no such message. */
 static gboolean look(Rename *job, GError **error) {
   Index *index = job->cache->account.index;
@@ -38,13 +28,15 @@ static gboolean look(Rename *job, GError **error) {
   g_autoptr(GError) failed = NULL;
   standing_clear(&job->what);
   standing_clear(&job->there);
-  if (!change_get_folder(job->cache, job->folder, &job->from, error) ||
-      !change_get_folder(job->cache, job->to_folder, &job->to, error) ||
+  index_mailbox_clear(&job->from);
+  index_mailbox_clear(&job->to);
+  if (!index_need_mailbox(index, job->folder, &job->from, error) ||
+      !index_need_mailbox(index, job->to_folder, &job->to, error) ||
       !change_look(index, job->folder, job->name, &job->what, error) || !job->what.there)
     return FALSE;
   if (index_find_mailbox(index, job->to_folder, job->to_name, &folder, &failed))
-    return job->flags & CACHE_RENAME_NOREPLACE ? change_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
-                                               : change_fail(error, CACHE_ERROR_FOLDER, "a folder stands there");
+    return job->flags & CACHE_RENAME_NOREPLACE ? cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
+                                               : cache_fail(error, CACHE_ERROR_FOLDER, "a folder stands there");
   if (!failed)
     return change_look(index, job->to_folder, job->to_name, &job->there, error);
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -62,23 +54,23 @@ static gboolean is_computed(const Rename *job, const Standing *standing) {
 
 static gboolean check_exchange(const Rename *job, GError **error) {
   if (!rename_within(job))
-    return change_fail(error, CACHE_ERROR_INVALID, "only names within one folder can be exchanged");
+    return cache_fail(error, CACHE_ERROR_INVALID, "only names within one folder can be exchanged");
   if (!job->there.there)
-    return change_fail(error, CACHE_ERROR_GONE, "there is nothing to exchange it with");
-  return !local_is_closed(&job->to) || change_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
+    return cache_fail(error, CACHE_ERROR_GONE, "there is nothing to exchange it with");
+  return !local_is_closed(&job->to) || cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
 }
 
 static gboolean check_names(const Rename *job, GError **error) {
   if (job->there.there && (job->flags & CACHE_RENAME_NOREPLACE))
-    return change_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+    return cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
   if (rename_exchanges(job) && !check_exchange(job, error))
     return FALSE;
   if (is_computed(job, &job->there) || (rename_exchanges(job) && is_computed(job, &job->what)))
-    return change_fail(error, CACHE_ERROR_EXISTS, "another message has this name by its number");
+    return cache_fail(error, CACHE_ERROR_EXISTS, "another message has this name by its number");
   if (local_is_closed(&job->to) && (!rename_within(job) || job->there.there))
-    return change_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
   if (local_is(&job->to) && !rename_within(job) && !job->what.fresh)
-    return change_fail(error, CACHE_ERROR_CROSS, "a mail does not leave its account by a rename");
+    return cache_fail(error, CACHE_ERROR_CROSS, "a mail does not leave its account by a rename");
   return TRUE;
 }
 
@@ -100,7 +92,7 @@ static gboolean check_replaced(const Rename *job, GError **error) {
   if (rename_exchanges(job) || !job->there.there || job->there.fresh || job->same)
     return TRUE;
   if (account->config->remove == CACHE_DELETE_NEVER)
-    return change_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
+    return cache_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
   return access_check(account, job->to_folder, ACCESS_REMOVE, error);
 }
 
@@ -131,7 +123,7 @@ gboolean change_decide(Rename *job, GError **error) {
     return FALSE;
   if (job->what.message.row == job->there.message.row) {
     job->nothing = TRUE;
-    return !(job->flags & CACHE_RENAME_NOREPLACE) || change_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+    return !(job->flags & CACHE_RENAME_NOREPLACE) || cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
   }
   if (!check_names(job, error) || !check_access(job, error) ||
       !prepare(job, &job->what, job->to_folder, job->to_name, &job->state, error))

@@ -19,7 +19,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Standing, standing_clear)
 gboolean change_look(Index *index, gint64 folder, const char *name, Standing *ret, GError **error);
 /* Nothing that a decision rests on has happened in between. */
 gboolean change_is_same(const Standing *before, const Standing *now);
-gboolean change_fail(GError **error, CacheError code, const char *text); /* FALSE */
 
 /* Who decided outside of a job what it does comes back when the world had changed by then; not for ever. */
 #define CHANGE_TRIES 16
@@ -55,4 +54,3 @@ static inline gboolean rename_exchanges(const Rename *rename) {
 /* change_decide.c: what may be done, and what it will be: fills in what follows `flags`. FALSE without an error: there
  * is no such message. */
 gboolean change_decide(Rename *rename, GError **error);
-gboolean change_get_folder(Cache *cache, gint64 row, IndexMailbox *ret, GError **error); /* GONE */

@@ -16,6 +16,7 @@
 
 #include "cache/debris.h"
 #include "cache/draft.h"
+#include "cache/error.h"
 #include "cache/folders.h"
 #include "cache/local.h"
 #include "cache/lostfound.h"
@@ -46,7 +47,7 @@ static gboolean write_rename(IndexTxn *txn, gpointer data, GError **error) {
   Account *account = &job->cache->account;
   g_auto(Standing) what = {0}, there = {0};
   g_auto(IndexMailbox) to = {0};
-  if (!change_get_folder(job->cache, job->to_folder, &to, error) ||
+  if (!index_need_mailbox(account->index, job->to_folder, &to, error) ||
       !change_look(account->index, job->folder, job->name, &what, error) ||
       !change_look(account->index, job->to_folder, job->to_name, &there, error))
     return FALSE;
@@ -140,7 +141,7 @@ static CacheAnswer rename_message(Rename *job, GError **error) {
     if (!job->stale)
       return answer;
   }
-  change_fail(error, CACHE_ERROR_BUSY, "it changes all the time");
+  cache_fail(error, CACHE_ERROR_BUSY, "it changes all the time");
   return CACHE_FAILED;
 }
 
@@ -149,14 +150,14 @@ static CacheAnswer rename_message(Rename *job, GError **error) {
 /* What would be wrong for any folder. */
 static gboolean check_folder(Rename *job, GError **error) {
   if (rename_exchanges(job))
-    return change_fail(error, CACHE_ERROR_INVALID, "folders cannot be exchanged");
-  if (!change_get_folder(job->cache, job->to_folder, &job->to, error) ||
+    return cache_fail(error, CACHE_ERROR_INVALID, "folders cannot be exchanged");
+  if (!index_need_mailbox(job->cache->account.index, job->to_folder, &job->to, error) ||
       !change_look(job->cache->account.index, job->to_folder, job->to_name, &job->there, error))
     return FALSE;
   if (!job->there.there)
     return TRUE;
-  return job->flags & CACHE_RENAME_NOREPLACE ? change_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
-                                             : change_fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there");
+  return job->flags & CACHE_RENAME_NOREPLACE ? cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
+                                             : cache_fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there");
 }
 
 static CacheAnswer rename_folder(Rename *job, const IndexMailbox *folder, gint64 *ticket, GError **error) {
@@ -169,8 +170,8 @@ static CacheAnswer rename_folder(Rename *job, const IndexMailbox *folder, gint64
   }
   if (local_is(&job->to) || debris_is_desktop_trash(job->to_name)) {
     gboolean inside = local_is(&job->to);
-    change_fail(error, inside ? CACHE_ERROR_CROSS : CACHE_ERROR_PROTECTED,
-                inside ? "a folder does not leave its account by a rename" : "there is no desktop trash here");
+    cache_fail(error, inside ? CACHE_ERROR_CROSS : CACHE_ERROR_PROTECTED,
+               inside ? "a folder does not leave its account by a rename" : "there is no desktop trash here");
     return CACHE_FAILED;
   }
   return folders_rename(job->cache, folder, job->to_folder, job->to_name, job->flags, ticket, error);
@@ -185,7 +186,7 @@ CacheAnswer cache_rename(Cache *cache, gint64 folder, const char *name, gint64 t
   if (ticket && *ticket != 0)
     return folders_rename(cache, NULL, to_folder, to_name, flags, ticket, error);
   if (cache->account.config->read_only) {
-    change_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
+    cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
     return CACHE_FAILED;
   }
   if (index_find_mailbox(cache->account.index, folder, name, &source, &failed))

@@ -13,6 +13,7 @@
 
 #include "cache/access.h"
 #include "cache/draft_private.h"
+#include "cache/error.h"
 #include "cache/local.h"
 
 #define STEP (1u << 20) /* how many octets are allowed at a time */
@@ -21,17 +22,12 @@ Account *draft_account(const Draft *draft) {
   return draft->drafts->account;
 }
 
-static gboolean refuse(GError **error, CacheError code, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, code, why);
-  return FALSE;
-}
-
 gboolean draft_message(const Draft *draft, IndexMessage *ret, GError **error) {
   g_autoptr(GError) failed = NULL;
   if (index_get_message(draft_account(draft)->index, draft->row ? draft->row : draft->base, ret, &failed))
     return TRUE;
   if (!failed)
-    return refuse(error, CACHE_ERROR_GONE, "the message is no more");
+    return cache_fail(error, CACHE_ERROR_GONE, "the message is no more");
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
@@ -71,7 +67,7 @@ static gboolean fetch_lent(Draft *draft, GError **error) {
     return TRUE;
   int fd = body_open(draft_account(draft)->bodies, draft->copy);
   if (fd < 0)
-    return refuse(error, CACHE_ERROR_BUSY, "the octets of the copy are not here");
+    return cache_fail(error, CACHE_ERROR_BUSY, "the octets of the copy are not here");
   return draft_bytes_fix(&draft->bytes, fd, error);
 }
 
@@ -89,7 +85,7 @@ static gboolean allow_local(Account *account, guint64 size, GError **error) {
   guint64 local = 0;
   if (!journal_local_bytes(account->index, &local, error))
     return FALSE;
-  return local + size <= DRAFT_LOCAL || refuse(error, CACHE_ERROR_SPACE, "too much here that is no mail");
+  return local + size <= DRAFT_LOCAL || cache_fail(error, CACHE_ERROR_SPACE, "too much here that is no mail");
 }
 
 /* What stays local has a limit of its own, what will be sent the server's. An unlinked file has none. */
@@ -98,7 +94,7 @@ static gboolean allow(Draft *draft, guint64 size, GError **error) {
   g_auto(IndexMailbox) folder = {0};
   Account *account = draft_account(draft);
   if (size > DRAFT_MAX)
-    return refuse(error, CACHE_ERROR_TOOBIG, "no message is so large");
+    return cache_fail(error, CACHE_ERROR_TOOBIG, "no message is so large");
   if (size <= draft->allowed)
     return TRUE;
   if (!draft_message(draft, &message, error))
@@ -140,7 +136,7 @@ gboolean draft_clear(Draft *draft, GError **error) {
     return FALSE;
   g_snprintf(computed, sizeof computed, "%u.eml", message.uid);
   if (message.uid && draft_account(draft)->config->names_uid && strcmp(computed, message.name) == 0)
-    return refuse(error, CACHE_ERROR_EXISTS, "this name is that of the server's message, and of no other");
+    return cache_fail(error, CACHE_ERROR_EXISTS, "this name is that of the server's message, and of no other");
   if (!draft_bytes_truncate(&draft->bytes, 0, error))
     return FALSE;
   draft->killed = FALSE;

@@ -6,11 +6,7 @@
 #include <string.h>
 
 #include "cache/draft_private.h"
-
-static gboolean refuse(GError **error, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_INVALID, why);
-  return FALSE;
-}
+#include "cache/error.h"
 
 /* ---- into the journal ---------------------------------------------------------------------------------------- */
 
@@ -157,7 +153,7 @@ gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalSta
     return FALSE;
   }
   if (verdict.reason)
-    return refuse(error, verdict.reason);
+    return cache_fail(error, CACHE_ERROR_INVALID, verdict.reason);
   *ret = verdict.state;
   if (verdict.state != JOURNAL_READY || draft->digest.octets.bare_lf == 0)
     return TRUE;

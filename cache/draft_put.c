@@ -42,11 +42,8 @@ gboolean draft_judge(Account *account, gint64 folder, const char *name, const Oc
                      DraftVerdict *ret, GError **error) {
   g_auto(IndexMailbox) mailbox = {0};
   *ret = (DraftVerdict){.state = JOURNAL_READY};
-  if (!index_get_mailbox(account->index, folder, &mailbox, error)) {
-    if (error && !*error)
-      g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_GONE, "the folder is no more");
+  if (!index_need_mailbox(account->index, folder, &mailbox, error))
     return FALSE;
-  }
   if (local_keeps(&mailbox, name) || octets->size == 0)
     return stays(ret, NULL, FALSE);
   if (killed)

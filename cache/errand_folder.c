@@ -11,24 +11,10 @@
 #include <string.h>
 
 #include "cache/errand_private.h"
+#include "cache/error.h"
 #include "cache/tree.h"
 
 #define LOOK_AGAIN 20000 /* µs */
-
-static gboolean fail(GError **error, CacheError code, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, code, why);
-  return FALSE;
-}
-
-static gboolean get_folder(Account *account, gint64 row, IndexMailbox *ret, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  if (index_get_mailbox(account->index, row, ret, &failed))
-    return TRUE;
-  if (!failed)
-    return fail(error, CACHE_ERROR_GONE, "the folder is no more");
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
 
 /* ---- a name that is just being freed ----------------------------------------------------------------------------- */
 
@@ -70,7 +56,8 @@ static gboolean make_on(Errands *errands, Errand *errand, ImapConn *conn, const 
 
 gboolean errand_make(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   g_auto(IndexMailbox) parent = {0};
-  if (!get_folder(errands->account, errand->parent, &parent, error) || !await_removal(errands, errand, error))
+  if (!index_need_mailbox(errands->account->index, errand->parent, &parent, error) ||
+      !await_removal(errands, errand, error))
     return FALSE;
   ImapConn *conn = errand_lease(errands, errand, error);
   if (!conn)
@@ -108,7 +95,7 @@ static gboolean take_claims(Account *account, Errand *errand, const GPtrArray *r
   for (guint i = 0; account->claims && i < rows->len; i++)
     if (!claims_take(account->claims, ((IndexMailbox *)rows->pdata[i])->row, 0, errand->patience)) {
       release_claims(account, rows, i);
-      return fail(error, CACHE_ERROR_BUSY, "something is being changed in that folder");
+      return cache_fail(error, CACHE_ERROR_BUSY, "something is being changed in that folder");
     }
   return TRUE;
 }
@@ -198,13 +185,13 @@ static char *new_name(Errands *errands, Errand *errand, ImapConn *conn, const In
   g_auto(IndexMailbox) parent = {0};
   g_auto(ImapNamespace) personal = {0};
   char delimiter = 0;
-  if (!get_folder(account, errand->parent, &parent, error) ||
+  if (!index_need_mailbox(account->index, errand->parent, &parent, error) ||
       !imap_namespace(conn, &personal, account->cancellable, error))
     return NULL;
   g_autofree char *raw = tree_raw_name(account, &parent, &personal, errand->name, &delimiter, error);
   if (!raw || !crosses(&personal, folder, raw, delimiter))
     return g_steal_pointer(&raw);
-  fail(error, CACHE_ERROR_CROSS, "no folder goes from one namespace to another");
+  cache_fail(error, CACHE_ERROR_CROSS, "no folder goes from one namespace to another");
   return NULL;
 }
 
@@ -225,7 +212,7 @@ static gboolean rename_on(Errands *errands, Errand *errand, ImapConn *conn, cons
 gboolean errand_rename(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   Account *account = errands->account;
   g_auto(IndexMailbox) folder = {0};
-  if (!get_folder(account, errand->folder, &folder, error) || !await_removal(errands, errand, error))
+  if (!index_need_mailbox(account->index, errand->folder, &folder, error) || !await_removal(errands, errand, error))
     return FALSE;
   g_autoptr(GPtrArray) rows = subtree(account, &folder, error);
   if (!rows || !take_claims(account, errand, rows, error))

@@ -9,6 +9,7 @@
 
 #include "cache/access.h"
 #include "cache/debris.h"
+#include "cache/error.h"
 #include "cache/journal.h"
 #include "cache/local.h"
 #include "cache/names.h"
@@ -17,27 +18,12 @@
   (IMAP_ATTR_ALL | IMAP_ATTR_ARCHIVE | IMAP_ATTR_DRAFTS | IMAP_ATTR_FLAGGED | IMAP_ATTR_JUNK | IMAP_ATTR_SENT |        \
    IMAP_ATTR_TRASH)
 
-static gboolean fail(GError **error, CacheError code, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, code, why);
-  return FALSE;
-}
-
-static gboolean get_folder(Cache *cache, gint64 row, IndexMailbox *ret, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  if (index_get_mailbox(cache->account.index, row, ret, &failed))
-    return TRUE;
-  if (!failed)
-    return fail(error, CACHE_ERROR_GONE, "the folder is no more");
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
-
 /* It can be neither renamed nor removed. */
 static gboolean check_movable(Cache *cache, const IndexMailbox *folder, GError **error) {
   if (!folder->raw || folder->row == cache->root || g_ascii_strcasecmp(folder->raw, "INBOX") == 0)
-    return fail(error, CACHE_ERROR_BUSY, "this folder stays where it is");
+    return cache_fail(error, CACHE_ERROR_BUSY, "this folder stays where it is");
   if (folder->attrs & SPECIAL_USE)
-    return fail(error, CACHE_ERROR_PROTECTED, "the server uses this folder for a purpose of its own");
+    return cache_fail(error, CACHE_ERROR_PROTECTED, "the server uses this folder for a purpose of its own");
   return access_check(&cache->account, folder->row, ACCESS_REMOVE_FOLDER, error);
 }
 
@@ -59,7 +45,7 @@ static gboolean check_free(Cache *cache, gint64 folder, const char *name, GError
   gboolean taken = index_find_mailbox(index, folder, name, &there, &failed) ||
                    (!failed && index_find_message(index, folder, name, &message, &failed));
   if (taken)
-    return fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+    return cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -68,14 +54,14 @@ static gboolean check_free(Cache *cache, gint64 folder, const char *name, GError
 
 static gboolean check_name(const char *name, GError **error) {
   g_autofree char *raw = names_unfold(name);
-  return raw || fail(error, CACHE_ERROR_INVALID, "no folder can have this name");
+  return raw || cache_fail(error, CACHE_ERROR_INVALID, "no folder can have this name");
 }
 
 /* Sets *ret_row where it is made, *ticket where it has to be. */
 static gboolean begin_make(Cache *cache, gint64 folder, const char *name, gint64 *ticket, gint64 *ret_row,
                            GError **error) {
   g_auto(IndexMailbox) parent = {0};
-  if (!get_folder(cache, folder, &parent, error) || !check_free(cache, folder, name, error) ||
+  if (!index_need_mailbox(cache->account.index, folder, &parent, error) || !check_free(cache, folder, name, error) ||
       !access_check(&cache->account, folder, ACCESS_MAKE_FOLDER, error))
     return FALSE;
   if (local_keeps(&parent, name) || debris_is_desktop_trash(name))
@@ -110,7 +96,7 @@ static gboolean check_empty(Index *index, const IndexMailbox *folder, GError **e
     return FALSE;
   gboolean unlisted = folder->listed == INDEX_UNLISTED && folder->exists > 0;
   if (shown > 0 || children > 0 || unlisted)
-    return fail(error, CACHE_ERROR_NOT_EMPTY, "the folder is not empty");
+    return cache_fail(error, CACHE_ERROR_NOT_EMPTY, "the folder is not empty");
   return TRUE;
 }
 
@@ -123,12 +109,12 @@ static gboolean check_target(Cache *cache, gint64 folder, const char *name, guin
   g_autoptr(GError) failed = NULL;
   gboolean taken = index_find_mailbox(index, folder, name, &there, &failed);
   if (!taken && !failed && index_find_message(index, folder, name, &message, &failed))
-    return fail(error, flags & CACHE_RENAME_NOREPLACE ? CACHE_ERROR_EXISTS : CACHE_ERROR_NO_FOLDER,
-                "a message stands there");
+    return cache_fail(error, flags & CACHE_RENAME_NOREPLACE ? CACHE_ERROR_EXISTS : CACHE_ERROR_NO_FOLDER,
+                      "a message stands there");
   /* RENAME replaces nothing, and to remove the other first would be two steps. */
   if (taken)
     return ((flags & CACHE_RENAME_NOREPLACE) || check_empty(index, &there, error)) &&
-           fail(error, CACHE_ERROR_EXISTS, "there is a folder of this name");
+           cache_fail(error, CACHE_ERROR_EXISTS, "there is a folder of this name");
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -139,8 +125,8 @@ static gboolean check_above(Cache *cache, const IndexMailbox *source, gint64 fol
   for (gint64 row = folder; row != 0;) {
     g_auto(IndexMailbox) above = {0};
     if (row == source->row)
-      return fail(error, CACHE_ERROR_INVALID, "a folder cannot be put into itself");
-    if (!get_folder(cache, row, &above, error))
+      return cache_fail(error, CACHE_ERROR_INVALID, "a folder cannot be put into itself");
+    if (!index_need_mailbox(cache->account.index, row, &above, error))
       return FALSE;
     row = above.parent;
   }
@@ -151,14 +137,16 @@ static gboolean check_rename(Cache *cache, const IndexMailbox *source, gint64 fo
                              GError **error) {
   g_auto(IndexMailbox) parent = {0};
   if (!check_movable(cache, source, error) || !check_above(cache, source, folder, error) ||
-      !check_target(cache, folder, name, flags, error) || !get_folder(cache, folder, &parent, error) ||
+      !check_target(cache, folder, name, flags, error) ||
+      !index_need_mailbox(cache->account.index, folder, &parent, error) ||
       !access_check(&cache->account, folder, ACCESS_MAKE_FOLDER, error))
     return FALSE;
   if (flags & CACHE_RENAME_EXCHANGE)
-    return fail(error, CACHE_ERROR_INVALID, "folders are not exchanged");
+    return cache_fail(error, CACHE_ERROR_INVALID, "folders are not exchanged");
   if (debris_is_desktop_trash(name))
-    return fail(error, CACHE_ERROR_PROTECTED, "there is no desktop trash here");
-  return local_is(&parent) ? fail(error, CACHE_ERROR_CROSS, "a mail folder is no local one") : check_name(name, error);
+    return cache_fail(error, CACHE_ERROR_PROTECTED, "there is no desktop trash here");
+  return local_is(&parent) ? cache_fail(error, CACHE_ERROR_CROSS, "a mail folder is no local one")
+                           : check_name(name, error);
 }
 
 CacheAnswer folders_rename(Cache *cache, const IndexMailbox *source, gint64 to_folder, const char *to_name, guint flags,
@@ -184,13 +172,8 @@ typedef struct {
 static gboolean write_removal(IndexTxn *txn, gpointer data, GError **error) {
   const Removal *removal = data;
   g_auto(IndexMailbox) folder = {0};
-  g_autoptr(GError) failed = NULL;
-  if (index_get_mailbox(removal->index, removal->row, &folder, &failed))
-    return check_empty(removal->index, &folder, error) && journal_rmdir(txn, removal->row, error);
-  if (!failed)
-    return fail(error, CACHE_ERROR_GONE, "the folder is no more");
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
+  return index_need_mailbox(removal->index, removal->row, &folder, error) &&
+         check_empty(removal->index, &folder, error) && journal_rmdir(txn, removal->row, error);
 }
 
 static gboolean remove_folder(Cache *cache, const IndexMailbox *folder, GError **error) {
@@ -212,7 +195,7 @@ CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, G
   if (index_find_mailbox(index, folder, name, &there, &failed))
     return remove_folder(cache, &there, error) ? CACHE_READY : CACHE_FAILED;
   if (!failed && index_find_message(index, folder, name, &message, &failed)) {
-    fail(error, CACHE_ERROR_NO_FOLDER, "that is a message");
+    cache_fail(error, CACHE_ERROR_NO_FOLDER, "that is a message");
     return CACHE_FAILED;
   }
   if (!failed)

@@ -7,6 +7,7 @@
 #include "cache/local.h"
 
 #include "cache/debris.h"
+#include "cache/error.h"
 
 gboolean local_is(const IndexMailbox *folder) {
   return (folder->attrs & INDEX_LOCAL) != 0;
@@ -27,22 +28,6 @@ typedef struct {
   gboolean replace;
 } Job;
 
-static gboolean fail(GError **error, CacheError code, const char *text) {
-  g_set_error_literal(error, CACHE_ERROR, code, text);
-  return FALSE;
-}
-
-/* FALSE without an error set by the index: there is no such folder any more. */
-static gboolean get(const Job *job, gint64 row, IndexMailbox *ret, GError **error) {
-  g_autoptr(GError) failed = NULL;
-  if (index_get_mailbox(job->index, row, ret, &failed))
-    return TRUE;
-  if (!failed)
-    return fail(error, CACHE_ERROR_GONE, "the folder is gone");
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return FALSE;
-}
-
 static gboolean is_empty(const Job *job, gint64 row, gboolean *ret, GError **error) {
   guint children = 0;
   g_auto(IndexMessage) message = {0};
@@ -56,11 +41,11 @@ static gboolean is_empty(const Job *job, gint64 row, gboolean *ret, GError **err
 static gboolean end_empty(const Job *job, IndexTxn *txn, const IndexMailbox *folder, GError **error) {
   gboolean empty = FALSE;
   if (local_is_closed(folder))
-    return fail(error, CACHE_ERROR_PERMISSION, "it goes by itself once it is empty");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "it goes by itself once it is empty");
   if (!is_empty(job, folder->row, &empty, error))
     return FALSE;
   return empty ? index_end_mailbox(txn, folder->row, error)
-               : fail(error, CACHE_ERROR_NOT_EMPTY, "the folder is not empty");
+               : cache_fail(error, CACHE_ERROR_NOT_EMPTY, "the folder is not empty");
 }
 
 static gboolean touch(IndexTxn *txn, gint64 row, GError **error) {
@@ -70,13 +55,15 @@ static gboolean touch(IndexTxn *txn, gint64 row, GError **error) {
 /* It may take something under this name. */
 static gboolean check_place(const Job *job, GError **error) {
   g_auto(IndexMailbox) parent = {0};
-  if (!get(job, job->parent, &parent, error))
+  if (!index_need_mailbox(job->index, job->parent, &parent, error))
     return FALSE;
   if (local_is_closed(&parent))
-    return fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
   if (debris_is_desktop_trash(job->name))
-    return fail(error, CACHE_ERROR_PROTECTED, "there is no desktop trash here: what is removed goes to the mail's own");
-  return local_keeps(&parent, job->name) ? TRUE : fail(error, CACHE_ERROR_CROSS, "a local folder is no mail folder");
+    return cache_fail(error, CACHE_ERROR_PROTECTED,
+                      "there is no desktop trash here: what is removed goes to the mail's own");
+  return local_keeps(&parent, job->name) ? TRUE
+                                         : cache_fail(error, CACHE_ERROR_CROSS, "a local folder is no mail folder");
 }
 
 /* Nothing has this name, or what has it gave way. */
@@ -86,13 +73,13 @@ static gboolean free_place(const Job *job, IndexTxn *txn, GError **error) {
   g_auto(IndexMessage) message = {0};
   if (index_find_mailbox(job->index, job->parent, job->name, &there, &failed)) {
     if (!job->replace)
-      return fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+      return cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
     return local_is(&there) ? end_empty(job, txn, &there, error)
-                            : fail(error, CACHE_ERROR_CROSS, "a local folder is no mail folder");
+                            : cache_fail(error, CACHE_ERROR_CROSS, "a local folder is no mail folder");
   }
   if (!failed && index_find_message(job->index, job->parent, job->name, &message, &failed))
-    return job->replace ? fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there")
-                        : fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+    return job->replace ? cache_fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there")
+                        : cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -126,7 +113,8 @@ gboolean local_make(Account *account, gint64 parent, const char *name, gint64 *r
 static gboolean write_remove(IndexTxn *txn, gpointer data, GError **error) {
   const Job *job = data;
   g_auto(IndexMailbox) folder = {0};
-  return get(job, job->row, &folder, error) && end_empty(job, txn, &folder, error) && touch(txn, folder.parent, error);
+  return index_need_mailbox(job->index, job->row, &folder, error) && end_empty(job, txn, &folder, error) &&
+         touch(txn, folder.parent, error);
 }
 
 gboolean local_remove(Account *account, const IndexMailbox *folder, GError **error) {
@@ -141,8 +129,8 @@ static gboolean check_above(const Job *job, GError **error) {
   for (gint64 row = job->parent; row != 0;) {
     g_auto(IndexMailbox) above = {0};
     if (row == job->row)
-      return fail(error, CACHE_ERROR_INVALID, "a folder cannot be put into itself");
-    if (!get(job, row, &above, error))
+      return cache_fail(error, CACHE_ERROR_INVALID, "a folder cannot be put into itself");
+    if (!index_need_mailbox(job->index, row, &above, error))
       return FALSE;
     row = above.parent;
   }
@@ -160,12 +148,12 @@ static gboolean put_at(const Job *job, IndexTxn *txn, IndexMailbox *folder, GErr
 static gboolean write_rename(IndexTxn *txn, gpointer data, GError **error) {
   const Job *job = data;
   g_auto(IndexMailbox) folder = {0};
-  if (!get(job, job->row, &folder, error))
+  if (!index_need_mailbox(job->index, job->row, &folder, error))
     return FALSE;
   if (folder.parent == job->parent && g_str_equal(folder.name, job->name))
-    return job->replace ? TRUE : fail(error, CACHE_ERROR_EXISTS, "the name is taken");
+    return job->replace ? TRUE : cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
   if (local_is_closed(&folder))
-    return fail(error, CACHE_ERROR_PERMISSION, "it stays where it is");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "it stays where it is");
   return check_place(job, error) && check_above(job, error) && free_place(job, txn, error) &&
          put_at(job, txn, &folder, error);
 }

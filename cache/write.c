@@ -10,6 +10,7 @@
 #include "cache/cache_private.h"
 #include "cache/debris.h"
 #include "cache/draft_private.h"
+#include "cache/error.h"
 #include "cache/local.h"
 #include "cache/names.h"
 
@@ -23,11 +24,6 @@ struct _CacheDraft {
 static CacheDraft *handle_new(Draft *draft, gboolean writer) {
   CacheDraft handle = {draft, writer};
   return g_memdup2(&handle, sizeof handle);
-}
-
-static gboolean fail(GError **error, CacheError code, const char *why) {
-  g_set_error_literal(error, CACHE_ERROR, code, why);
-  return FALSE;
 }
 
 static CacheAnswer none_or_failed(GError **error) {
@@ -92,9 +88,9 @@ static gboolean create(IndexTxn *txn, gpointer message, GError **error) {
 
 static gboolean may_create(Cache *cache, const IndexMailbox *folder, const char *name, GError **error) {
   if (strlen(name) > NAMES_MAX)
-    return fail(error, CACHE_ERROR_INVALID, "the name is too long");
+    return cache_fail(error, CACHE_ERROR_INVALID, "the name is too long");
   if (local_is_closed(folder))
-    return fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
+    return cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
   return access_check(&cache->account, folder->row, ACCESS_ADD, error);
 }
 
@@ -148,7 +144,7 @@ static gboolean may_edit(Cache *cache, const IndexMessage *message, GError **err
   if (message->uid == 0)
     return TRUE;
   if (cache->account.config->remove == CACHE_DELETE_NEVER)
-    return fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
+    return cache_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
   return access_check(&cache->account, message->folder, ACCESS_REMOVE, error);
 }
 
