@@ -150,12 +150,21 @@ gssize draft_read(Draft *draft, void *buffer, gsize len, guint64 offset, GError 
   return draft_bytes_read(&draft->bytes, buffer, len, offset, error);
 }
 
+/* What stays local may do so for ever, and its source could not be removed as long. */
+static gboolean stays_local(const Draft *draft) {
+  g_auto(IndexMessage) message = {0};
+  g_auto(IndexMailbox) folder = {0};
+  return !draft_message(draft, &message, NULL) ||
+         !index_get_mailbox(draft_account(draft)->index, message.folder, &folder, NULL) ||
+         local_keeps(&folder, message.name);
+}
+
 CacheAnswer draft_copy(Draft *draft, gint64 row, guint64 *ret_size, GError **error) {
   g_auto(IndexMessage) message = {0};
   if (draft->bytes.size > 0 || draft->copy || !draft->row ||
       !index_get_message(draft_account(draft)->index, row, &message, error))
     return error && *error ? CACHE_FAILED : CACHE_ABSENT;
-  if (message.gone || message.uid == 0 || message.size == IMAP_UNKNOWN_SIZE || message.size == 0)
+  if (message.gone || message.uid == 0 || message.size == IMAP_UNKNOWN_SIZE || message.size == 0 || stays_local(draft))
     return CACHE_ABSENT;
   if (!allow(draft, message.size, error))
     return CACHE_FAILED;

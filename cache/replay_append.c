@@ -184,8 +184,10 @@ static gboolean settle_refused(Work *work, GPtrArray *items, const ImapAppended 
   return TRUE;
 }
 
+/* A number that was given out before is that of another message. */
 static gboolean settle_done(Work *work, const JournalItem *item, const ImapAppended *outcome, GError **error) {
-  if (outcome->uid != 0)
+  gboolean fresh = outcome->uidvalidity != work->uidvalidity || outcome->uid >= work->uidnext;
+  if (outcome->uid != 0 && fresh)
     return replay_placed(work->replay, item, work->target.row, outcome->uidvalidity, outcome->uid, error);
   g_ptr_array_add(work->unplaced, (gpointer)item);
   return TRUE;

@@ -46,13 +46,18 @@ static void take(Copies *copies, const JournalBatch *batch, guint *i) {
   }
 }
 
+/* A number that was given out before is that of another message. */
+static gboolean is_true(const Copies *copies, const ImapEffect *effect, guint32 placed) {
+  return effect->uidvalidity != copies->target->uidvalidity || placed >= copies->target->uidnext;
+}
+
 static gboolean settle(const Copies *copies, guint i, const ImapEffect *effect, GPtrArray *rest, GError **error) {
   const JournalItem *item = copies->items->pdata[i];
   guint32 uid = g_array_index(copies->sources, guint32, i);
   guint32 placed = effect->uidvalidity != 0 ? imap_uidmap_find(effect->copies, uid) : 0;
-  if (placed != 0)
+  if (placed != 0 && is_true(copies, effect, placed))
     return replay_placed(copies->replay, item, copies->target->row, effect->uidvalidity, placed, error);
-  if (imap_seqset_contains(effect->unknown, uid) ||
+  if (placed != 0 || imap_seqset_contains(effect->unknown, uid) ||
       (imap_seqset_contains(effect->unnamed, uid) && effect->uidvalidity == 0))
     return replay_unknown(copies->replay, item, error);
   g_ptr_array_add(rest, (gpointer)item);

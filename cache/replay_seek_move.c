@@ -23,18 +23,21 @@ static gboolean all_again(Replay *replay, const JournalBatch *batch, GError **er
   return TRUE;
 }
 
-/* Nobody can look now. What is UNKNOWN stays so, as long as there is a way to look. */
+/* Nobody can look now. What is UNKNOWN stays so for a while; then it is undone, and the mailboxes show who was right.
+ */
 static gboolean put_off(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *failure, GError **error) {
   g_autoptr(GError) taken = failure;
-  gboolean sure;
   if (imap_conn_failed(conn) || failure->domain != IMAP_ERROR) {
     g_propagate_error(error, g_steal_pointer(&taken));
     return FALSE;
   }
   g_info("cannot look for what was moved: %s", failure->message);
-  for (guint i = 0; i < batch->items->len; i++)
-    if (!replay_absent(replay, &g_array_index(batch->items, JournalItem, i), &sure, error))
+  for (guint i = 0; i < batch->items->len; i++) {
+    const JournalItem *item = &g_array_index(batch->items, JournalItem, i);
+    gboolean sure = FALSE;
+    if (!replay_absent(replay, item, &sure, error) || (sure && !replay_refused(replay, item, taken, error)))
       return FALSE;
+  }
   return TRUE;
 }
 

@@ -319,6 +319,16 @@ START_TEST(where_no_uid_is_told_it_is_looked_for) {
 }
 END_TEST
 
+/* UID 3 was there before. */
+START_TEST(a_number_that_cannot_be_true_is_not_believed) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 3] done\n" LOOK("3 10") ASK("10", ITEMS)
+                                                THERE("10", "", SIZE, "a") OK);
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "confirmed 10");
+}
+END_TEST
+
 START_TEST(ok_means_it_is_there_though_nobody_sees_it) {
   g_autoptr(Uploads) u = uploads_new("LITERAL+ UNSELECT", APPEND("a") "S: @ OK done\n" LOOK("3"));
   gint64 a = add(u, "a");
@@ -362,6 +372,14 @@ START_TEST(a_copy_moves_no_octets) {
   ck_state(u, a, "confirmed 10");
   step(u);
   ck_state(u, a, "10");
+}
+END_TEST
+
+START_TEST(a_copy_whose_number_cannot_be_true_is_looked_for) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, FROM "C: @ UID COPY 4 \"box\"\nS: @ OK [COPYUID 7 4 3] x\n");
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), add_source(u));
+  step(u);
+  ck_state(u, a, "unknown");
 }
 END_TEST
 
@@ -554,6 +572,8 @@ int main(void) {
   tcase_add_test(tests, half_sent_is_not_sent);
   tcase_add_test(tests, under_another_uidvalidity_all_is_looked_at);
   tcase_add_test(tests, where_no_uid_is_told_it_is_looked_for);
+  tcase_add_test(tests, a_number_that_cannot_be_true_is_not_believed);
+  tcase_add_test(tests, a_copy_whose_number_cannot_be_true_is_looked_for);
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);

@@ -165,6 +165,25 @@ START_TEST(test_cut_between_copy_and_removal) {
 }
 END_TEST
 
+#define READ_ONLY                                                                                                      \
+  "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK [READ-ONLY] open\n"
+
+/* Nobody will ever look again: it is undone, and neither mailbox stays claimed for it. */
+START_TEST(test_cut_and_read_only_since) {
+  g_autoptr(Replaying) r = cut(READ_ONLY LEAVE READ_ONLY LEAVE READ_ONLY);
+  ck_assert(replaying_step(r, NULL));
+  ck_assert(replaying_step(r, NULL));
+  ck_places(r, "box:1@to box:2@to box:3@to");
+  g_test_expect_message("cache", G_LOG_LEVEL_INFO, "cannot look for what was moved*");
+  for (guint i = 0; i < 3; i++)
+    g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "the server refused the move of a message*");
+  ck_assert(replaying_step(r, NULL));
+  g_test_assert_expected_messages();
+  ck_places(r, "box:1 box:2 box:3");
+  ck_assert_uint_eq(replaying_left(r), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("replay_move");
   TCase *tcase = tcase_create("replay_move");
@@ -175,6 +194,7 @@ int main(void) {
   tcase_add_test(tcase, test_cut_in_the_middle);
   tcase_add_test(tcase, test_cut_before);
   tcase_add_test(tcase, test_cut_and_gone);
+  tcase_add_test(tcase, test_cut_and_read_only_since);
   tcase_add_test(tcase, test_cut_between_copy_and_removal);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
