@@ -268,6 +268,7 @@ void cache_unwant(Cache *cache, gint64 row, gint64 since) {
 }
 
 void cache_retry(Cache *cache) {
+  cache_release_brake(cache);
   sync_retry(cache->sync);
 }
 

@@ -162,7 +162,8 @@ typedef struct {
 gboolean cache_next_event(Cache *cache, CacheEvent *ret);
 void cache_event_clear(CacheEvent *event);
 
-/* The user says that things have changed: forget refused logins and back-off, connect anew, look at everything. */
+/* The user says that things have changed, and are meant: forget refused logins, back-off and the brake, connect anew,
+ * look at everything. */
 void cache_retry(Cache *cache);
 /* Of a guest: somebody wants to mount the account, and waits for a moment: end. */
 gboolean cache_is_wanted(Cache *cache);

@@ -68,12 +68,14 @@ static void note_told(const char *domain, GLogLevelFlags level, const char *mess
 
 START_TEST(two_threads_share_it) {
   gint told = 0;
+  GLogLevelFlags fatal = g_log_set_always_fatal(G_LOG_FATAL_MASK);
   guint handler = g_log_set_handler("cache", G_LOG_LEVEL_WARNING, note_told, &told);
   g_autoptr(Brake) brake = brake_new(1500);
   GThread *thread = g_thread_new("other", remove_some, brake);
   guint here = GPOINTER_TO_UINT(remove_some(brake));
   guint there = GPOINTER_TO_UINT(g_thread_join(thread));
   g_log_remove_handler("cache", handler);
+  g_log_set_always_fatal(fatal);
   ck_assert_uint_eq(here + there, 1500);
   ck_assert_int_eq(g_atomic_int_get(&told), 1);
 }
