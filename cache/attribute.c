@@ -64,10 +64,6 @@ CacheAnswer attribute_unsupported(GError **error) {
   return CACHE_FAILED;
 }
 
-static CacheAnswer none_or_failed(GError **error) {
-  return error && *error ? CACHE_FAILED : CACHE_ABSENT;
-}
-
 /* ---- of a message -------------------------------------------------------------------------------------------- */
 
 static CacheAnswer get_flags(Cache *cache, const IndexMessage *message, const Attribute *self, char **ret,
@@ -75,7 +71,7 @@ static CacheAnswer get_flags(Cache *cache, const IndexMessage *message, const At
   g_auto(Flags) flags = {0};
   g_auto(IndexMailbox) mailbox = {0};
   if (!journal_flags(cache->account.index, message->row, &flags.flags, &flags.keywords, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   if (message->uid != 0 && index_get_mailbox(cache->account.index, message->mailbox, &mailbox, NULL))
     sync_want_flags(cache->sync, &mailbox);
   if (self->flag != 0)
@@ -96,7 +92,7 @@ static CacheAnswer get_uidvalidity(Cache *cache, const IndexMessage *message, co
   g_auto(IndexMailbox) mailbox = {0};
   (void)self;
   if (message->uid == 0 || !index_get_mailbox(cache->account.index, message->mailbox, &mailbox, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   return attribute_number(mailbox.uidvalidity, ret);
 }
 
@@ -106,7 +102,7 @@ static CacheAnswer get_mailbox(Cache *cache, const IndexMessage *message, const 
   g_auto(IndexMailbox) mailbox = {0};
   (void)self;
   if (!index_get_mailbox(cache->account.index, message->mailbox, &mailbox, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   return mailbox_name(&mailbox, ret);
 }
 
@@ -128,7 +124,7 @@ static CacheAnswer get_error(Cache *cache, const IndexMessage *message, const At
   g_auto(JournalNew) entry = {0};
   (void)self;
   if (!journal_get_new(cache->account.index, message->row, &entry, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   return attribute_text(entry.reason, ret);
 }
 
@@ -180,7 +176,7 @@ CacheAnswer cache_get_attribute(Cache *cache, CacheKind kind, gint64 row, const 
   if (!attribute)
     return attribute_unsupported(error);
   if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   return attribute->get(cache, &message, attribute, ret, error);
 }
 
@@ -255,7 +251,7 @@ CacheAnswer cache_set_attribute(Cache *cache, CacheKind kind, gint64 row, const 
   else if (cache->account.config->read_only)
     cache_fail(error, CACHE_ERROR_READONLY, "mounted read-only");
   else if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   else if (message.gone || message.folder == 0)
     cache_fail(error, CACHE_ERROR_GONE, "the message is no more");
   else

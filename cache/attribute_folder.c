@@ -23,14 +23,9 @@ static CacheAnswer get_special_use(const IndexMailbox *mailbox, char **ret) {
   return attribute_text(text->len > 0 ? text->str : NULL, ret);
 }
 
-static gboolean is_known(const IndexMailbox *mailbox) {
-  return (mailbox->attrs & (IMAP_ATTR_NOSELECT | INDEX_LOCAL)) || mailbox->listed == INDEX_LISTED ||
-         mailbox->listed_at != 0;
-}
-
 static CacheAnswer get_count(Cache *cache, const IndexMailbox *mailbox, gboolean unseen, char **ret, GError **error) {
   guint64 counts[2] = {0};
-  if (!is_known(mailbox)) {
+  if (!cache_is_listed(mailbox)) {
     sync_kick(cache->sync);
     sync_want(cache->sync, mailbox);
     return CACHE_WAIT;
@@ -60,7 +55,7 @@ CacheAnswer attribute_of_folder(Cache *cache, gint64 row, const char *name, char
   if (which == ATTRIBUTES)
     return attribute_unsupported(error);
   if (!index_get_mailbox(cache->account.index, row, &mailbox, error))
-    return error && *error ? CACHE_FAILED : CACHE_ABSENT;
+    return cache_none_or_failed(error);
   switch (which) {
   case SPECIAL_USE:
     return get_special_use(&mailbox, ret);

@@ -64,14 +64,9 @@ static gboolean entry_of_mailbox(Cache *cache, const IndexMailbox *mailbox, Cach
   return TRUE;
 }
 
-/* All its messages are in the index. One that is being matched again was known before, and stays visible. */
-static gboolean is_known(const IndexMailbox *mailbox) {
+gboolean cache_is_listed(const IndexMailbox *mailbox) {
   return (mailbox->attrs & (IMAP_ATTR_NOSELECT | INDEX_LOCAL)) || mailbox->listed == INDEX_LISTED ||
          mailbox->listed_at != 0;
-}
-
-static CacheAnswer none_or_failed(GError **error) {
-  return error && *error ? CACHE_FAILED : CACHE_ABSENT;
 }
 
 /* A claim that is shown may be found wrong just now: only an exact size puts the kernel right. */
@@ -83,19 +78,19 @@ static void note_shown(Cache *cache, const IndexMessage *message) {
 /* ---- questions ------------------------------------------------------------------------------------------------ */
 
 gint64 cache_root(Cache *cache) {
-  return cache->root;
+  return cache->account.root;
 }
 
 CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret, GError **error) {
   if (kind == CACHE_FOLDER) {
     g_auto(IndexMailbox) mailbox = {0};
     if (!index_get_mailbox(cache->account.index, row, &mailbox, error))
-      return none_or_failed(error);
+      return cache_none_or_failed(error);
     return entry_of_mailbox(cache, &mailbox, ret, error) ? CACHE_READY : CACHE_FAILED;
   }
   g_auto(IndexMessage) message = {0};
   if (!index_get_message(cache->account.index, drafts_successor(cache->drafts, row), &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   entry_of_message(cache, &message, ret);
   note_shown(cache, &message);
   if (message.row != row)
@@ -129,15 +124,15 @@ CacheAnswer cache_lookup(Cache *cache, gint64 folder, const char *name, CacheEnt
   g_auto(IndexMailbox) parent = {0}, child = {0};
   g_auto(IndexMessage) message = {0};
   if (!index_get_mailbox(index, folder, &parent, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   if (index_find_mailbox(index, folder, name, &child, error))
     return entry_of_mailbox(cache, &child, ret, error) ? CACHE_READY : CACHE_FAILED;
   if (error && *error)
     return CACHE_FAILED;
-  if (!is_known(&parent))
+  if (!cache_is_listed(&parent))
     return await_listing(cache, &parent, ret);
   if (!index_find_message(index, folder, name, &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   return show(cache, &message, ret);
 }
 
@@ -171,8 +166,8 @@ CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, 
   g_auto(IndexMailbox) mailbox = {0};
   gsize folders = 0, messages = 0;
   if (!index_get_mailbox(cache->account.index, folder, &mailbox, error))
-    return none_or_failed(error);
-  if (!is_known(&mailbox))
+    return cache_none_or_failed(error);
+  if (!cache_is_listed(&mailbox))
     return await_listing(cache, &mailbox, NULL);
   if (kind != CACHE_MESSAGE && !list_folders(cache, folder, row, ret, n, &folders, error))
     return CACHE_FAILED;
@@ -186,8 +181,8 @@ CacheAnswer cache_list(Cache *cache, gint64 folder, CacheKind kind, gint64 row, 
 CacheAnswer cache_open_folder(Cache *cache, gint64 folder, GError **error) {
   g_auto(IndexMailbox) mailbox = {0};
   if (!index_get_mailbox(cache->account.index, folder, &mailbox, error))
-    return none_or_failed(error);
-  if (!is_known(&mailbox))
+    return cache_none_or_failed(error);
+  if (!cache_is_listed(&mailbox))
     return await_listing(cache, &mailbox, NULL);
   if (local_is(&mailbox) || sync_want(cache->sync, &mailbox) == SYNC_FRESH)
     return CACHE_READY;
@@ -243,7 +238,7 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   if (*ret_fd >= 0)
     return have_body(cache, row, use, ret_fd);
   if (!index_get_message(cache->account.index, row, &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   if (message.gone)
     return CACHE_ABSENT;
   if (message.uid == 0 && opens && fetch_is_resized(cache->fetch, row))

@@ -24,6 +24,13 @@ struct _Cache {
   Drafts *drafts;
   IndexBackup *backup;
   Brake *brake;
-  gint64 root;
   gboolean stopped;
 };
+
+/* What an index_get_ or index_find_ means by FALSE. */
+static inline CacheAnswer cache_none_or_failed(GError **error) {
+  return error && *error ? CACHE_FAILED : CACHE_ABSENT;
+}
+
+/* All its messages are in the index. One that is being matched again was known before, and stays visible. */
+gboolean cache_is_listed(const IndexMailbox *mailbox);

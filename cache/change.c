@@ -21,7 +21,7 @@
 void standing_clear(Standing *standing) {
   index_message_clear(&standing->message);
   journal_new_clear(&standing->entry);
-  standing->there = standing->fresh = FALSE;
+  standing->there = standing->unsent = FALSE;
 }
 
 gboolean change_look(Index *index, gint64 folder, const char *name, Standing *ret, GError **error) {
@@ -29,8 +29,7 @@ gboolean change_look(Index *index, gint64 folder, const char *name, Standing *re
   *ret = (Standing){0};
   ret->there = index_find_message(index, folder, name, &ret->message, &failed);
   if (ret->there && journal_get_new(index, ret->message.row, &ret->entry, &failed))
-    ret->fresh =
-        ret->entry.state == JOURNAL_LOCAL || ret->entry.state == JOURNAL_READY || ret->entry.state == JOURNAL_REFUSED;
+    ret->unsent = journal_is_unsent(ret->entry.state);
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -118,7 +117,7 @@ static gboolean decide(Remove *job, GError **error) {
 }
 
 static gboolean may_go(Remove *job, GError **error) {
-  if (!job->what.fresh && !job->counted && !(job->counted = may_remove(job->cache, job->folder, error)))
+  if (!job->what.unsent && !job->counted && !(job->counted = may_remove(job->cache, job->folder, error)))
     return FALSE;
   return !job->closed || discard(job->cache, job->what.message.row, error);
 }
@@ -168,22 +167,21 @@ typedef struct {
   Index *index;
   CacheKind kind;
   gint64 row, mtime;
-  gboolean fresh;
+  gboolean unsent;
 } Time;
 
 /* What is not on the server yet gets it as its INTERNALDATE. */
 static gboolean write_message_time(IndexTxn *txn, Time *job, GError **error) {
   g_auto(JournalNew) entry = {0};
   g_autoptr(GError) failed = NULL;
-  job->fresh = journal_get_new(job->index, job->row, &entry, &failed) &&
-               (entry.state == JOURNAL_LOCAL || entry.state == JOURNAL_READY || entry.state == JOURNAL_REFUSED);
+  job->unsent = journal_get_new(job->index, job->row, &entry, &failed) && journal_is_unsent(entry.state);
   if (failed) {
     g_propagate_error(error, g_steal_pointer(&failed));
     return FALSE;
   }
   gint64 seconds = job->mtime / NSEC_PER_SEC - (job->mtime % NSEC_PER_SEC < 0);
   return index_set_mtime(txn, job->row, job->mtime, error) &&
-         (!job->fresh || index_set_internaldate(txn, job->row, seconds, error));
+         (!job->unsent || index_set_internaldate(txn, job->row, seconds, error));
 }
 
 static gboolean write_time(IndexTxn *txn, gpointer data, GError **error) {
@@ -199,5 +197,5 @@ gboolean cache_set_mtime(Cache *cache, CacheKind kind, gint64 row, gint64 mtime,
   if (kind == CACHE_MESSAGE)
     job.row = drafts_successor(cache->drafts, row);
   return index_write(cache->account.index, INDEX_CHANGE, write_time, &job, error) &&
-         (!job.fresh || drafts_hurry(cache->drafts, job.row, error));
+         (!job.unsent || drafts_hurry(cache->drafts, job.row, error));
 }

@@ -69,7 +69,7 @@ static gboolean check_names(const Rename *job, GError **error) {
     return cache_fail(error, CACHE_ERROR_EXISTS, "another message has this name by its number");
   if (local_is_closed(&job->to) && (!rename_within(job) || job->there.there))
     return cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
-  if (local_is(&job->to) && !rename_within(job) && !job->what.fresh)
+  if (local_is(&job->to) && !rename_within(job) && !job->what.unsent)
     return cache_fail(error, CACHE_ERROR_CROSS, "a mail does not leave its account by a rename");
   return TRUE;
 }
@@ -78,8 +78,8 @@ static gboolean check_names(const Rename *job, GError **error) {
 static gboolean check_access(const Rename *job, GError **error) {
   Account *account = &job->cache->account;
   const Standing *what = &job->what;
-  gboolean becomes = what->fresh && !local_keeps(&job->to, job->to_name);
-  if (!what->fresh && !rename_within(job) && !access_check(account, job->folder, ACCESS_REMOVE, error))
+  gboolean becomes = what->unsent && !local_keeps(&job->to, job->to_name);
+  if (!what->unsent && !rename_within(job) && !access_check(account, job->folder, ACCESS_REMOVE, error))
     return FALSE;
   if ((becomes || !rename_within(job)) && !access_check(account, job->to_folder, ACCESS_ADD, error))
     return FALSE;
@@ -89,7 +89,7 @@ static gboolean check_access(const Rename *job, GError **error) {
 
 static gboolean check_replaced(const Rename *job, GError **error) {
   Account *account = &job->cache->account;
-  if (rename_exchanges(job) || !job->there.there || job->there.fresh || job->same)
+  if (rename_exchanges(job) || !job->there.there || job->there.unsent || job->same)
     return TRUE;
   if (account->config->remove == CACHE_DELETE_NEVER)
     return cache_fail(error, CACHE_ERROR_PROTECTED, "mounted with delete=never");
@@ -103,7 +103,7 @@ static gboolean prepare(const Rename *job, Standing *what, gint64 folder, const 
                         GError **error) {
   Index *index = job->cache->account.index;
   char was[sizeof what->message.name];
-  if (!what->fresh)
+  if (!what->unsent)
     return TRUE;
   if (local_is_closed(&job->to)) {
     *ret = what->entry.state;
@@ -130,8 +130,8 @@ gboolean change_decide(Rename *job, GError **error) {
     return FALSE;
   if (rename_exchanges(job))
     return prepare(job, &job->there, job->folder, job->name, &job->there_state, error);
-  gboolean placed = job->there.there && !job->there.fresh && job->there.message.uid != 0;
-  if (placed && job->what.fresh && !local_keeps(&job->to, job->to_name) &&
+  gboolean placed = job->there.there && !job->there.unsent && job->there.message.uid != 0;
+  if (placed && job->what.unsent && !local_keeps(&job->to, job->to_name) &&
       !change_same_octets(job->cache, &job->what, job->state == JOURNAL_LOCAL, &job->there, &job->same, error))
     return FALSE;
   return check_replaced(job, error);

@@ -8,7 +8,7 @@
 /* A message where it is shown, and its NEW. */
 typedef struct {
   gboolean there;
-  gboolean fresh; /* a NEW that the server was not told of */
+  gboolean unsent; /* a NEW that the server was not told of */
   IndexMessage message;
   JournalNew entry;
 } Standing;

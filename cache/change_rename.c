@@ -25,7 +25,7 @@
 
 static gboolean give_state(const Rename *job, IndexTxn *txn, const Standing *what, const char *name, JournalState state,
                            GError **error) {
-  return !what->fresh || what->entry.state == state ||
+  return !what->unsent || what->entry.state == state ||
          journal_rename(txn, what->message.row, job->folder, name, state, 0, error);
 }
 
@@ -80,7 +80,7 @@ static gboolean commit(Rename *job, GError **error) {
     keep_body(job, fd);
   if (fd >= 0)
     close(fd);
-  if (ok && !rename_exchanges(job) && job->there.fresh && job->there.entry.spooled)
+  if (ok && !rename_exchanges(job) && job->there.unsent && job->there.entry.spooled)
     spool_drop(account->spool, job->there.message.row);
   if (ok && job->shown)
     lostfound_tell(account, job->folder);
@@ -98,7 +98,7 @@ static gboolean write_judged(IndexTxn *txn, gpointer data, GError **error) {
   g_auto(Standing) now = {0};
   if (!change_look(judged->index, judged->folder, judged->name, &now, error))
     return FALSE;
-  gboolean waits = now.message.row == judged->row && now.fresh && now.entry.state == JOURNAL_LOCAL;
+  gboolean waits = now.message.row == judged->row && now.unsent && now.entry.state == JOURNAL_LOCAL;
   return !waits || journal_rename(txn, judged->row, judged->folder, judged->name, JOURNAL_READY, 0, error);
 }
 
@@ -107,7 +107,7 @@ static void judge_again(const Rename *job, const Standing *what, JournalState st
   g_autoptr(GError) error = NULL;
   Cache *cache = job->cache;
   Judged judged = {cache->account.index, what->message.row, job->to_folder, name};
-  if (!what->fresh || state != JOURNAL_LOCAL || local_keeps(&job->to, name) ||
+  if (!what->unsent || state != JOURNAL_LOCAL || local_keeps(&job->to, name) ||
       drafts_still_open(cache->drafts, judged.row))
     return;
   if (drafts_prepare(cache->drafts, judged.row, job->to_folder, name, &state, &error) &&

@@ -9,8 +9,7 @@
 
 gboolean draft_unsent(Index *index, gint64 row, JournalNew *ret, gboolean *ret_unsent, GError **error) {
   g_autoptr(GError) failed = NULL;
-  *ret_unsent = journal_get_new(index, row, ret, &failed) &&
-                (ret->state == JOURNAL_LOCAL || ret->state == JOURNAL_READY || ret->state == JOURNAL_REFUSED);
+  *ret_unsent = journal_get_new(index, row, ret, &failed) && journal_is_unsent(ret->state);
   if (!failed)
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));

@@ -148,7 +148,7 @@ void fetch_leave(Fetch *fetch, gint64 row, gint64 since) {
   wants_leave(fetch->wants, row, since);
 }
 
-void fetch_placed(Fetch *fetch, gint64 row) {
+void fetch_settled(Fetch *fetch, gint64 row) {
   g_auto(IndexMessage) message = {0};
   if (wants_waiters(fetch->wants, row) > 0 && index_get_message(fetch->shared.account->index, row, &message, NULL) &&
       message.uid != 0 && wants_move(fetch->wants, row, message.mailbox, message.uid))

@@ -17,7 +17,7 @@ void fetch_wait(Fetch *fetch, const IndexMessage *message);
 void fetch_leave(Fetch *fetch, gint64 row, gint64 since); /* as cache_unwant() */
 /* A change of ours to this message is done, or undone: who waits for its body finds it where it stands now. Any
  * thread. */
-void fetch_placed(Fetch *fetch, gint64 row);
+void fetch_settled(Fetch *fetch, gint64 row);
 guint fetch_readers(Fetch *fetch); /* that wait */
 /* It was opened and was here, or it is read and is not: look where its reader is heading. */
 void fetch_opened(Fetch *fetch, gint64 row);

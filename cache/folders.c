@@ -20,7 +20,7 @@
 
 /* It can be neither renamed nor removed. */
 static gboolean check_movable(Cache *cache, const IndexMailbox *folder, GError **error) {
-  if (!folder->raw || folder->row == cache->root || g_ascii_strcasecmp(folder->raw, "INBOX") == 0)
+  if (!folder->raw || folder->row == cache->account.root || g_ascii_strcasecmp(folder->raw, "INBOX") == 0)
     return cache_fail(error, CACHE_ERROR_BUSY, "this folder stays where it is");
   if (folder->attrs & SPECIAL_USE)
     return cache_fail(error, CACHE_ERROR_PROTECTED, "the server uses this folder for a purpose of its own");

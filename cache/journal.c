@@ -60,7 +60,7 @@ gboolean journal_create(IndexTxn *txn, IndexMessage *message, GError **error) {
 /* GONE, or BUSY: the server has been told of it. */
 static gboolean find_unsent(IndexTxn *txn, gint64 message, JournalRow *ret, GError **error) {
   g_autoptr(GError) failed = NULL;
-  if (journal_find_new(txn, message, ret, &failed) && journal_is_unsent(ret))
+  if (journal_find_new(txn, message, ret, &failed) && journal_is_unsent(ret->state))
     return TRUE;
   if (!failed)
     g_set_error(&failed, CACHE_ERROR, ret->seq ? CACHE_ERROR_BUSY : CACHE_ERROR_GONE,
@@ -141,7 +141,7 @@ gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after,
                        GError **error) {
   g_autoptr(GError) failed = NULL;
   g_auto(JournalRow) fresh = {0};
-  if (journal_find_new(txn, message->row, &fresh, &failed) && journal_is_unsent(&fresh)) {
+  if (journal_find_new(txn, message->row, &fresh, &failed) && journal_is_unsent(fresh.state)) {
     if (ret_spooled)
       *ret_spooled = fresh.spooled;
     return journal_end_message(txn, message->row, error) &&

@@ -44,6 +44,9 @@ typedef enum {
   JOURNAL_REFUSED, /* NEW */
 } JournalState;
 
+/* Of a NEW: the server was not told of it, and will not be without a further step. */
+gboolean journal_is_unsent(JournalState state);
+
 #define JOURNAL_NOW 0
 #define JOURNAL_HELD G_MAXINT64                  /* somebody has it open; a restart ends that */
 #define JOURNAL_AHEAD (10 * 60 * G_USEC_PER_SEC) /* what is due later than that is due now: the clock was set back */

@@ -6,6 +6,10 @@
 
 #define WAITING "(1, 2, 3)" /* READY, SENT, UNKNOWN */
 
+gboolean journal_is_unsent(JournalState state) {
+  return state == JOURNAL_LOCAL || state == JOURNAL_READY || state == JOURNAL_REFUSED;
+}
+
 void journal_new_clear(JournalNew *entry) {
   g_clear_pointer(&entry->reason, g_free);
 }

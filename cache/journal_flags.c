@@ -141,7 +141,7 @@ gboolean journal_flag(IndexTxn *txn, gint64 row, const JournalFlags *flags, GErr
   g_auto(JournalRow) fresh = {0};
   if (!journal_message(txn, row, &message, error))
     return FALSE;
-  if (journal_find_new(txn, row, &fresh, &failed) && journal_is_unsent(&fresh))
+  if (journal_find_new(txn, row, &fresh, &failed) && journal_is_unsent(fresh.state))
     return edit_new(txn, row, flags, error);
   if (!failed)
     return add_row(txn, &message, flags, error);

@@ -148,7 +148,7 @@ static gboolean push_out(IndexTxn *txn, gint64 replaced, gint64 row, const Journ
   g_auto(IndexMessage) old = {0};
   if (!journal_shown(txn, replaced, &old, error))
     return FALSE;
-  if (fresh->seq != 0 && journal_is_unsent(fresh) && !inherit(txn, row, replaced, error))
+  if (fresh->seq != 0 && journal_is_unsent(fresh->state) && !inherit(txn, row, replaced, error))
     return FALSE;
   return journal_leave(txn, &old, fresh->seq, NULL, error);
 }
@@ -169,7 +169,7 @@ gboolean journal_rename(IndexTxn *txn, gint64 row, gint64 folder, const char *na
   if (!journal_shown(txn, row, &before, error) || !find_new(txn, row, &fresh, &is_new, error) ||
       !is_local(txn, folder, &local, error))
     return FALSE;
-  gboolean unsent = is_new && journal_is_unsent(&fresh);
+  gboolean unsent = is_new && journal_is_unsent(fresh.state);
   if (local && !unsent) {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_CROSS, "a message of the server cannot become a local file");
     return FALSE;
@@ -246,7 +246,7 @@ gboolean journal_adopt(IndexTxn *txn, gint64 row, gint64 old, GError **error) {
   if (!journal_shown(txn, row, &mine, error) || !journal_shown(txn, old, &theirs, error) ||
       !check_adoptable(txn, &theirs, error) || !find_new(txn, row, &fresh, &is_new, error))
     return FALSE;
-  if (!is_new || !journal_is_unsent(&fresh)) {
+  if (!is_new || !journal_is_unsent(fresh.state)) {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_BUSY, "this message is no longer one that was not sent");
     return FALSE;
   }

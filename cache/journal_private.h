@@ -31,8 +31,6 @@ gboolean journal_get_row(IndexTxn *txn, gint64 seq, JournalRow *ret, GError **er
 gboolean journal_insert(IndexTxn *txn, JournalRow *row, GError **error);              /* sets seq; due now */
 /* The NEW of a message; FALSE and no error: it has none. */
 gboolean journal_find_new(IndexTxn *txn, gint64 message, JournalRow *ret, GError **error);
-/* The server was not told of it, and will not be without a further step. */
-gboolean journal_is_unsent(const JournalRow *row);
 
 gboolean journal_message(IndexTxn *txn, gint64 row, IndexMessage *ret, GError **error); /* GONE: it is no more */
 gboolean journal_shown(IndexTxn *txn, gint64 row, IndexMessage *ret, GError **error); /* GONE also where it is hidden */

@@ -111,10 +111,6 @@ gboolean journal_insert(IndexTxn *txn, JournalRow *row, GError **error) {
   return TRUE;
 }
 
-gboolean journal_is_unsent(const JournalRow *row) {
-  return row->state == JOURNAL_LOCAL || row->state == JOURNAL_READY || row->state == JOURNAL_REFUSED;
-}
-
 /* ---- messages --------------------------------------------------------------------------------------------- */
 
 gboolean journal_message(IndexTxn *txn, gint64 row, IndexMessage *ret, GError **error) {

@@ -139,7 +139,7 @@ static Stand find_stand(Lane *lane, const Want *want, IndexMessage *ret) {
   return journal_waits(index, want->row, &waits, NULL) && waits ? STANDS_TO_BE_MOVED : STANDS_THERE;
 }
 
-/* Our own MOVE was faster than the reader. Whoever settles that calls fetch_placed(), so it is parked before the index
+/* Our own MOVE was faster than the reader. Whoever settles that calls fetch_settled(), so it is parked before the index
  * is asked for the last time. */
 static gboolean was_moved(Lane *lane, const Want *want) {
   Wants *wants = lane->shared->wants;

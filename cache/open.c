@@ -74,7 +74,7 @@ static gboolean doubt_uploads(IndexTxn *txn, gpointer data, GError **error) {
 }
 
 static void on_settled(gint64 row, gpointer data) {
-  fetch_placed(((Cache *)data)->fetch, row);
+  fetch_settled(((Cache *)data)->fetch, row);
 }
 
 static gboolean open_stores(Cache *cache, GError **error) {
@@ -154,24 +154,23 @@ static gboolean contact_or_go_on(Cache *cache, gboolean known, GError **error) {
 }
 
 gboolean cache_start(Cache *cache, GError **error) {
-  gboolean known = tree_known(&cache->account);
+  Account *account = &cache->account;
+  gboolean known = tree_known(account);
   /* Before anybody else changes the tree. */
-  if (known && !tree_apply_hide(&cache->account, error))
+  if (known && !tree_apply_hide(account, error))
     return FALSE;
   sync_run(cache->sync);
   if (!contact_or_go_on(cache, known, error))
     return FALSE;
-  cache->root = tree_resolve(&cache->account, cache->account.config->root, error);
-  if (cache->root == 0)
-    return FALSE;
-  cache->account.root = cache->root;
-  if (!lostfound_open(&cache->account, cache->root, error) || !drafts_adopt(cache->drafts, cache->root, error))
+  account->root = tree_resolve(account, account->config->root, error);
+  if (account->root == 0 || !lostfound_open(account, account->root, error) ||
+      !drafts_adopt(cache->drafts, account->root, error))
     return FALSE;
   sync_mounted(cache->sync);
   fetch_run(cache->fetch);
   errands_run(cache->errands);
   replay_run(cache->replay);
-  cache->backup = index_backup_run(cache->account.index);
+  cache->backup = index_backup_run(account->index);
   return TRUE;
 }
 

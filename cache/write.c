@@ -26,10 +26,6 @@ static CacheDraft *handle_new(Draft *draft, gboolean writer) {
   return g_memdup2(&handle, sizeof handle);
 }
 
-static CacheAnswer none_or_failed(GError **error) {
-  return error && *error ? CACHE_FAILED : CACHE_ABSENT;
-}
-
 /* ---- a handle to write with ---------------------------------------------------------------------------------- */
 
 /* What lies there already, the caller's; READY with -1 where the draft has it. */
@@ -117,7 +113,7 @@ CacheAnswer cache_create(Cache *cache, gint64 folder, const char *name, CacheEnt
   g_autoptr(GError) failed = NULL;
   Draft *draft = NULL;
   if (!index_get_mailbox(cache->account.index, folder, &parent, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   if (!may_create(cache, &parent, name, error))
     return CACHE_FAILED;
   describe(&parent, name, &message);
@@ -153,7 +149,7 @@ CacheAnswer cache_edit(Cache *cache, gint64 row, gboolean truncate, CacheDraft *
   Draft *draft = NULL;
   row = drafts_successor(cache->drafts, row);
   if (!index_get_message(cache->account.index, row, &message, error))
-    return none_or_failed(error);
+    return cache_none_or_failed(error);
   if (message.gone || message.folder == 0)
     return CACHE_ABSENT;
   if (!may_edit(cache, &message, error))

@@ -161,7 +161,7 @@ void offline_open(Offline *offline) {
   offline->root = offline_mailbox(offline, 0, "", IMAP_ATTR_NOSELECT);
   offline->inbox = offline_mailbox(offline, offline->root, "INBOX", 0);
   offline->archive = offline_mailbox(offline, offline->root, "Archive", 0);
-  offline->cache->root = offline->cache->account.root = offline->root;
+  offline->cache->account.root = offline->root;
 }
 
 void offline_clear(Offline *offline) {
