@@ -21,6 +21,20 @@ void rename_clear(Rename *rename) {
 
 /* ---- what may be done ----------------------------------------------------------------------------------------- */
 
+/* What somebody has just read is in the index a moment later; its octets may be those of what replaces it. */
+static gboolean look_there(Rename *job, GError **error) {
+  Account *account = &job->cache->account;
+  if (!change_look(account->index, job->to_folder, job->to_name, &job->there, error))
+    return FALSE;
+  const IndexMessage *there = &job->there.message;
+  if (!job->there.there || !job->what.fresh || there->size != IMAP_UNKNOWN_SIZE ||
+      !body_present(account->bodies, there->row))
+    return TRUE;
+  standing_clear(&job->there);
+  return index_flush(account->index, error) &&
+         change_look(account->index, job->to_folder, job->to_name, &job->there, error);
+}
+
 /* FALSE without an error: there is no such message. */
 static gboolean look(Rename *job, GError **error) {
   Index *index = job->cache->account.index;
@@ -38,7 +52,7 @@ static gboolean look(Rename *job, GError **error) {
     return job->flags & CACHE_RENAME_NOREPLACE ? cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken")
                                                : cache_fail(error, CACHE_ERROR_FOLDER, "a folder stands there");
   if (!failed)
-    return change_look(index, job->to_folder, job->to_name, &job->there, error);
+    return look_there(job, error);
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }

@@ -25,6 +25,15 @@ static gboolean is_unchanged(const Draft *draft, const IndexMessage *message) {
          memcmp(message->sha256, draft->digest.crlf_sha256, sizeof message->sha256) == 0;
 }
 
+/* What somebody has just read is in the index a moment later. */
+static gboolean look_at_base(Draft *draft, IndexMessage *message, GError **error) {
+  Account *account = draft_account(draft);
+  if (draft->row || message->size != IMAP_UNKNOWN_SIZE || !body_present(account->bodies, draft->base))
+    return TRUE;
+  index_message_clear(message);
+  return index_flush(account->index, error) && draft_message(draft, message, error);
+}
+
 static gboolean is_removed(const IndexMessage *message, const Draft *draft) {
   return (message->gone && draft->row) || (!message->gone && message->folder == 0);
 }
@@ -32,7 +41,7 @@ static gboolean is_removed(const IndexMessage *message, const Draft *draft) {
 /* ret_verdict: cleared by the caller. FALSE: it could not be kept; what it is told apart is in the verdict. */
 static gboolean put(Draft *draft, IndexPriority priority, gint64 due, DraftVerdict *ret_verdict, GError **error) {
   g_auto(IndexMessage) message = {0};
-  if (!draft_message(draft, &message, error) || !digest(draft, error))
+  if (!draft_message(draft, &message, error) || !look_at_base(draft, &message, error) || !digest(draft, error))
     return FALSE;
   if (is_removed(&message, draft) || is_unchanged(draft, &message)) {
     draft->dirty = FALSE;

@@ -136,6 +136,11 @@ static gboolean insert_remove(IndexTxn *txn, const IndexMessage *message, gint64
          journal_show(txn, message->row, NULL, error);
 }
 
+/* What one that never got there had replaced goes after what replaces that. */
+static gboolean pass_on(IndexTxn *txn, gint64 seq, gint64 after, GError **error) {
+  return after == 0 || JOURNAL_RUN(txn, error, "UPDATE journal SET after = ?2 WHERE after = ?1", seq, after);
+}
+
 /* `message` as it was shown; it leaves that place. */
 gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after, gboolean *ret_spooled,
                        GError **error) {
@@ -144,7 +149,7 @@ gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after,
   if (journal_find_new(txn, message->row, &fresh, &failed) && journal_is_unsent(fresh.state)) {
     if (ret_spooled)
       *ret_spooled = fresh.spooled;
-    return journal_end_message(txn, message->row, error) &&
+    return pass_on(txn, fresh.seq, after, error) && journal_end_message(txn, message->row, error) &&
            index_touch_mailbox(txn, message->folder, g_get_real_time() * 1000, error);
   }
   if (!failed)

@@ -283,6 +283,22 @@ START_TEST(a_refused_rewrite_shows_the_old_and_keeps_the_new) {
 }
 END_TEST
 
+START_TEST(what_replaces_a_rewrite_answers_for_the_old) {
+  gint64 old = journal_server(INBOX, 5, "five"), fresh = journal_rewrite(old);
+  journal_fill(fresh, JOURNAL_READY, JOURNAL_NOW);
+  gint64 other = journal_upload(INBOX, "other");
+  journal_mv(other, INBOX, "five", fresh);
+  ck_assert_int_eq(journal_folder(fresh), -1);
+  ck_assert_int_eq(journal_folder(old), 0);
+  JournalUndone undone = journal_no(take_one(JOURNAL_NEW)); /* not the removal */
+  ck_assert_int_eq(undone.back, old);
+  ck_assert_int_eq(journal_at(INBOX, "five"), old);
+  ck_assert_int_eq(journal_at(LOST, "five"), other);
+  g_auto(JournalBatch) batch = {0};
+  ck_assert(!journal_take(&batch, 9));
+}
+END_TEST
+
 START_TEST(what_comes_back_takes_a_free_name) {
   gint64 row = journal_server(INBOX, 5, "five");
   journal_rm(row);
@@ -320,6 +336,7 @@ int main(void) {
   tcase_add_test(tests, what_a_move_leaves_behind_is_hidden);
   tcase_add_test(tests, a_refused_new_one_is_found_again);
   tcase_add_test(tests, a_refused_rewrite_shows_the_old_and_keeps_the_new);
+  tcase_add_test(tests, what_replaces_a_rewrite_answers_for_the_old);
   tcase_add_test(tests, what_comes_back_takes_a_free_name);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
