@@ -3,9 +3,10 @@
 # dovecot.sh [-F] DIR: starts a private Dovecot on loopback with everything under DIR, as root or as any user, and
 # returns when it answers; with -F it becomes that Dovecot. Mail is Maildir in DIR/mail/USER, every user has the password
 # "secret" and may have $DOVECOT_CONNECTIONS at once. $DOVECOT_QUOTA: so many KiB for each; $DOVECOT_ACL: if not empty
-# there are rights, from the files dovecot-acl of mailboxes and by SETACL; $DOVECOT_SENT: there is a \Sent. Leaves in DIR: port and tls_port (numbers), cert.pem (for localhost
-# and 127.0.0.1), log, run/master.pid to end it by, and tunnel: "tunnel USER" is IMAP on standard input and output,
-# already logged in, while the server runs.
+# there are rights, from the files dovecot-acl of mailboxes and by SETACL; $DOVECOT_SENT, $DOVECOT_DRAFTS: there is a
+# \Sent, a \Drafts. Leaves in DIR: port and tls_port (numbers), cert.pem (for localhost and 127.0.0.1), log,
+# run/master.pid to end it by, and tunnel: "tunnel USER" is IMAP on standard input and output, already logged in, while
+# the server runs.
 set -eu
 
 foreground=
@@ -29,10 +30,15 @@ fi
 plugins='' imap_plugins='' mailboxes=''
 [ -z "${DOVECOT_QUOTA-}" ] || plugins+=" quota" imap_plugins+=" imap_quota"
 [ -z "${DOVECOT_ACL-}" ] || plugins+=" acl" imap_plugins+=" imap_acl"
-[ -z "${DOVECOT_SENT-}" ] || mailboxes='  mailbox Sent {
+special() { # special NAME
+  mailboxes+="  mailbox $1 {
     auto = create
-    special_use = \Sent
-  }'
+    special_use = \\$1
+  }
+"
+}
+[ -z "${DOVECOT_SENT-}" ] || special Sent
+[ -z "${DOVECOT_DRAFTS-}" ] || special Drafts
 
 free_port() { # below those that the kernel gives to clients
   local port
