@@ -230,10 +230,13 @@ static gboolean to_lost_found(Account *account, gint64 lost_found, gint64 row, G
   return TRUE;
 }
 
-/* The index knows this row, so the file is what a flush left that never answered, or what was sent or removed. */
+/* The file is what a flush left that never answered, or what was sent or removed. A message that is neither on the
+ * server nor new is one whose change was lost with a damaged index. */
 static gboolean is_known(Index *index, gint64 row) {
   g_auto(IndexMessage) message = {0};
-  return index_get_message(index, row, &message, NULL);
+  g_auto(JournalNew) entry = {0};
+  return index_get_message(index, row, &message, NULL) &&
+         (message.gone || message.uid != 0 || journal_get_new(index, row, &entry, NULL));
 }
 
 static gboolean is_in(const GArray *rows, gint64 row) {

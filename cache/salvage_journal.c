@@ -63,13 +63,15 @@ static gboolean look_at_octets(Salvage *salvage, const JournalRow *row, const In
   IndexDb *db = salvage->txn.db;
   g_autoptr(IndexStmt) stmt = index_use(db, "SELECT bytes FROM octets WHERE message = ?1");
   sqlite3_bind_int64(stmt, 1, row->message);
+  gint64 copy = 0;
   IndexStep step = index_step(db, stmt, error);
-  if (step == INDEX_STEP_ERROR)
+  if (step == INDEX_STEP_ERROR ||
+      !journal_number_or_none(&salvage->txn, "SELECT copy FROM journal WHERE seq = ?1", row->seq, &copy, error))
     return FALSE;
   if (step == INDEX_STEP_ROW)
     *ret = same_octets(stmt, message) ? OCTETS_GOOD : OCTETS_DAMAGED;
   else
-    *ret = row->spooled || message->size == 0 ? OCTETS_GOOD : OCTETS_MISSING;
+    *ret = row->spooled || copy != 0 || message->size == 0 ? OCTETS_GOOD : OCTETS_MISSING;
   return TRUE;
 }
 

@@ -71,7 +71,7 @@ gboolean salvage_hunt_octets(Salvage *salvage, GError **error) {
   g_autoptr(GArray) rows =
       salvage_numbers(&salvage->txn,
                       "SELECT m.row FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.op = 1"
-                      " AND j.spooled = 0 AND m.size > 0 AND NOT EXISTS"
+                      " AND j.spooled = 0 AND j.copy = 0 AND m.size > 0 AND NOT EXISTS"
                       " (SELECT 1 FROM octets AS o WHERE o.message = m.row)",
                       error);
   if (!rows || rows->len == 0)

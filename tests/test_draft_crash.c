@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cache/draft.h"
+#include "cache/index_private.h"
 #include "tests/drafts.h"
 #include "tests/suite.h"
 
@@ -172,6 +173,26 @@ START_TEST(orphans_stand_in_lost_and_found) {
 }
 END_TEST
 
+static gboolean lose_change(IndexTxn *txn, gpointer row, GError **error) {
+  g_autofree char *sql = g_strdup_printf("DELETE FROM journal WHERE message = %d", (int)*(gint64 *)row);
+  return index_db_exec(txn->db, sql, error);
+}
+
+/* The index was damaged, and knows the message and not that it is new. */
+START_TEST(what_the_journal_has_lost_stands_there_too) {
+  g_autofree char *text = large_text("\r\n");
+  gint64 row = make_file(INBOX, "a.eml", text);
+  CacheEntry entry;
+  ck_assert(index_write(draft_test.cache->account.index, INDEX_JOURNAL, lose_change, &row, NULL));
+  ck_assert(drafts_adopt(draft_test.cache->drafts, draft_test.root, NULL));
+  ck_assert_int_eq(cache_lookup(draft_test.cache, draft_test.root, "lost+found", &entry, NULL), CACHE_READY);
+  g_autofree char *name = g_strdup_printf("spool-%d.eml", (int)row);
+  gint64 found = find(entry.row, name);
+  ck_assert_int_ne(found, 0);
+  check_octets(found, text);
+}
+END_TEST
+
 /* ---- disks that fail ----------------------------------------------------------------------------------------- */
 
 START_TEST(a_full_disk_is_told_and_costs_nothing) {
@@ -298,6 +319,7 @@ int main(void) {
   tcase_add_test(tests, a_rewrite_is_there_or_is_not);
   tcase_add_test(tests, a_copy_is_still_one);
   tcase_add_test(tests, orphans_stand_in_lost_and_found);
+  tcase_add_test(tests, what_the_journal_has_lost_stands_there_too);
   tcase_add_test(tests, a_flush_that_fails_can_be_repeated);
   tcase_add_test(tests, many_writers_leave_one_of_their_files);
   suite_add_tcase(suite, tests);

@@ -434,6 +434,29 @@ START_TEST(the_next_visit_compares_everything) {
 }
 END_TEST
 
+static gboolean write_copy(IndexTxn *txn, gpointer data, GError **error) {
+  g_auto(IndexMessage) message = {.mailbox = archive, .name = "copy.eml"};
+  JournalContent content = {.state = JOURNAL_READY, .size = 100, .copy = *(gint64 *)data, .due = JOURNAL_NOW};
+  if (!journal_create(txn, &message, error))
+    return FALSE;
+  *(gint64 *)data = content.row = message.row;
+  return journal_put(txn, &content, error);
+}
+
+/* Its octets are elsewhere, and not lost. */
+START_TEST(what_waits_to_be_copied_still_does) {
+  Index *whole = make_index();
+  gint64 source = row_of(whole, inbox, 5), row = source;
+  g_auto(JournalNew) entry = {0};
+  do_write(whole, write_copy, &row);
+  close_unclean(whole);
+  damage("index.db", 40 * PAGE, PAGE, 0xa5);
+  g_autoptr(Index) index = open_index(NULL);
+  ck_assert(journal_get_new(index, row, &entry, NULL));
+  ck_assert_int_eq(entry.copy, source);
+}
+END_TEST
+
 START_TEST(uploads_are_looked_for_from_where_they_could_be) {
   close_unclean(make_index());
   damage("index.db", 40 * PAGE, PAGE, 0xa5);
@@ -491,6 +514,7 @@ int main(void) {
   tcase_add_test(tests, a_crash_between_two_renames_costs_nothing);
   tcase_add_test(tests, a_version_that_cannot_be_is_damage);
   tcase_add_test(tests, the_next_visit_compares_everything);
+  tcase_add_test(tests, what_waits_to_be_copied_still_does);
   tcase_add_test(tests, uploads_are_looked_for_from_where_they_could_be);
   tcase_add_test(tests, a_restored_index_sends_nothing_blindly);
   suite_add_tcase(suite, tests);
