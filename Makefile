@@ -30,6 +30,8 @@ HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% te
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
 
+STEPPED := $(wildcard cache/replay*.c cache/index_writer.c cache/spool.c cache/steps.c)
+
 all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(BUILD)/tests/imapfs-steps $(TOOLS)
 
 $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
@@ -40,9 +42,8 @@ $(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUI
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# Stops dead at step N of the replay: IMAPFS_STOP_AT=N.
-$(BUILD)/tests/imapfs-steps: $(BUILD)/fs/main.o $(filter-out $(BUILD)/cache/replay%,$(LIB)) \
-    $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard cache/replay*.c))
+# Stops dead at step N of all changes: IMAPFS_STOP_AT=N.
+$(BUILD)/tests/imapfs-steps: $(BUILD)/fs/main.o $(filter-out $(STEPPED:%.c=$(BUILD)/%.o),$(LIB)) $(STEPPED:%.c=$(BUILD)/steps/%.o)
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -55,7 +56,7 @@ $(BUILD)/cache/%.o $(BUILD)/steps/cache/%.o: CFLAGS += -DG_LOG_DOMAIN='"cache"'
 
 $(BUILD)/steps/cache/%.o: cache/%.c Makefile
 	@mkdir -p $(@D); echo "  CC    $< (steps)"
-	$(Q)$(CC) $(CFLAGS) -DREPLAY_STEPS -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -DIMAPFS_STEPS -c -o $@ $<
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D); echo "  CC    $<"
@@ -108,7 +109,7 @@ install: $(BUILD)/imapfs
 clean:
 	rm -rf build
 
--include $(LIB:.o=.d) $(patsubst %.c,$(BUILD)/steps/%.d,$(wildcard cache/replay*.c)) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/tool_*.c tests/lib/*.c))
+-include $(LIB:.o=.d) $(STEPPED:%.c=$(BUILD)/steps/%.d) $(HELPERS:.o=.d) $(MOCK:.o=.d) $(TESTS:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/tool_*.c tests/lib/*.c))
 
 .PHONY: all tests check lint soak bench fuzz install clean
 .SECONDARY:

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cache/error.h"
+#include "cache/steps.h"
 
 #define BATCH_US 10000
 #define LINGER_US 100000
@@ -205,8 +206,12 @@ static void run_batch(Index *index, BatchKind kind) {
     if (!open || !(open = run_job(index, job, &lost)))
       break;
   }
+  if (kind != BATCH_OTHER)
+    steps_one();
   if ((!open || !exec(index->db, "COMMIT", &lost)) && !sqlite3_get_autocommit(index->db->sql))
     exec(index->db, "ROLLBACK", NULL);
+  if (kind != BATCH_OTHER)
+    steps_one();
   for (GList *link; (link = g_queue_pop_head_link(&batch));)
     finish_job(&index->writer, link->data, lost);
 }

@@ -241,10 +241,10 @@ static gboolean append(Work *work, GPtrArray *items, GError **error) {
     return FALSE;
   if (!here)
     return TRUE;
-  replay_step();
+  steps_one();
   gboolean ok = imap_append(work->conn, work->target.raw, call.messages, items->len, replay_octets_read, call.outcomes,
                             account_of(work)->cancellable, &lost);
-  replay_step();
+  steps_one();
   if (!settle(work, &call, lost, error))
     return FALSE;
   if (!ok)

@@ -160,10 +160,10 @@ static void tell_settled(Replay *replay, const Settlement *self) {
 
 static gboolean commit(Replay *replay, guint first, guint n, GError **error) {
   Commit job = {.replay = replay, .first = first, .n = n};
-  replay_step();
+  steps_one();
   if (!index_write(replay->account->index, INDEX_SYNC, write_some, &job, error))
     return FALSE;
-  replay_step();
+  steps_one();
   if (job.shown)
     lostfound_tell(replay->account, job.lost_found);
   for (guint i = first; i < first + n; i++)

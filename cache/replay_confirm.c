@@ -169,9 +169,9 @@ static gboolean store(Work *work, const char *key, const ImapSeqset *uids, GErro
   ImapFlagging flagging = {.add = key[0] == '+',
                            .flags = (guint)g_ascii_strtoull(words[0], NULL, 10),
                            .keywords = (const char *const *)words + 1};
-  replay_step();
+  steps_one();
   imap_store(work->conn, uids, &flagging, &effect, account_of(work)->cancellable, &failed);
-  replay_step();
+  steps_one();
   if (effect.done)
     note_stored(work, effect.done, &flagging);
   if (!imap_conn_failed(work->conn))

@@ -68,9 +68,9 @@ static gboolean copy(const Copies *copies, GPtrArray *rest, GError **error) {
   g_auto(ImapEffect) effect = {0};
   g_autoptr(GError) failed = NULL;
   GCancellable *c = replay_account(copies->replay)->cancellable;
-  replay_step();
+  steps_one();
   gboolean ok = imap_copy(copies->conn, copies->uids, copies->target->raw, &effect, c, &failed);
-  replay_step();
+  steps_one();
   for (guint i = 0; i < copies->items->len; i++)
     if (!settle(copies, i, &effect, rest, error))
       return FALSE;

@@ -139,10 +139,10 @@ gboolean replay_flags(Replay *replay, ImapConn *conn, JournalBatch *batch, GErro
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failure), error);
   if (!replay_send(replay, batch, 0, 0, error))
     return FALSE;
-  replay_step();
+  steps_one();
   if (!store(&flagging, TRUE, error) || !store(&flagging, FALSE, error))
     return FALSE;
-  replay_step();
+  steps_one();
   /* Who will not tell has said OK all the same. */
   if (!look(&flagging, &failure) && (imap_conn_failed(conn) || failure->domain != IMAP_ERROR)) {
     g_propagate_error(error, g_steal_pointer(&failure));

@@ -13,9 +13,9 @@ gboolean replay_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failure), error);
   if (!replay_send(replay, batch, shift.transfer.uidvalidity, shift.transfer.uidnext, error))
     return FALSE;
-  replay_step();
+  steps_one();
   gboolean alive = transfer_run(&shift.transfer, &failure);
-  replay_step();
+  steps_one();
   gboolean settled = replay_shift_settle(&shift, &trouble);
   if (alive && settled)
     return TRUE;

@@ -6,6 +6,7 @@
 #include "cache/claims.h"
 #include "cache/journal.h"
 #include "cache/replay.h"
+#include "cache/steps.h"
 
 /* One op on one connection. The mailboxes are claimed and the batch is not empty. Settles each item through the
  * functions below, and leaves what it could not as it was. FALSE: the line is lost, or the disk fails. */
@@ -66,10 +67,3 @@ gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_su
 gboolean replay_settle(Replay *replay, GError **error); /* now */
 /* Nothing of the batch could be begun, for that reason (taken). FALSE, with it: the connection is lost. */
 gboolean replay_refused_all(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *refusal, GError **error);
-
-/* Test builds stop dead at the N-th step; else nothing. */
-#ifdef REPLAY_STEPS
-void replay_step(void);
-#else
-#define replay_step() ((void)0)
-#endif

@@ -39,14 +39,14 @@ static gboolean remove_here(Replay *replay, ImapConn *conn, JournalBatch *batch,
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failure), error);
   if (!replay_send(replay, batch, 0, 0, error))
     return FALSE;
-  replay_step();
+  steps_one();
   if (!purge_run(account, conn, &opened, uids, account->config->remove == CACHE_DELETE_MARK, &purge, &failure)) {
     /* Perhaps it is done: whoever will not say so now is asked again. */
     if (g_error_matches(failure, IMAP_ERROR, IMAP_ERROR_REFUSED))
       failure->code = IMAP_ERROR_UNAVAILABLE;
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failure), error);
   }
-  replay_step();
+  steps_one();
   for (guint i = 0; i < batch->items->len; i++)
     if (!settle_purged(replay, &g_array_index(batch->items, JournalItem, i), &purge, error))
       return FALSE;
@@ -90,11 +90,11 @@ static gboolean remove_to(Replay *replay, ImapConn *conn, JournalBatch *batch, g
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failure), error);
   if (!replay_send(replay, batch, shift.transfer.uidvalidity, shift.transfer.uidnext, error))
     return FALSE;
-  replay_step();
+  steps_one();
   gboolean alive = transfer_run(&shift.transfer, &failure);
   if (alive && replay_account(replay)->config->remove == CACHE_DELETE_EXPUNGE)
     alive = replay_empty_trash(&shift, &failure) || !imap_conn_failed(conn);
-  replay_step();
+  steps_one();
   gboolean settled = replay_shift_settle(&shift, &trouble);
   if (alive && settled)
     return TRUE;

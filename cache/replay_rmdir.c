@@ -95,10 +95,10 @@ static gboolean remove_one(Replay *replay, ImapConn *conn, const IndexMailbox *m
     return replay_done(replay, item, error);
   if (!replay_send(replay, batch, 0, 0, error))
     return FALSE;
-  replay_step();
+  steps_one();
   if (!delete (account, conn, mailbox, &refusal))
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&refusal), error);
-  replay_step();
+  steps_one();
   return replay_done(replay, item, error);
 }
 

@@ -16,7 +16,7 @@
 #define GONE_TRIES 4 /* LIST goes on to show a folder that cannot be opened */
 
 /* From one look for what is UNKNOWN to the next. */
-#ifdef REPLAY_STEPS
+#ifdef IMAPFS_STEPS
 static const gint64 looks[] = {G_USEC_PER_SEC / 4, G_USEC_PER_SEC / 2};
 #else
 static const gint64 looks[] = {5 * G_USEC_PER_SEC, 55 * G_USEC_PER_SEC};
@@ -223,11 +223,9 @@ static gboolean write_send(IndexTxn *txn, gpointer data, GError **error) {
 
 gboolean replay_send(Replay *replay, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error) {
   Send job = {batch, uidvalidity, uidnext};
-  replay_step();
   if (!index_write(replay->account->index, INDEX_JOURNAL, write_send, &job, error))
     return FALSE;
   replay->sent = TRUE;
-  replay_step();
   return TRUE;
 }
 
@@ -248,16 +246,3 @@ gboolean replay_settle_end(Replay *replay, GError **error) {
   replay->batch = NULL;
   return ok;
 }
-
-/* ---- test builds ----------------------------------------------------------------------------------------------- */
-#ifdef REPLAY_STEPS
-#include <signal.h>
-
-/* As a crash would: nothing is closed, flushed or told. */
-void replay_step(void) {
-  static gint steps; /* atomic */
-  const char *stop_at = g_getenv("IMAPFS_STOP_AT");
-  if (stop_at && g_atomic_int_add(&steps, 1) + 1 == (gint)g_ascii_strtoll(stop_at, NULL, 10))
-    raise(SIGKILL);
-}
-#endif

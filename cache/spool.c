@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cache/error.h"
+#include "cache/steps.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define NEW_FLAGS (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
@@ -186,6 +187,7 @@ gboolean spool_keep(Spool *spool, int fd, gint64 row, const char *about, GError 
   name_of(row, "", name);
   if (!keep_about(spool, row, about, error))
     return FALSE;
+  steps_one();
   return (put_in_place(spool, fd, name) && fsync(spool->dir) == 0) ||
          cache_error_errno(error, "cannot keep a file in the spool");
 }
@@ -205,6 +207,7 @@ void spool_drop(Spool *spool, gint64 row) {
   for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
     Name name;
     name_of(row, suffixes[i], name);
+    steps_one();
     unlinkat(spool->dir, name, 0);
   }
   fsync(spool->dir);
