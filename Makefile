@@ -26,13 +26,13 @@ LIB     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out fs/main.c,$(sort $(wildcard 
 # Programs that tests and the benchmark run; a test is tests/test_MODULE.c.
 TOOLS   := $(patsubst tests/tool_%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/tool_*.c)))
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
-HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_%,$(wildcard tests/*.c)))
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_% tests/preload_%,$(wildcard tests/*.c)))
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
 
 STEPPED := $(wildcard cache/replay*.c cache/index_writer.c cache/spool.c cache/steps.c)
 
-all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(BUILD)/tests/imapfs-steps $(TOOLS)
+all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(BUILD)/tests/imapfs-steps $(BUILD)/tests/power.so $(TOOLS)
 
 $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
 	@echo "  LD    $@"
@@ -75,6 +75,10 @@ $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(patsubst %.c,$(BUILD)/%.o,
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/fault: $(BUILD)/tests/fault.o
+
+$(BUILD)/tests/power.so: tests/preload_power.c tests/lib/power.c tests/lib/power.h
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP -fPIE -fsanitize=%,$(CFLAGS)) -fPIC -shared -o $@ $(filter %.c,$^) -ldl
 
 tests: $(TESTS)
 

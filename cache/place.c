@@ -92,6 +92,8 @@ static int open_own(int at, const char *name, const char *path, GError **error) 
   if (at < 0)
     return -1;
   gboolean made = mkdirat(at, name, 0700) == 0 && fchmodat(at, name, 0700, 0) == 0; /* whatever the umask */
+  if (made)
+    fsync(at);
   int fd = made || errno == EEXIST ? openat(at, name, PLACE_DIR_FLAGS) : -1;
   if (fd < 0 && (errno == ELOOP || errno == ENOTDIR)) {
     refuse(error, path, "must be a directory, and no symbolic link");

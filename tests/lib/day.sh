@@ -10,7 +10,7 @@
 FIRST=${FIRST:-1} LAST=${LAST:-100000} JOBS=${JOBS:-6}
 IMAPFS=$TOOLS/imapfs-steps
 settle() { :; } # before a change but new octets is told: it is on the disk
-cut() { :; }    # the daemon has ended: what else went with it
+lose() { :; }   # the daemon has ended: what else went with it
 
 # ---- what is written
 I=$T/in
@@ -38,7 +38,7 @@ remove() { # remove FILE
   settle
 }
 drained() {
-  timeout 60 getfattr -n user.imapfs.drained "$M" >/dev/null
+  timeout 60 getfattr --absolute-names -n user.imapfs.drained "$M" >/dev/null
 }
 new_small() { cp -p "$I/small" "$M/INBOX/small.eml"; }
 new_large() { cp -p "$I/large" "$M/Work/large.eml"; }
@@ -85,14 +85,18 @@ start() { # start [STEP]
   IMAPFS_STOP_AT=${1:-} mount_it
   ls "$M/INBOX" "$M/Work" >"$dir/list"
 }
+pid() {
+  head -n 1 "$XDG_STATE_HOME"/imapfs/*/state.lock
+}
 recover() {
-  wait_until 5 ended "$(head -n 1 "$XDG_STATE_HOME"/imapfs/*/state.lock)"
+  wait_until 5 ended "$(pid)"
   ! mounted || fusermount3 -uz "$M"
-  cut
+  lose
   start
 }
 attempt() { # attempt STEP: all of the work, and what is there then in $dir
   local what alive=1
+  AT=$1
   : >"$dir/cut"
   if ! (start "$1") 2>"$dir/err"; then
     recover
@@ -109,6 +113,7 @@ attempt() { # attempt STEP: all of the work, and what is there then in $dir
   in_mount >"$dir/mount"
   on_server >"$dir/server"
   fusermount3 -u "$M"
+  wait_until 10 ended "$(pid)"
   [ ! $alive ] || : >"$T/through" # there is no such step
 }
 account() { # account NAME: one of its own, as all of them begin
@@ -123,7 +128,7 @@ life() { # life STEP
   attempt "$1"
   cmp -s "$T/whole/mount" "$dir/mount" && cmp -s "$T/whole/server" "$dir/server" && rm -rf "$dir" "$MAILDIR" && return
   fail "stopped at step $1, in $(cat "$dir/cut"):" \
-    "$(diff "$T/whole/mount" "$dir/mount")" "$(diff "$T/whole/server" "$dir/server")"
+    "$(diff "$T/whole/mount" "$dir/mount" | head -n 6)" "$(diff "$T/whole/server" "$dir/server" | head -n 6)"
 }
 
 whole_day() { # the one that all others are compared with; leaves the server running
@@ -140,14 +145,15 @@ whole_day() { # the one that all others are compared with; leaves the server run
   rm "$T/through"
 }
 all_steps() {
-  local n jobs bad=0
+  local n jobs pid lives=() bad=0
   for ((n = FIRST, jobs = 0; bad == 0 && n <= LAST; n += STEP, jobs++)); do
     [ $jobs -lt "$JOBS" ] || wait -n || bad=1
     [ ! -e "$T/through" ] || break
     (life $n) &
+    lives+=($!)
   done
-  while [ -n "$(jobs -r)" ]; do
-    wait -n || bad=1
+  for pid in "${lives[@]}"; do
+    wait "$pid" || bad=1
   done
   [ $bad = 0 ] || fail "see above"
   say "$jobs times, up to step $((n - STEP))"
