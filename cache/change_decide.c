@@ -27,7 +27,7 @@ static gboolean look_there(Rename *job, GError **error) {
   if (!change_look(account->index, job->to_folder, job->to_name, &job->there, error))
     return FALSE;
   const IndexMessage *there = &job->there.message;
-  if (!job->there.there || !job->what.fresh || there->size != IMAP_UNKNOWN_SIZE ||
+  if (!job->there.there || !job->what.unsent || there->size != IMAP_UNKNOWN_SIZE ||
       !body_present(account->bodies, there->row))
     return TRUE;
   standing_clear(&job->there);
