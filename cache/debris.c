@@ -11,7 +11,7 @@
 
 #include "imap/imap.h"
 
-/* Globs; `*` and `?` stand for anything, also for nothing. */
+/* Globs: `*` stands for any octets, `?` for one. */
 static const char *const patterns[] = {
     ".*",                /* rsync .x.XXXXXX, vim .x.swp, GLib .goutputstream-X, .nfsX, .~lock.x#, ._x, .DS_Store, ... */
     "*~",                /* vim, emacs, joe, cp --backup */
@@ -58,9 +58,30 @@ static gboolean is_random(const char *name, const char *prefix, gsize random) {
   return TRUE;
 }
 
+/* Octet by octet: a name need not be UTF-8, and GLib's patterns end the program where it is not. */
+static gboolean matches(const char *pattern, const char *name) {
+  const char *star = NULL, *retry = NULL;
+  while (*name) {
+    if (*pattern == '*') {
+      star = pattern++;
+      retry = name;
+    } else if (*pattern == '?' || *pattern == *name) {
+      pattern++;
+      name++;
+    } else if (star) {
+      pattern = star + 1;
+      name = ++retry;
+    } else {
+      return FALSE;
+    }
+  }
+  pattern += strspn(pattern, "*");
+  return *pattern == '\0';
+}
+
 gboolean debris_name(const char *name) {
   for (guint i = 0; i < G_N_ELEMENTS(patterns); i++)
-    if (g_pattern_match_simple(patterns[i], name))
+    if (matches(patterns[i], name))
       return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS(names); i++)
     if (g_ascii_strcasecmp(names[i], name) == 0)

@@ -38,6 +38,9 @@ static const char *const debris[] = {
     "letter.goutputstream-U6EGP0",
     "letter.eml___jb_tmp___",
     "$RECYCLE.BIN",
+    "x\xe4~",
+    "\xe4.tmp",
+    "x.sw\xe4",
 };
 
 static const char *const mail[] = {
@@ -62,6 +65,10 @@ static const char *const mail[] = {
     "1790000000.M1P2.host",
     "1",
     "~ann",
+    "\xe4",
+    "lat\xe4",
+    "\xe4.eml",
+    "\xff\xfe~\xe4",
 };
 
 START_TEST(debris_is_known) {
