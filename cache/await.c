@@ -66,6 +66,7 @@ static gboolean look(Cache *cache, CacheLeft *ret, GError **error) {
 
 CacheAnswer cache_await_drained(Cache *cache, CacheLeft *ret_left, GError **error) {
   g_auto(CacheLeft) left = {0};
+  drafts_finish_rest(cache->drafts);
   if (!look(cache, &left, error))
     return CACHE_FAILED;
   gboolean empty = left.changes == 0;

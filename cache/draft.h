@@ -22,6 +22,8 @@ void drafts_free(Drafts *drafts); /* every handle is closed */
 /* What a crash left: octets that were flushed, and never closed, are finished. Before journal_open(), which forgets
  * what was held. */
 gboolean drafts_recover(Drafts *drafts, GError **error);
+/* Those whose last close found no room on the disk: once more, but not all the time. */
+void drafts_finish_rest(Drafts *drafts);
 /* Files in the spool that no row claims stand in lost+found. Once the root is known. */
 gboolean drafts_adopt(Drafts *drafts, gint64 root, GError **error);
 

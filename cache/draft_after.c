@@ -182,6 +182,18 @@ gboolean drafts_recover(Drafts *drafts, GError **error) {
   return TRUE;
 }
 
+void drafts_finish_rest(Drafts *drafts) {
+  g_autoptr(GArray) rows = drafts_take_unfinished(drafts);
+  for (guint i = 0; rows && i < rows->len; i++) {
+    g_autoptr(GError) error = NULL;
+    gint64 row = g_array_index(rows, gint64, i);
+    if (finish_held(drafts, row, &error) || !error)
+      continue;
+    drafts_note_unfinished(drafts, row);
+    g_info("a file that was closed cannot be sent yet: %s", error->message);
+  }
+}
+
 /* ---- files that nobody claims -------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -201,6 +201,8 @@ void draft_finish(Draft *draft) {
     tell_data(draft);
   if (!kept)
     g_warning("a file that was closed cannot be sent yet: %s", error->message);
+  if (!kept && draft->row)
+    drafts_note_unfinished(draft->drafts, draft->row);
   if (ready)
     wake(draft);
 }

@@ -21,9 +21,11 @@ struct _Drafts {
   GMutex mutex;         /* guards what follows, and the first part of each draft */
   GHashTable *by_row;   /* gint64 of a draft: each row that it has been -> Draft */
   GHashTable *successors;
-  GHashTable *borrowers; /* gint64: message -> GArray of gint64: those whose octets are its, and that are waited for */
-  gint lending;          /* atomic; their number */
-  guint64 ended;         /* counts drafts that left */
+  GHashTable *borrowers;  /* gint64: message -> GArray of gint64: those whose octets are its, and that are waited for */
+  gint lending;           /* atomic; their number */
+  guint64 ended;          /* counts drafts that left */
+  GHashTable *unfinished; /* gint64: rows that are held though nobody has them open: they could not be finished */
+  gint64 tried;           /* monotonic: when that was tried again; 0: never */
 };
 
 struct _Draft {
@@ -70,6 +72,8 @@ gboolean draft_hurries(Draft *draft);        /* and no longer */
 void draft_is_row(Draft *draft, gint64 row); /* its row in the journal, from now on in the table too; 0: none */
 void drafts_rewritten(Drafts *drafts, gint64 old, gint64 fresh);
 guint64 drafts_ended(Drafts *drafts);
+void drafts_note_unfinished(Drafts *drafts, gint64 row);
+GArray *drafts_take_unfinished(Drafts *drafts); /* gint64; or NULL: none, or it is too early */
 /* The draft of a row, made where there is none; one writer more. The turn is the caller's. NULL: some have ended since
  * `ended`, and what was read before may be old. */
 Draft *drafts_attach(Drafts *drafts, gint64 row, guint64 ended, gboolean *ret_made);

@@ -16,6 +16,8 @@ static gint64 *key_of(gint64 row) {
   return g_memdup2(&row, sizeof row);
 }
 
+#define TRY_AGAIN (10 * G_USEC_PER_SEC)
+
 Drafts *drafts_new(Account *account, const DraftsHooks *hooks) {
   Drafts *drafts = g_new0(Drafts, 1);
   drafts->account = account;
@@ -23,6 +25,7 @@ Drafts *drafts_new(Account *account, const DraftsHooks *hooks) {
   g_mutex_init(&drafts->mutex);
   drafts->by_row = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   drafts->successors = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+  drafts->unfinished = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   drafts->borrowers = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)g_array_unref);
   return drafts;
 }
@@ -31,6 +34,7 @@ void drafts_free(Drafts *drafts) {
   g_hash_table_unref(drafts->by_row);
   g_hash_table_unref(drafts->successors);
   g_hash_table_unref(drafts->borrowers);
+  g_hash_table_unref(drafts->unfinished);
   g_mutex_clear(&drafts->mutex);
   g_free(drafts);
 }
@@ -175,6 +179,27 @@ void drafts_detach(Draft *draft, gboolean writer) {
   end_turn(draft);
   g_mutex_unlock(&drafts->mutex);
   drafts_unref(draft);
+}
+
+void drafts_note_unfinished(Drafts *drafts, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&drafts->mutex);
+  g_hash_table_add(drafts->unfinished, key_of(row));
+}
+
+GArray *drafts_take_unfinished(Drafts *drafts) {
+  gint64 now = g_get_monotonic_time();
+  GHashTableIter iter;
+  gpointer row;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&drafts->mutex);
+  if (g_hash_table_size(drafts->unfinished) == 0 || (drafts->tried && now - drafts->tried < TRY_AGAIN))
+    return NULL;
+  GArray *rows = g_array_new(FALSE, FALSE, sizeof(gint64));
+  g_hash_table_iter_init(&iter, drafts->unfinished);
+  while (g_hash_table_iter_next(&iter, &row, NULL))
+    g_array_append_val(rows, *(gint64 *)row);
+  g_hash_table_remove_all(drafts->unfinished);
+  drafts->tried = now;
+  return rows;
 }
 
 /* ---- the live state ------------------------------------------------------------------------------------------ */

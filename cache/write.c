@@ -117,6 +117,7 @@ CacheAnswer cache_create(Cache *cache, gint64 folder, const char *name, CacheEnt
   if (!may_create(cache, &parent, name, error))
     return CACHE_FAILED;
   describe(&parent, name, &message);
+  drafts_finish_rest(cache->drafts);
   guint64 ended = drafts_ended(cache->drafts);
   if (!index_write(cache->account.index, INDEX_CHANGE, create, &message, error))
     return CACHE_FAILED;

@@ -236,6 +236,27 @@ START_TEST(a_flush_that_fails_can_be_repeated) {
 }
 END_TEST
 
+/* Its lines could not be ended in CR LF at the last close; nobody else would ever come back to it. */
+START_TEST(what_could_not_be_finished_is_finished_later) {
+  g_autofree char *text = large_text("\n"), *crlf = large_text("\r\n");
+  gint64 row;
+  CacheDraft *draft = create_file(INBOX, "a.eml", &row);
+  write_at(draft, text, 0);
+  flush_file(draft);
+  g_autofree char *name = g_strdup_printf("%d.new", (int)row);
+  g_autofree char *block = g_build_filename(draft_test.config.state_dir, "ann@localhost", "spool", name, NULL);
+  ck_assert_int_eq(g_mkdir(block, 0700), 0);
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "a file that was closed cannot be sent yet*");
+  cache_draft_close(draft);
+  g_test_assert_expected_messages();
+  ck_assert_int_eq(due_of(row), JOURNAL_HELD);
+  ck_assert_int_eq(g_rmdir(block), 0);
+  cache_await_drained(draft_test.cache, NULL, NULL);
+  ck_assert_int_ne(due_of(row), JOURNAL_HELD);
+  check_octets(row, crlf);
+}
+END_TEST
+
 /* ---- many at once -------------------------------------------------------------------------------------------- */
 
 #define WRITERS 4
@@ -320,6 +341,7 @@ int main(void) {
   tcase_add_test(tests, a_copy_is_still_one);
   tcase_add_test(tests, orphans_stand_in_lost_and_found);
   tcase_add_test(tests, what_the_journal_has_lost_stands_there_too);
+  tcase_add_test(tests, what_could_not_be_finished_is_finished_later);
   tcase_add_test(tests, a_flush_that_fails_can_be_repeated);
   tcase_add_test(tests, many_writers_leave_one_of_their_files);
   suite_add_tcase(suite, tests);
