@@ -119,16 +119,17 @@ static gboolean same_by_uid(const Look *look, const IndexMailbox *old) {
   return found > 0;
 }
 
+/* Among what the server had there, wherever it is shown by now: what was removed or moved here waits to be sent. */
 static gboolean has_alike(const Look *look, gint64 mailbox, const IndexMessage *one) {
   IndexMessage known[64];
-  gint64 after = 0;
+  guint32 after = 0;
   gssize n = 0;
   gboolean found = FALSE;
   for (guint seen = 0; !found && seen < KNOWN; seen += (guint)n) {
-    n = index_messages(look->account->index, mailbox, after, known, G_N_ELEMENTS(known), NULL);
+    n = index_placed(look->account->index, mailbox, after, known, G_N_ELEMENTS(known), NULL);
     if (n <= 0)
       return FALSE;
-    after = known[n - 1].row;
+    after = known[n - 1].uid;
     for (gssize i = 0; i < n; i++) {
       found |= alike(one, &known[i]);
       index_message_clear(&known[i]);

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/journal.h"
 #include "cache/tree.h"
 #include "tests/account.h"
 #include "tests/suite.h"
@@ -112,6 +113,23 @@ START_TEST(a_rename_that_renumbers_may_bring_mail) {
   g_autoptr(TestAccount) test =
       with_old_folder(LIST(BOX("Old")) LIST(BOX("New")) LOOK_AS("New", "9", MESSAGE("1", "102") MESSAGE("2", "999")));
   gint64 old = row(test, "Old");
+  update(test, NULL, FALSE, FALSE);
+  ck_assert_int_eq(row(test, "New"), old);
+}
+END_TEST
+
+static gboolean remove_message(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_remove(txn, *(gint64 *)data, NULL, error);
+}
+
+/* The removal waits for the line: nobody here sees the message any more, the server has it still. */
+START_TEST(what_was_removed_before_a_rename_that_renumbers_counts) {
+  g_autoptr(TestAccount) test =
+      with_old_folder(LIST(BOX("Old")) LIST(BOX("New")) LOOK_AS("New", "9", MESSAGE("1", "101") MESSAGE("2", "102")));
+  gint64 old = row(test, "Old");
+  g_auto(IndexMessage) first = {0};
+  ck_assert(index_find_message(test->account.index, old, "1.eml", &first, NULL));
+  ck_assert(index_write(test->account.index, INDEX_CHANGE, remove_message, &first.row, NULL));
   update(test, NULL, FALSE, FALSE);
   ck_assert_int_eq(row(test, "New"), old);
 }
@@ -282,6 +300,7 @@ int main(void) {
   tcase_add_test(tests, a_rename_keeps_the_row);
   tcase_add_test(tests, a_rename_that_renumbers_keeps_the_row);
   tcase_add_test(tests, a_rename_that_renumbers_may_bring_mail);
+  tcase_add_test(tests, what_was_removed_before_a_rename_that_renumbers_counts);
   tcase_add_test(tests, a_renumbered_folder_that_begins_otherwise_is_no_rename);
   tcase_add_test(tests, another_folder_is_no_rename);
   tcase_add_test(tests, messages_of_the_same_sizes_are_no_rename);
