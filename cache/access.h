@@ -4,9 +4,9 @@
 #include "cache/account.h"
 
 /*
- * What may be done where, learnt from SELECT, MYRIGHTS, GETQUOTAROOT and APPENDLIMIT, kept in the index, so that a call
- * that the server would refuse fails at once and nothing is journalled. What is not known is allowed: then the journal
- * finds out.
+ * What may be done where, learnt from SELECT, MYRIGHTS and APPENDLIMIT (kept in the index) and GETQUOTAROOT
+ * (cache/learnt.h), so that a call that the server would refuse fails at once and nothing is journalled. What is not
+ * known is allowed: then the journal finds out.
  */
 typedef enum {
   ACCESS_ADD,           /* a message into it */
@@ -19,7 +19,7 @@ typedef enum {
 
 /* READONLY or PERMISSION. Answers from the index. */
 gboolean access_check(Account *account, gint64 mailbox, AccessWish wish, GError **error);
-/* TOOBIG or QUOTA: a message of this size would not be taken. */
+/* TOOBIG or QUOTA: a message of this size would not be taken, after all that waits to be sent. */
 gboolean access_check_size(Account *account, gint64 mailbox, guint64 size, GError **error);
 
 /* Asks the server what is not known of this mailbox or was asked long ago; also quota. Owns the connection. A refusal

@@ -4,8 +4,7 @@
  * Without it, to see whether one flag moved is to ask for all of them, so it is done
  *
  *   - when IDLE tells that some moved
- *   - when a reader asks for flags, and they are older than `refresh`, or than a few times what the last comparison
- * took
+ *   - when a reader asks for flags, and they are older than `refresh`, or than a few times the last comparison
  *   - now and then
  *
  * The first is news like any other, and paced as these are (agenda_sweep.c).

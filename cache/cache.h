@@ -2,13 +2,15 @@
 #pragma once
 
 /*
- * The local replica of one account as fs/ sees it. Questions (cache_get_*, cache_lookup, cache_list,
- * cache_open_*) are answered from the index and the disk and never wait for the network: where an
- * answer is not there yet they say WAIT, the work is under way, and a CacheEvent for the named
- * object follows. Events are data in one unbounded, coalescing queue; nobody in cache/ waits for fs/.
+ * The local replica of one account as fs/ sees it. Questions (cache_get_*, cache_lookup, cache_list, cache_open_*) are
+ * answered from the index and the disk and never wait for the network: where an answer is not there yet they say WAIT,
+ * the work is under way, and a CacheEvent for the named object follows. Changes are answered when they are in the
+ * journal. Events are data in one unbounded, coalescing queue; nobody in cache/ waits for fs/.
  *
  * Order of locks: Agenda.mutex before ImapPool.mutex; under every other lock of cache/ no further one is taken. None is
- * held across network, disk waits or a call upwards.
+ * held across network, disk waits or a call upwards. What is held for longer is a state of its object, and no lock: the
+ * turn of a draft (cache/drafts.c), for as long as the disk takes, and under it no other turn; the claim of a mailbox
+ * (cache/claims.h), across conversations, and who waits for one has no connection yet.
  */
 #include <glib.h>
 
@@ -21,7 +23,7 @@ typedef enum {
   CACHE_ERROR_LOGIN,   /* user name or password refused */
   CACHE_ERROR_TLS,     /* certificate */
   CACHE_ERROR_CONFIG,  /* an option that cannot work here */
-  CACHE_ERROR_BUSY,    /* the server says later */
+  CACHE_ERROR_BUSY,    /* the server says later; or it cannot be done just now */
   CACHE_ERROR_REFUSED, /* the server says no */
   CACHE_ERROR_PERMISSION,
   CACHE_ERROR_READONLY,
@@ -142,7 +144,8 @@ typedef enum {
   CACHE_EVENT_REMOVED, /* `kind`/`row`, called `name` in folder `parent`, is gone */
   CACHE_EVENT_MOVED,   /* `kind`/`row` is no longer called `name` in folder `parent`, but lives on */
   CACHE_EVENT_ATTR,    /* attributes of message `row` changed */
-  CACHE_EVENT_DATA,    /* so did its octets (and size): a draft that became CR LF, a rewrite that was refused */
+  CACHE_EVENT_DATA,    /* so did its octets (and size): lines that were ended in CR LF, a rewrite that was refused, a
+                          server that    altered what it was given */
   CACHE_EVENT_DONE,    /* `kind` JOURNAL: nothing of message `row` waits for the server any more; or of any, CACHE_ALL.
                           `kind` ERRAND: the errand with ticket `row` has ended. Without an error: ask again. */
 } CacheEventType;

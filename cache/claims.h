@@ -5,7 +5,7 @@
 
 /*
  * Who may look at a mailbox, or change it: one at a time. A delta that ran while our own APPEND or MOVE is under way
- * would find messages that are ours as somebody else's, or miss one that only moved (S7). The replay waits for its
+ * would find messages that are ours as somebody else's, or miss one that only moved. The replay waits for its
  * turn; whoever keeps folders true tries, and comes back when it is told. So nobody waits for another while he holds a
  * connection. Thread-safe.
  */

@@ -7,7 +7,7 @@
  *               row, which is its own from then on. Nothing but emptiness makes no difference until the last close: it
  *               is how a program begins that writes the file anew, perhaps with the octets that it had
  *   sealed      the octets were sent while it is open, as mail has them: a rewrite of itself. Its own lines stay as
- * they were written, for the writer goes on at his offset
+ *               they were written, for the writer goes on at his offset
  */
 #include <string.h>
 

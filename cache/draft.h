@@ -38,8 +38,7 @@ gboolean drafts_look(Drafts *drafts, gint64 row, DraftLook *ret); /* FALSE: nobo
  * goes on asking for the old one for as long as it holds it. */
 gint64 drafts_successor(Drafts *drafts, gint64 row);
 
-/* ---- for whoever changes or sends what may be open ----------------------------------------------------------------
- */
+/* ---- for whoever changes or sends what may be open --------------------------------------------------------------- */
 /* The octets flushed so far are what is sent, without delay, though the file is open; what is written later is a
  * rewrite. Nothing to do where it is not open. */
 gboolean drafts_seal(Drafts *drafts, gint64 row, GError **error);

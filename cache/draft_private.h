@@ -2,7 +2,9 @@
 #pragma once
 
 /* What the files of the drafts share: drafts.c has the table and the turns, draft.c what is done with one draft,
- * draft_put.c its way into the journal, draft_after.c what comes when nobody has it open. Nobody else includes this. */
+ * draft_finish.c when it goes into the journal and draft_put.c how, draft_hold.c what keeps it from being sent
+ * meanwhile, draft_lend.c octets that are another's, draft_after.c what comes when nobody has it open; write.c has the
+ * handles that fs/ holds. Nobody else includes this. */
 #include "cache/draft.h"
 #include "cache/draft_bytes.h"
 

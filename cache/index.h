@@ -72,9 +72,9 @@ typedef struct {
 void index_mailbox_clear(IndexMailbox *mailbox);
 void index_message_clear(IndexMessage *message);
 
-/* Opens or makes index.db in the directory (a held fd), migrates, checks integrity after an unclean stop, sets a
- * corrupt one aside, purges tombstones. `ret_unclean`: the last run did not end by index_close(). A newer schema is an
- * error. Path-free: only numbers. */
+/* Opens or makes index.db in the directory (a held fd), migrates, checks integrity after an unclean stop, makes a new
+ * one of a damaged one (cache/index_salvage.h), purges tombstones. `ret_unclean`: the last run did not end by
+ * index_close(). A newer schema is an error. */
 Index *index_open(int dirfd, gboolean *ret_unclean, GError **error);
 void index_close(Index *index);
 

@@ -126,8 +126,7 @@ static gboolean copy_tables(Salvage *salvage, SalvageSource *source, const Salva
   return ok;
 }
 
-/* ---- what is set, and what is in doubt now --------------------------------------------------------------------------
- */
+/* ---- what is set, and what is in doubt now ----------------------------------------------------------------------- */
 
 /* Of a key that is there already the value stays: what was read first is newer. */
 static gboolean copy_values(IndexTxn *txn, IndexStmt *from, GError **error) {
@@ -187,8 +186,7 @@ static gboolean doubt_messages(IndexTxn *txn, GError **error) {
       error);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static gboolean read_sources(Salvage *salvage, SalvageSource *damaged, SalvageSource *copy, GError **error) {
   IndexTxn *txn = &salvage->txn;

@@ -5,12 +5,12 @@
  *
  *   A batch of the journal holds only jobs of the journal and of changes, and is committed with synchronous=FULL where
  *   one of the journal was waiting. Any other batch takes sync and body jobs in turn, for at most BATCH_US, and ends as
- * soon as a job of the journal arrives: that one waits for the job that runs now and one cheap commit, no longer.
+ *   soon as a job of the journal arrives: that one waits for the job that runs now and one cheap commit, no longer.
  *   Posted body jobs are collected for up to LINGER_US (nobody waits for them, and a commit costs more than they do),
  *   unless somebody calls index_write().
  *   What was committed with synchronous=NORMAL is on the disk SETTLE_US after a change at the latest: the thread sees
- * to it between two batches, as any commit of the journal and any index_sync_disk() does. Where SQLite ends the
- * transaction by itself (disk full) or the commit fails, all of the batch fail alike.
+ *   to it between two batches, as any commit of the journal and any index_sync_disk() does.
+ *   Where SQLite ends the transaction by itself (disk full) or the commit fails, all of the batch fail alike.
  *
  * Jobs may post further jobs. index_write() from inside a job would wait for itself.
  */

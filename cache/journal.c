@@ -3,7 +3,7 @@
  * What users do. Each function edits the one row of the journal that says it, and places the messages anew:
  *
  *   a NEW that was not sent        is edited itself: target, flags, octets; removed, it ends
- *   a MOVE that was not sent       gets another target, or goes where the target is where the message will be anyhow
+ *   a MOVE that was not sent       gets another target, or ends, if that is where the message will be anyhow
  *   everything else                is a row of its own behind those that are there
  *
  * A removal never edits what is before it: moved into the trash and removed there is not the same as removed here.

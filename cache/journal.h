@@ -17,7 +17,7 @@
  *   NEW      a message that is to be appended. Its message row exists from the first moment, with uid 0 and
  *            mailbox = folder = target; so inode, name and dates do not change when the server gets it.
  *   MOVE     to `target`, from wherever the server has it when its turn comes
- *   REMOVE   as delete= says. Not before `after` (a NEW) has left the journal
+ *   REMOVE   as delete= says. Not before `after` (a NEW), or the uploads into its folder that waited when it was made
  *   FLAGS    what to add and to take away
  *   RMDIR    of a folder; after all that concerns the folder
  *
@@ -26,11 +26,11 @@
  *     └─────────┴── edits        refused: no row and the old state; a NEW: REFUSED, shown in lost+found
  *
  * Rows of one message are replayed in the order of seq. SENT is written before the command goes out; what is SENT when
- * the journal is opened is UNKNOWN. A NEW that is CONFIRMED has its UID; our octets stay until they were compared. A
- * REMOVE that is CONFIRMED is as done as it will be: the server has the message flagged \Deleted, and nothing there
- * takes just this one away (no UIDPLUS), or it is to be so (delete=mark). Such a row waits for nothing and concerns
- * nobody (journal_next, _waits, _left and _concerns pass over it); it only goes on hiding the message, and goes with
- * it.
+ * the journal is opened is UNKNOWN. A NEW that is CONFIRMED has its UID, or waits for the listing
+ * that finds it; our octets stay until they were compared. A REMOVE that is CONFIRMED is as done as it will be: the
+ * server has the message flagged \Deleted, and nothing there takes just this one away (no UIDPLUS), or it is to be so
+ * (delete=mark). Such a row waits for nothing and concerns nobody (journal_next, _waits, _left and _concerns pass over
+ * it); it only goes on hiding the message, and goes with it.
  */
 typedef enum { JOURNAL_NEW = 1, JOURNAL_MOVE, JOURNAL_REMOVE, JOURNAL_FLAGS, JOURNAL_RMDIR } JournalOp;
 
@@ -103,8 +103,7 @@ typedef struct {
 gboolean journal_flag(IndexTxn *txn, gint64 row, const JournalFlags *flags, GError **error);
 gboolean journal_rmdir(IndexTxn *txn, gint64 mailbox, GError **error); /* hidden from now on */
 
-/* ---- questions ----------------------------------------------------------------------------------------------------
- */
+/* ---- questions --------------------------------------------------------------------------------------------------- */
 
 /* The NEW of a message. FALSE with no error: there is none. */
 typedef struct {
@@ -117,20 +116,19 @@ gboolean journal_get_new(Index *index, gint64 row, JournalNew *ret, GError **err
 void journal_new_clear(JournalNew *entry);
 GBytes *journal_bytes(Index *index, gint64 row, GError **error); /* NULL and no error: in the spool, or none */
 gboolean journal_flags(Index *index, gint64 row, guint *ret, char **ret_keywords, GError **error); /* as shown */
-gboolean journal_waits(Index *index, gint64 row, gboolean *ret,
-                       GError **error); /* rows but LOCAL, REFUSED, CONFIRMED */
-/* Of the whole journal the same. */
+/* It has rows that are to be sent, or were and nobody knows: all but LOCAL, REFUSED and CONFIRMED. */
+gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error);
+/* How many such there are in all, and the octets of the NEWs among them. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
-gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret,
-                          GError **error);                                /* any row from or to it; not its own RMDIR */
+/* Any row from or to it; not its own RMDIR. */
+gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error);
 gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error); /* of all that is LOCAL */
 GArray *journal_held(Index *index, GError **error); /* gint64: NEWs that are held; before journal_open(): by a crash */
 GArray *journal_spooled(Index *index, GError **error); /* gint64: rows whose octets are in the spool */
 /* Rows of `state` with target or source there; for claims at the start. New array of gint64 mailboxes. */
 GArray *journal_mailboxes(Index *index, JournalState state, GError **error);
 
-/* ---- what the replay does ------------------------------------------------------------------------------------------
- */
+/* ---- what the replay does ---------------------------------------------------------------------------------------- */
 typedef struct {
   gint64 seq, row;
   guint32 uid;  /* in batch->source; NEW: 0, CONFIRMED: in batch->target */
@@ -160,8 +158,7 @@ void journal_batch_clear(JournalBatch *batch);
 
 /* The oldest work that is due now and does not wait for other rows, UNKNOWN first, up to `most` items and `bytes`.
  * FALSE with no error: none; *ret_next is when to ask again (µs since 1970; G_MAXINT64: when something is written).
- * Rows that cannot be done any more (message gone; RMDIR of a folder that is gone) are dropped on the way, with a line
- * in the log. */
+ * What cannot be done any more is not here: rows go with their message, RMDIR with its folder. */
 gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, JournalBatch *ret, gint64 *ret_next,
                       GError **error);
 

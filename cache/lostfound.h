@@ -5,7 +5,7 @@
 
 /*
  * lost+found, a local folder (cache/local.h) at the root of the mount that is shown only while it holds something: what
- * the server refused, and spooled files that nothing in the index claims.
+ * the server refused, spooled files that nothing in the index claims, and what a damaged index left in doubt.
  */
 #define LOSTFOUND_NAME "lost+found"
 

@@ -20,7 +20,7 @@ typedef struct {
 
 void octets_init(Octets *octets);
 void octets_feed(Octets *octets, const void *data, gsize len);
-/* Servers keep it as it is: lines with CR LF, the last one too, no NUL, no bare CR, a 7-bit header (S8). */
+/* Servers keep it as it is: lines with CR LF, the last one too, no NUL, no bare CR, a 7-bit header. */
 gboolean octets_are_plain(const Octets *octets);
 /* CR before each LF that has none. `last` is the octet before (0 at first), and updated. Appends to `out`. */
 void octets_to_crlf(const void *data, gsize len, guint8 *last, GByteArray *out);

@@ -4,7 +4,7 @@
 #include "cache/account.h"
 #include "cache/sync.h"
 
-/* Sends the journal to the server. One thread; connections of PROMPT for what is small, of BULK for what is not. */
+/* Sends the journal to the server. One thread; connections of SYNC for what is small, of BULK for what is not. */
 typedef struct _Replay Replay;
 
 /* Claims the mailboxes of what is UNKNOWN, so comes before anybody looks at one. */

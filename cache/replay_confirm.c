@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * NEW, CONFIRMED: the server has it under a UID, and we still have our octets. One FETCH for all says what it made of
- * them. Where it claims the same size, and ours are of the kind that no server alters (S8), they become the cached
- * body, so that what was just written is read without the network; else the body is what the server has, to be fetched
- * when somebody reads it. Flags that it forgot (Exchange), or brought along from what was copied, are set again.
+ * them. Where it claims the same size, and ours are of the kind that no server alters (octets.h), they become the
+ * cached body, so that what was just written is read without the network; else the body is what the server has, to be
+ * fetched when somebody reads it. Flags that it forgot (Exchange), or brought along from what was copied, are set
+ * again.
  */
 #include <unistd.h>
 

@@ -18,8 +18,8 @@ gboolean replay_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError
 gboolean replay_remove(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_flags(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
-/* UNKNOWN: looks for what became of it. NEW by UIDs from uidnext on, one to one, by Message-ID, else size and hash;
- * MOVE and REMOVE by both mailboxes. */
+/* UNKNOWN: looks for what became of it: of a NEW among what came since (replay_look.h), of a MOVE and REMOVE in both
+ * mailboxes (the second function). The rest is done once more. */
 gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
@@ -31,7 +31,7 @@ Account *replay_account(Replay *replay);
 Sync *replay_sync(Replay *replay);
 
 /* SELECT, for changing: READ-WRITE and of the UIDVALIDITY that the index has; what it says of flags is kept. FALSE:
- * READONLY, GONE, or the line. */
+ * READONLY, GONE, UNAVAILABLE (renumbered), or the line. */
 gboolean replay_select(Replay *replay, ImapConn *conn, gint64 mailbox, ImapMailbox *ret, GError **error);
 
 /* journal_send(): what may have been done from now on if we end. Before the first command that changes something. */

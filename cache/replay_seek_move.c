@@ -9,7 +9,7 @@
  *   no             no              looked for again, and at last ended: somebody else removed it
  *   yes            no              looked for again, and at last not done: READY
  *
- * In the target are UIDs from the UIDNEXT on that was written before it was sent. All other changes may be repeated.
+ * In the target are UIDs from the UIDNEXT on that was written before it was sent.
  */
 #include "cache/replay_shift.h"
 

@@ -5,8 +5,8 @@
  * is lost by it. A new message is never dropped while its octets are there:
  *
  *   READY, SENT        may have been sent after what was read here was written: UNKNOWN, looked for before it is sent
- *   its octets are not what they were; where it was to go is not known; it is from a copy from before, and may have
- * been sent, moved and read since: it stands in lost+found, and is not sent
+ *   its octets are     not what they were; where it was to go is not known; it is from a copy from before, and may
+ *                      have been sent, moved and read since: it stands in lost+found, and is not sent
  *
  * Octets without a row of the journal are those of a row that could not be read, and stand there as well.
  */
@@ -176,8 +176,7 @@ static gboolean settle_other(Salvage *salvage, const JournalRow *row, gboolean c
   return row->op == JOURNAL_RMDIR || journal_show(&salvage->txn, row->message, NULL, error);
 }
 
-/* ---- all of them --------------------------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
 
 /* Each octet that is here gets a row again, and from there its way to lost+found. */
 static gboolean adopt_octets(Salvage *salvage, GError **error) {

@@ -5,9 +5,9 @@
 
 /*
  * Large new messages on their way to the server: spool/ROW in the state directory, with spool/ROW.about beside it
- * (mailbox, name, flags and date), so that they can be found again without the index. And discarded/, where refused
- * messages go when they are removed. What is called ROW never changes, it is only replaced. Thread-safe, but for two
- * calls for one row.
+ * (folder, name, flags and date), so that they can be found again without the index. And discarded/, where goes what
+ * users remove from lost+found. What is called ROW never changes, it is only replaced. Thread-safe, but for two calls
+ * for one row.
  */
 typedef struct _Spool Spool;
 

@@ -33,8 +33,7 @@ gboolean drain_is_due(Cache *cache) {
   return answer == CACHE_WAIT && left.changes > 0 && !left.trouble;
 }
 
-/* ---- starting it --------------------------------------------------------------------------------------------------
- */
+/* ---- starting it -------------------------------------------------------------------------------------- */
 
 /* Our own command line, marked. The first switch may stand anywhere. */
 static char **mark_arguments(char **argv, gboolean secret) {
@@ -81,8 +80,7 @@ void drain_start(const Daemon *daemon) {
     close(secret);
 }
 
-/* ---- being it ------------------------------------------------------------------------------------------------------
- */
+/* ---- being it ----------------------------------------------------------------------------------------- */
 
 typedef struct {
   Cache *cache;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * umount(8) waits for nothing: for a FUSE filesystem without a block device it returns at once, and nobody sees the
- * rest go (K10 of the measurements in the design). So we ask the mounted filesystem, through extended attributes of its
+ * rest go. So we ask the mounted filesystem, through extended attributes of its
  * root: reading user.imapfs.drained returns when all is on the server; user.imapfs.left tells how much is not. One
  * thread waits for the first, the caller reads the second now and then, and Ctrl-C ends both with the process.
  */
