@@ -3,7 +3,10 @@
  * What is asked in a quiet moment: MYRIGHTS where the server has ACL, each hour; else one SELECT, and again only while
  * the mailbox is read-only. (SELECT takes \Recent from the other clients' sight. Nobody can rely on that flag, which is
  * anyone's who looks first, and nothing else changes.) After each command who waits for the connection goes first; the
- * rest is asked next time.
+ * rest is asked a little later.
+ *
+ * A mailbox that is new or has just got mail is not opened for this. Dovecot locks such a Maildir while it looks, by a
+ * file in it: another client's RENAME takes that along, and for minutes nobody can open the folder under its new name.
  */
 #include "cache/access.h"
 #include "cache/learnt.h"
@@ -87,12 +90,17 @@ static gboolean select_once(Lesson *lesson, GError **error) {
 
 /* ---- lessons -------------------------------------------------------------------------------------------------- */
 
+/* There is no other way. */
+static gboolean has_to_open(const Lesson *lesson) {
+  gboolean known = lesson->access.heard != 0 && !lesson->access.read_only;
+  return !known && !imap_conn_has(lesson->conn, "ACL");
+}
+
 static gboolean learn_rights(Lesson *lesson, GError **error) {
   GCancellable *c = lesson->account->cancellable;
   if (imap_conn_has(lesson->conn, "ACL"))
     return imap_myrights(lesson->conn, lesson->mailbox->raw, &lesson->access.rights, c, error);
-  gboolean known = lesson->access.heard != 0 && !lesson->access.read_only;
-  return known || select_once(lesson, error);
+  return !has_to_open(lesson) || select_once(lesson, error);
 }
 
 static gboolean learn_limit(Lesson *lesson, GError **error) {
@@ -129,10 +137,18 @@ static gboolean ask(Lesson *lesson, gboolean (*learn)(Lesson *lesson, GError **e
   return FALSE;
 }
 
+static gboolean is_the_moment(const Lesson *lesson) {
+  gboolean quiet = learnt_is_quiet(lesson->account->learnt, lesson->mailbox->row);
+  return (quiet || !has_to_open(lesson)) && !is_waited_for(lesson);
+}
+
 static gboolean learn(Lesson *lesson, GError **error) {
   Account *account = lesson->account;
   gint64 row = lesson->mailbox->row;
-  if (learnt_rights_due(account->learnt, row) && !is_waited_for(lesson)) {
+  gboolean due = learnt_rights_due(account->learnt, row);
+  if (due && !is_the_moment(lesson)) {
+    learnt_put_off(account->learnt, row);
+  } else if (due) {
     learnt_rights_asked(account->learnt, row);
     if (!ask(lesson, learn_rights, error) || !ask(lesson, learn_limit, error) ||
         !remember(account, row, &lesson->access, error))

@@ -44,6 +44,7 @@ void agenda_doubt_listing(Agenda *agenda, gint64 row);
 void agenda_refresh(Agenda *agenda, gint64 row); /* queued; as fresh as it is */
 void agenda_relist(Agenda *agenda, gint64 row);  /* queued for a first listing, once more */
 void agenda_look_again(Agenda *agenda);          /* a sweep is due now */
+void agenda_learn(Agenda *agenda, gint64 at);    /* monotonic µs: then there is something to learn; 0: nothing */
 /* The server will not tell of the folder: it may be called otherwise by now. TRUE: a sweep comes, once for each doubt,
  * and later where that does not help. */
 gboolean agenda_refused(Agenda *agenda, gint64 row);
@@ -51,6 +52,7 @@ void agenda_begin_again(Agenda *agenda); /* a sweep is due now, and nothing has 
 
 /* ---- for the syncing thread ---- */
 typedef struct {
+  gboolean learn; /* what may be done, for there is nothing else to do */
   gboolean sweep;
   gint64 row;        /* folder to refresh; 0: none */
   gboolean asked;    /* somebody waits for the end of it */

@@ -40,6 +40,7 @@ struct _Agenda {
   gint64 lost_delay; /* from then to the sweep */
   Folder *news;      /* what the task in hand compares because of news alone; or NULL */
   gint64 news_since; /* monotonic: when it was taken */
+  gint64 learn;      /* monotonic: when there is something to learn; 0: nothing */
   guint overtaken;   /* tasks that went before a sweep that is due */
   guint n_folders, n_listed, asks;
 

@@ -38,7 +38,8 @@ static gint64 sweep_every(const Agenda *agenda) {
 static gint64 next_wakeup(const Agenda *agenda, gint64 now) {
   gint64 sweep = agenda->online ? agenda->swept + sweep_every(agenda)
                                 : MAX(agenda->setup.next_try(agenda->setup.data), now + SECOND);
-  return MIN(sweep, agenda_news_at(agenda));
+  gint64 learn = agenda->online && agenda->learn != 0 ? agenda->learn : G_MAXINT64;
+  return MIN(MIN(sweep, learn), agenda_news_at(agenda));
 }
 
 static gboolean sweep_is_due(const Agenda *agenda, gint64 now) {
@@ -54,6 +55,14 @@ static gboolean sweep_is_due(const Agenda *agenda, gint64 now) {
 void agenda_look_again(Agenda *agenda) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   agenda->swept = 0;
+  g_cond_broadcast(&agenda->cond);
+}
+
+void agenda_learn(Agenda *agenda, gint64 at) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
+  if (at == 0 || (agenda->learn != 0 && agenda->learn <= at))
+    return;
+  agenda->learn = at;
   g_cond_broadcast(&agenda->cond);
 }
 
@@ -115,6 +124,13 @@ static void describe_folder(Folder *folder, AgendaTask *ret) {
   folder->asked = folder->said = FALSE;
 }
 
+static gboolean may_learn(Agenda *agenda, gint64 now) {
+  if (!agenda->online || agenda->learn == 0 || now < agenda->learn)
+    return FALSE;
+  agenda->learn = 0;
+  return TRUE;
+}
+
 gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&agenda->mutex);
   end_news(agenda, agenda_now(agenda));
@@ -128,7 +144,8 @@ gboolean agenda_next_task(Agenda *agenda, AgendaTask *ret) {
     gboolean news = folder && folder->doubted != 0;
     ret->sweep = due && !(news && agenda->overtaken < OVERTAKES);
     agenda->overtaken = due && !ret->sweep ? agenda->overtaken + 1 : 0;
-    if (ret->sweep || folder)
+    ret->learn = !ret->sweep && !folder && may_learn(agenda, now);
+    if (ret->sweep || folder || ret->learn)
       return TRUE;
     agenda_wait(agenda, next_wakeup(agenda, now));
   }

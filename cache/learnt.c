@@ -6,6 +6,7 @@
 #include "cache/learnt.h"
 
 #define RIGHTS_EVERY (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC)
+#define QUIET (5 * G_USEC_PER_SEC)
 #define QUOTA_EVERY (120 * G_USEC_PER_SEC)
 #define QUOTA_AGAIN (5 * G_USEC_PER_SEC) /* after it changed, or while it is used up */
 
@@ -17,8 +18,10 @@ typedef struct {
 
 typedef struct {
   gint64 mailbox;
-  gint64 rights; /* monotonic: when they were asked for; 0: never */
-  Root *root;    /* or NULL */
+  gint64 rights;  /* monotonic: when they were asked for; 0: never */
+  gint64 stirred; /* monotonic; 0: never */
+  gint64 until;   /* monotonic: put off; 0: it is not */
+  Root *root;     /* or NULL */
 } Entry;
 
 struct _Learnt {
@@ -68,12 +71,61 @@ gboolean learnt_rights_due(Learnt *learnt, gint64 mailbox) {
 
 void learnt_rights_asked(Learnt *learnt, gint64 mailbox) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
-  entry_of(learnt, mailbox)->rights = learnt->now();
+  Entry *entry = entry_of(learnt, mailbox);
+  entry->rights = learnt->now();
+  entry->until = 0;
 }
 
 void learnt_rights_doubted(Learnt *learnt, gint64 mailbox) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
   entry_of(learnt, mailbox)->rights = 0;
+}
+
+/* ---- what is put off --------------------------------------------------------------------------------------- */
+
+void learnt_stirred(Learnt *learnt, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  entry_of(learnt, mailbox)->stirred = learnt->now();
+}
+
+gboolean learnt_is_quiet(Learnt *learnt, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  const Entry *entry = entry_of(learnt, mailbox);
+  return entry->stirred == 0 || learnt->now() - entry->stirred >= QUIET;
+}
+
+void learnt_put_off(Learnt *learnt, gint64 mailbox) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  entry_of(learnt, mailbox)->until = learnt->now() + QUIET;
+}
+
+/* With the mutex held. */
+static Entry *first_put_off(Learnt *learnt) {
+  Entry *first = NULL;
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, learnt->entries);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    Entry *entry = value;
+    if (entry->until != 0 && (!first || entry->until < first->until))
+      first = entry;
+  }
+  return first;
+}
+
+gint64 learnt_put_off_until(Learnt *learnt) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  const Entry *first = first_put_off(learnt);
+  return first ? first->until : 0;
+}
+
+gint64 learnt_take(Learnt *learnt) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  Entry *first = first_put_off(learnt);
+  if (!first || first->until > learnt->now())
+    return 0;
+  first->until = 0;
+  return first->mailbox;
 }
 
 /* ---- quota --------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,14 @@ gboolean learnt_rights_due(Learnt *learnt, gint64 mailbox);
 void learnt_rights_asked(Learnt *learnt, gint64 mailbox);
 void learnt_rights_doubted(Learnt *learnt, gint64 mailbox); /* something was refused: they are due */
 
+/* Something happens to this mailbox: it is not opened only to ask before it has been quiet for a while. */
+void learnt_stirred(Learnt *learnt, gint64 mailbox);
+gboolean learnt_is_quiet(Learnt *learnt, gint64 mailbox);
+/* To be asked for in a while; forgotten when it is asked for before. */
+void learnt_put_off(Learnt *learnt, gint64 mailbox);
+gint64 learnt_put_off_until(Learnt *learnt); /* monotonic µs: the first of them; 0: there is none */
+gint64 learnt_take(Learnt *learnt);          /* one whose time has come, put off no longer; 0: none */
+
 gboolean learnt_quota_due(Learnt *learnt, gint64 mailbox);
 void learnt_quota_told(Learnt *learnt, gint64 mailbox, const ImapQuota *quota);
 /* So much was added to this mailbox, or something was refused or removed there (0): the quota is due. */

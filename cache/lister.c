@@ -59,6 +59,7 @@ static gboolean list(Line *line, ImapConn *conn, gint64 row, gint64 started, gbo
   GError *local = NULL;
   if (!claims_try(account->claims, row))
     return FALSE;
+  learnt_stirred(account->learnt, row);
   listing_first(account, conn, row, others_wait, &slice, ret_paused, &local);
   claims_release(account->claims, row, 0);
   if (local) {
@@ -70,9 +71,13 @@ static gboolean list(Line *line, ImapConn *conn, gint64 row, gint64 started, gbo
 
 /* Who waited for the folder has it. */
 static void learn(Line *line, ImapConn *conn, gint64 row) {
+  Learnt *learnt = line->account->learnt;
   g_autoptr(GError) error = NULL;
-  if (!agenda_others_first(line->agenda) && !access_learn(line->account, conn, row, &error))
+  if (agenda_others_first(line->agenda))
+    learnt_put_off(learnt, row);
+  else if (!access_learn(line->account, conn, row, &error))
     g_info("learning what may be done: %s", error->message);
+  agenda_learn(line->agenda, learnt_put_off_until(learnt));
 }
 
 static void list_slice(Line *line, gint64 row) {

@@ -189,6 +189,18 @@ static void learn(Sync *sync, ImapConn *conn, gint64 row, gboolean sweep) {
     access_learn_some(sync->account, conn, &error);
   if (error)
     g_info("learning what may be done: %s", error->message);
+  agenda_learn(sync->agenda, learnt_put_off_until(sync->account->learnt));
+}
+
+/* One folder at a time: everything else goes first. */
+static void catch_up(Sync *sync) {
+  gint64 row = learnt_take(sync->account->learnt);
+  ImapConn *conn = row != 0 ? line_lease(&sync->line, IMAP_ROLE_SYNC, NULL) : NULL;
+  if (conn)
+    learn(sync, conn, row, FALSE);
+  else
+    agenda_learn(sync->agenda, learnt_put_off_until(sync->account->learnt));
+  line_release(&sync->line, conn);
 }
 
 static void work(Sync *sync, AgendaTask *task) {
@@ -201,6 +213,8 @@ static void work(Sync *sync, AgendaTask *task) {
   }
   ImapConn *conn = line_lease(&sync->line, IMAP_ROLE_SYNC, &error);
   gboolean reached = conn != NULL;
+  if (row != 0 && !task->asked)
+    learnt_stirred(sync->account->learnt, row);
   gboolean ok = reached && sync_task_run(&sync->task, &conn, task, &error);
   if (ok && conn && !imap_conn_failed(conn))
     learn(sync, conn, row, task->sweep);
@@ -216,7 +230,10 @@ static gpointer sync_main(gpointer data) {
   first_contact(sync);
   watch_run(sync->watch);
   while (agenda_next_task(sync->agenda, &task))
-    work(sync, &task);
+    if (task.learn)
+      catch_up(sync);
+    else
+      work(sync, &task);
   return NULL;
 }
 

@@ -274,6 +274,25 @@ START_TEST(the_connection_is_left_as_it_was) {
 }
 END_TEST
 
+/* Nothing is opened, nor is a reader kept waiting, only to learn. */
+START_TEST(what_stirs_is_not_opened) {
+  g_autoptr(TestAccount) test = account_new("UNSELECT", "");
+  learnt_stirred(test->account.learnt, folder_of(test));
+  learn(test);
+  ck_assert_int_eq(check(test, ACCESS_ADD), NONE);
+  ck_assert(learnt_rights_due(test->account.learnt, folder_of(test)));
+  ck_assert_int_ne(learnt_put_off_until(test->account.learnt), 0);
+}
+END_TEST
+
+START_TEST(what_stirs_has_rights) {
+  g_autoptr(TestAccount) test = account_new("ACL", "C: @ MYRIGHTS \"a\"\nS: * MYRIGHTS a lr\nS: @ OK\n");
+  learnt_stirred(test->account.learnt, folder_of(test));
+  learn(test);
+  ck_assert_int_eq(check(test, ACCESS_ADD), CACHE_ERROR_READONLY);
+}
+END_TEST
+
 START_TEST(rights_and_quota_are_asked_for) {
   g_autoptr(TestAccount) test =
       account_new("ACL QUOTA APPENDLIMIT=2000",
@@ -407,6 +426,8 @@ int main(void) {
   tcase_add_test(lessons, select_tells_once_what_is_writable);
   tcase_add_test(lessons, what_is_read_only_is_asked_again);
   tcase_add_test(lessons, the_connection_is_left_as_it_was);
+  tcase_add_test(lessons, what_stirs_is_not_opened);
+  tcase_add_test(lessons, what_stirs_has_rights);
   tcase_add_test(lessons, rights_and_quota_are_asked_for);
   tcase_add_test(lessons, a_refusal_to_tell_forbids_nothing);
   tcase_add_test(lessons, a_lost_line_is_an_error);

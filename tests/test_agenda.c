@@ -484,6 +484,37 @@ START_TEST(who_waits_for_work_wakes_at_the_end_of_a_rest) {
 }
 END_TEST
 
+START_TEST(lessons_come_last_and_in_their_time) {
+  agenda_learn(agenda, clock_now + 5 * S);
+  agenda_learn(agenda, clock_now + 3 * S);
+  agenda_learn(agenda, clock_now + 4 * S);
+  agenda_learn(agenda, 0);
+  pass(3);
+  agenda_doubt(agenda, 3, NULL);
+  AgendaTask first = task(), second = task();
+  ck_assert(first.row == 3 && !first.learn);
+  ck_assert(second.row == 0 && !second.sweep && second.learn);
+  ck_assert(!has_work(next_task)); /* once */
+}
+END_TEST
+
+START_TEST(no_lesson_before_its_time) {
+  agenda_learn(agenda, clock_now + 5 * S);
+  pass(4);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
+START_TEST(no_lesson_while_offline) {
+  agenda_learn(agenda, clock_now + S);
+  agenda_online(agenda, FALSE, "away");
+  next_try_at = clock_now + 100 * S;
+  agenda_swept(agenda, TRUE);
+  pass(2);
+  ck_assert(!has_work(next_task));
+}
+END_TEST
+
 START_TEST(news_go_before_a_sweep_but_not_for_ever) {
   guint before = 0;
   agenda_look_again(agenda);
@@ -544,6 +575,9 @@ int main(void) {
   tcase_add_test(tests, news_of_a_queued_folder_bring_it_to_the_head);
   tcase_add_test(tests, news_during_their_delta_are_another);
   tcase_add_test(tests, news_go_before_a_sweep_but_not_for_ever);
+  tcase_add_test(tests, lessons_come_last_and_in_their_time);
+  tcase_add_test(tests, no_lesson_before_its_time);
+  tcase_add_test(tests, no_lesson_while_offline);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

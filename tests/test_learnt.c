@@ -46,6 +46,29 @@ START_TEST(rights_each_hour) {
 }
 END_TEST
 
+START_TEST(what_stirs_is_put_off) {
+  Learnt *learnt = learnt_at(SECOND);
+  ck_assert(learnt_is_quiet(learnt, A));
+  learnt_stirred(learnt, A);
+  ck_assert(!learnt_is_quiet(learnt, A));
+  ck_assert(learnt_is_quiet(learnt, B));
+  clock_now += 5 * SECOND;
+  ck_assert(learnt_is_quiet(learnt, A));
+  ck_assert_int_eq(learnt_put_off_until(learnt), 0);
+  learnt_put_off(learnt, B);
+  clock_now += SECOND;
+  learnt_put_off(learnt, A);
+  ck_assert_int_eq(learnt_put_off_until(learnt), clock_now + 4 * SECOND);
+  ck_assert_int_eq(learnt_take(learnt), 0);
+  clock_now += 10 * SECOND;
+  ck_assert_int_eq(learnt_take(learnt), B);
+  learnt_rights_asked(learnt, A);
+  ck_assert_int_eq(learnt_take(learnt), 0);
+  ck_assert_int_eq(learnt_put_off_until(learnt), 0);
+  learnt_free(learnt);
+}
+END_TEST
+
 START_TEST(quota_now_and_then) {
   Learnt *learnt = learnt_at(SECOND);
   ImapQuota quota = storage(1, 10), full = storage(10, 10), none = {0};
@@ -116,6 +139,7 @@ int main(void) {
   Suite *suite = suite_create("cache/learnt");
   TCase *tests = tcase_create("learnt");
   tcase_add_test(tests, rights_each_hour);
+  tcase_add_test(tests, what_stirs_is_put_off);
   tcase_add_test(tests, quota_now_and_then);
   tcase_add_test(tests, one_root_for_many_mailboxes);
   tcase_add_test(tests, nothing_is_known_at_first);
