@@ -208,7 +208,9 @@ static gint64 after_failure(Replay *replay, gboolean reached, const GError *erro
     replay_tell_all(replay, error);
     return next_try == G_MAXINT64 ? next_try : MAX(next_try - g_get_monotonic_time(), 0);
   }
-  gint64 pause = error->domain == IMAP_ERROR ? MIN(LOSS_FIRST << MIN(replay->losses++, 16), LOSS_LAST) : DISK_AGAIN;
+  guint losses = MIN(replay->losses, 16);
+  replay->losses++;
+  gint64 pause = error->domain == IMAP_ERROR ? MIN(LOSS_FIRST << losses, LOSS_LAST) : DISK_AGAIN;
   replay->not_before = g_get_monotonic_time() + pause;
   return pause;
 }
