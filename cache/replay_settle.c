@@ -11,14 +11,15 @@
 
 #include "cache/lostfound.h"
 
-#define AGAIN_FIRST (5 * G_USEC_PER_SEC)
 #define AGAIN_LAST (600 * G_USEC_PER_SEC)
 #define GONE_TRIES 4 /* LIST goes on to show a folder that cannot be opened */
 
-/* From one look for what is UNKNOWN to the next. */
+/* Until the second try; and from one look for what is UNKNOWN to the next. */
 #ifdef IMAPFS_STEPS
+#define AGAIN_FIRST (G_USEC_PER_SEC / 4)
 static const gint64 looks[] = {G_USEC_PER_SEC / 4, G_USEC_PER_SEC / 2};
 #else
+#define AGAIN_FIRST (5 * G_USEC_PER_SEC)
 static const gint64 looks[] = {5 * G_USEC_PER_SEC, 55 * G_USEC_PER_SEC};
 #endif
 
