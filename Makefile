@@ -66,6 +66,12 @@ $(BUILD)/tests/test_fs_%: $(BUILD)/tests/test_fs_%.o $(MOCK) $(BUILD)/lib.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
 
+# Of what the replay waits for it has had enough soon.
+$(BUILD)/tests/test_sweep_write: $(BUILD)/tests/test_sweep_write.o $(HELPERS) \
+    $(STEPPED:%.c=$(BUILD)/steps/%.o) $(BUILD)/lib.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(BUILD)/lib.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)

@@ -76,10 +76,11 @@ void fault_frames_feed(FaultFrames *frames, guint8 octet) {
 /* Octets of this chunk before the fault; n + 1: none in it. `position` is what has passed before the chunk. */
 static gsize distance(Conn *conn, const Fault *fault, FaultDirection direction, guint64 position, const guint8 *data,
                       gsize n) {
-  if (fault->kind != FAULT_LINE)
+  if (fault->kind != FAULT_LINE && fault->kind != FAULT_TWICE)
     return fault->at >= position && fault->at - position < n ? (gsize)(fault->at - position) : n + 1;
   FaultFrames frames = conn->frames;
-  for (gsize i = 0; direction == FAULT_DOWN && i <= n; i++) {
+  gsize last = fault->kind == FAULT_LINE ? n + 1 : n; /* what is not here yet cannot be repeated */
+  for (gsize i = 0; direction == FAULT_DOWN && i < last; i++) {
     if (!frames.inside && position + i >= fault->at)
       return i;
     if (i < n)
@@ -138,7 +139,19 @@ static void give(Conn *conn, FaultDirection direction, const void *data, gsize n
   }
 }
 
-static void spoil(Conn *conn, const Fault *fault, guint8 *data) {
+/* The response that begins with these octets, or what is here of it. */
+static gsize response_of(const guint8 *data, gsize n) {
+  FaultFrames frames = {0};
+  gsize len = 0;
+  do {
+    if (len == n)
+      return n;
+    fault_frames_feed(&frames, data[len++]);
+  } while (frames.inside);
+  return len;
+}
+
+static void spoil(Conn *conn, const Fault *fault, guint8 *data, gsize n) {
   g_autofree char *line = g_strconcat(fault->line ? fault->line : "", "\r\n", NULL);
   switch (fault->kind) {
   case FAULT_NONE:
@@ -164,6 +177,9 @@ static void spoil(Conn *conn, const Fault *fault, guint8 *data) {
   case FAULT_LINE:
     give(conn, fault->direction, line, strlen(line));
     break;
+  case FAULT_TWICE:
+    give(conn, fault->direction, data, response_of(data, n));
+    break;
   }
 }
 
@@ -175,7 +191,7 @@ static void carry(Conn *conn, FaultDirection direction, guint8 *data, gsize n) {
   before = fault ? before : n;
   give(conn, direction, data, before);
   if (fault && !conn->over)
-    spoil(conn, fault, data + before);
+    spoil(conn, fault, data + before, n - before);
   if (!conn->stalled)
     give(conn, direction, data + before, n - before);
 }
@@ -334,7 +350,7 @@ FaultSeen fault_relay_seen(FaultRelay *relay) {
 
 /* ---- in words ---------------------------------------------------------------------------------------------- */
 
-static const char *const kinds[] = {"off", "close", "reset", "stall", "dribble", "flip", "nul", "line"};
+static const char *const kinds[] = {"off", "close", "reset", "stall", "dribble", "flip", "nul", "line", "twice"};
 static const char *const directions[] = {"up", "down"};
 
 static int index_of(const char *word, const char *const *words, gsize n) {

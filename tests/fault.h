@@ -16,6 +16,8 @@ typedef enum {
   FAULT_FLIP,    /* one bit of this octet is turned over */
   FAULT_NUL,     /* a NUL before this octet */
   FAULT_LINE,    /* a line of the server's before the first response that begins here or later */
+  FAULT_TWICE,   /* the first response of the server's that begins here or later, as far as it came at once, is repeated
+                  */
 } FaultKind;
 
 typedef enum { FAULT_UP, FAULT_DOWN } FaultDirection; /* to the server; to the client */

@@ -222,7 +222,9 @@ START_TEST(test_line) {
   } rows[] = {{"down line 0 any * BYE", "* BYE\r\n* {4}\r\n\r\n* )\r\na1 OK\r\n"},
               {"down line 1 any * BYE", "* {4}\r\n\r\n* )\r\n* BYE\r\na1 OK\r\n"},
               {"down line 14 any * BYE", "* {4}\r\n\r\n* )\r\n* BYE\r\na1 OK\r\n"},
-              {"down line 15 any * BYE", "* {4}\r\n\r\n* )\r\na1 OK\r\n* BYE\r\n"}};
+              {"down line 15 any * BYE", "* {4}\r\n\r\n* )\r\na1 OK\r\n* BYE\r\n"},
+              {"down twice 0", "* {4}\r\n\r\n* )\r\n* {4}\r\n\r\n* )\r\na1 OK\r\n"},
+              {"down twice 1", "* {4}\r\n\r\n* )\r\na1 OK\r\na1 OK\r\n"}};
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
     arm(rows[i].fault);
     line = line_open();

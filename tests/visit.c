@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DRAIN_LOOK (G_USEC_PER_SEC / 20)
+
 struct _Visit {
   Cache *cache;
   GThread *thread;
@@ -80,6 +82,24 @@ static VisitResult await(Visit *visit, CacheEventType type, gint64 row, int *ret
     if (ours)
       return result;
   }
+}
+
+VisitResult visit_drain(Visit *visit, gint64 patience, GError **error) {
+  gint64 until = g_get_monotonic_time() + patience;
+  g_autoptr(GError) refused = NULL;
+  CacheAnswer answer = visit->hangs ? CACHE_FAILED : CACHE_WAIT;
+  while (!visit->hangs && (answer = cache_await_drained(visit->cache, NULL, &refused)) != CACHE_READY) {
+    gint64 left = until - g_get_monotonic_time();
+    if (left <= 0)
+      break;
+    /* A line that is down tells no end of it. */
+    CacheEvent *event = g_async_queue_timeout_pop(visit->events, (guint64)MIN(left, DRAIN_LOOK));
+    g_clear_pointer(&event, event_free);
+    g_clear_error(&refused);
+  }
+  if (refused)
+    g_propagate_error(error, g_steal_pointer(&refused));
+  return answer == CACHE_READY ? VISIT_OK : VISIT_FAILED;
 }
 
 VisitResult visit_open_folder(Visit *visit, gint64 folder, GError **error) {

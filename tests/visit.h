@@ -24,5 +24,7 @@ VisitResult visit_open_folder(Visit *visit, gint64 folder, GError **error);
 /* All entries, as CacheEntry. FAILED: the first listing did */
 VisitResult visit_list(Visit *visit, gint64 folder, GArray **ret, GError **error);
 VisitResult visit_read(Visit *visit, const CacheEntry *entry, GBytes **ret, GError **error);
+/* Until all is on the server. FAILED: it is not after `patience`, and why. */
+VisitResult visit_drain(Visit *visit, gint64 patience, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Visit, visit_free)
