@@ -147,7 +147,7 @@ static gboolean is_renumbered(const IndexMailbox *mailbox, const ImapMailbox *op
 }
 
 /* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it. */
-static gboolean refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
   gboolean exists = TRUE;
   if (g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
       g_ascii_strcasecmp(raw, "INBOX") != 0 && imap_exists(conn, raw, &exists, account->cancellable, NULL) && !exists)
@@ -163,7 +163,7 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
   GError *refusal = NULL;
   if (!open_once(account, conn, mailbox->raw, together, &opened, &refusal))
-    return refused(account, conn, mailbox->raw, refusal, error);
+    return account_refused(account, conn, mailbox->raw, refusal, error);
   /* This connection may still be in the mailbox that was called so before. */
   if (forgets_uids(account, &opened.mailbox) || (was_open && is_renumbered(mailbox, &opened.mailbox))) {
     opened_clear(&opened);
@@ -191,7 +191,7 @@ static gboolean select_once(Account *account, ImapConn *conn, const char *raw, I
   GError *refusal = NULL;
   imap_mailbox_clear(ret);
   return imap_examine(conn, raw, FALSE, ret, account->cancellable, &refusal) ||
-         refused(account, conn, raw, refusal, error);
+         account_refused(account, conn, raw, refusal, error);
 }
 
 gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,

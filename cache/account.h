@@ -58,6 +58,9 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
 gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                                 GError **error);
 
+/* Passes on why the server would not speak of this mailbox (taken): GONE where LIST shows that there is none. FALSE. */
+gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error);
+
 /* The best strategy of this connection that the server has not discredited. */
 ImapDelta account_delta(Account *account, ImapConn *conn);
 void account_lied(Account *account, ImapDelta strategy); /* counts and remembers */

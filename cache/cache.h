@@ -145,7 +145,7 @@ typedef enum {
   CACHE_EVENT_MOVED,   /* `kind`/`row` is no longer called `name` in folder `parent`, but lives on */
   CACHE_EVENT_ATTR,    /* attributes of message `row` changed */
   CACHE_EVENT_DATA,    /* so did its octets (and size): lines that were ended in CR LF, a rewrite that was refused, a
-                          server that    altered what it was given */
+                          server that altered what it was given */
   CACHE_EVENT_DONE,    /* `kind` JOURNAL: nothing of message `row` waits for the server any more; or of any, CACHE_ALL.
                           `kind` ERRAND: the errand with ticket `row` has ended. Without an error: ask again. */
 } CacheEventType;

@@ -17,10 +17,10 @@
 
 #define SUFFIX_TRIES 999 /* names given by users can take a computed one, and its second, ... */
 
-void index_bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message) {
+void index_bind_fingerprint(IndexStmt *stmt, int i, const guint8 fingerprint[16]) {
   static const guint8 none[16];
-  if (memcmp(message->fingerprint, none, sizeof none) != 0)
-    sqlite3_bind_blob(stmt, i, message->fingerprint, sizeof message->fingerprint, SQLITE_STATIC);
+  if (memcmp(fingerprint, none, sizeof none) != 0)
+    sqlite3_bind_blob(stmt, i, fingerprint, sizeof none, SQLITE_STATIC);
 }
 
 static gboolean living_row(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
@@ -38,7 +38,7 @@ static gboolean find_tombstone(IndexTxn *txn, const IndexMessage *message, Index
                          " AND fingerprint IS ?3 AND claim IS ?4 ORDER BY row DESC LIMIT 1");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
   sqlite3_bind_int64(stmt, 2, message->uid);
-  index_bind_fingerprint(stmt, 3, message);
+  index_bind_fingerprint(stmt, 3, message->fingerprint);
   index_bind_size(stmt, 4, message->claim);
   if (index_step(txn->db, stmt, error) != INDEX_STEP_ROW)
     return FALSE;
@@ -64,7 +64,7 @@ gboolean index_insert_message(IndexTxn *txn, IndexMessage *message, GError **err
   index_bind_size(stmt, 10, message->size);
   if (message->size != IMAP_UNKNOWN_SIZE)
     sqlite3_bind_blob(stmt, 11, message->sha256, sizeof message->sha256, SQLITE_STATIC);
-  index_bind_fingerprint(stmt, 12, message);
+  index_bind_fingerprint(stmt, 12, message->fingerprint);
   index_bind_text(stmt, 13, message->emailid);
   if (message->folder)
     sqlite3_bind_int64(stmt, 14, message->folder);

@@ -108,7 +108,7 @@ gboolean index_bury(IndexTxn *txn, const IndexLeft *leaving, int n, IndexRemoved
 gboolean index_name_taken(IndexTxn *txn, gint64 folder, const char *name, gint64 row, GError **error);
 gboolean index_free_name(IndexTxn *txn, gint64 folder, gint64 row, char name[256], GError **error);
 gboolean index_insert_message(IndexTxn *txn, IndexMessage *message, GError **error); /* as it is; sets row */
-void index_bind_fingerprint(IndexStmt *stmt, int i, const IndexMessage *message);
+void index_bind_fingerprint(IndexStmt *stmt, int i, const guint8 fingerprint[16]);
 
 /* index_renumber.c: gives the message to the one row that waits to be matched and is it. FALSE: there is none. */
 gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error);

@@ -28,7 +28,7 @@ static gboolean find_alike(IndexTxn *txn, const IndexMessage *message, gint64 *r
       index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND fingerprint = ?2 AND claim = ?3"
                          " AND " INDEX_FORGOTTEN " HAVING count(*) = 1");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
-  index_bind_fingerprint(stmt, 2, message);
+  index_bind_fingerprint(stmt, 2, message->fingerprint);
   index_bind_size(stmt, 3, message->claim);
   return index_number(txn->db, stmt, ret, error);
 }

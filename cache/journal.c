@@ -10,8 +10,6 @@
  */
 #include "cache/journal_private.h"
 
-#include <string.h>
-
 #include "cache/cache.h"
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
@@ -81,12 +79,10 @@ static gboolean put_octets(IndexTxn *txn, const JournalContent *content, GError 
 static gboolean put_digest(IndexTxn *txn, const JournalContent *content, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(txn->db, "UPDATE OR FAIL message SET size = ?2, claim = ?2, sha256 = ?3,"
                                                  " fingerprint = ?4 WHERE row = ?1");
-  IndexMessage message = {0};
-  memcpy(message.fingerprint, content->fingerprint, sizeof message.fingerprint);
   sqlite3_bind_int64(stmt, 1, content->row);
   index_bind_size(stmt, 2, content->size);
   sqlite3_bind_blob(stmt, 3, content->sha256, sizeof content->sha256, SQLITE_STATIC);
-  index_bind_fingerprint(stmt, 4, &message);
+  index_bind_fingerprint(stmt, 4, content->fingerprint);
   return index_run(txn->db, stmt, error);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The questions. Each is one statement by an index, but journal_left(), which counts what waits.
+ * The questions. Each is one statement by an index, but journal_left() and journal_local_bytes(), which add up.
  */
 #include "cache/journal_private.h"
 
@@ -110,4 +110,26 @@ GArray *journal_mailboxes(Index *index, JournalState state, GError **error) {
                  "SELECT mailbox FROM journal WHERE state = ?1 AND NOT (op = 3 AND state = 4) UNION"
                  " SELECT target FROM journal WHERE state = ?1 AND op IN (1, 2)",
                  state, error);
+}
+
+GArray *journal_held(Index *index, GError **error) {
+  return numbers(index, "SELECT message FROM journal WHERE op = 1 AND due = ?1 ORDER BY seq", JOURNAL_HELD, error);
+}
+
+gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error) {
+  gint64 bytes = 0;
+  g_autoptr(GError) failed = NULL;
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  if (!JOURNAL_NUMBER(reader, &bytes, &failed,
+                      "SELECT sum(m.size) FROM journal AS j JOIN message AS m ON m.row = j.message"
+                      " WHERE j.state = ?1 AND j.op = ?2",
+                      JOURNAL_LOCAL, JOURNAL_NEW) &&
+      failed) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+  }
+  *ret = (guint64)bytes;
+  return TRUE;
 }

@@ -230,7 +230,7 @@ static gboolean become(IndexTxn *txn, gint64 row, const IndexMessage *old, GErro
   sqlite3_bind_int64(stmt, 4, old->flags);
   index_bind_text(stmt, 5, old->keywords);
   index_bind_text(stmt, 6, old->emailid);
-  index_bind_fingerprint(stmt, 7, old);
+  index_bind_fingerprint(stmt, 7, old->fingerprint);
   index_bind_size(stmt, 8, old->claim);
   sqlite3_bind_int64(stmt, 9, old->internaldate);
   index_bind_size(stmt, 10, old->size);

@@ -16,13 +16,6 @@
 #include "cache/trash.h"
 #include "cache/whereabouts.h"
 
-static gboolean all_again(Replay *replay, const JournalBatch *batch, GError **error) {
-  for (guint i = 0; i < batch->items->len; i++)
-    if (!replay_again(replay, &g_array_index(batch->items, JournalItem, i), error))
-      return FALSE;
-  return TRUE;
-}
-
 /* Nobody can look now. What is UNKNOWN stays so for a while; then it is undone, and the mailboxes show who was right.
  */
 static gboolean put_off(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *failure, GError **error) {
@@ -136,12 +129,11 @@ static gboolean seek(Replay *replay, ImapConn *conn, JournalBatch *batch, gint64
 
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
   g_autoptr(GError) failure = NULL;
-  gboolean moves = batch->op == JOURNAL_MOVE || batch->op == JOURNAL_REMOVE;
-  gint64 target = moves ? target_of(replay_account(replay), batch, &failure) : 0;
+  gint64 target = target_of(replay_account(replay), batch, &failure);
   if (target != 0)
     return seek(replay, conn, batch, target, error);
   if (!failure)
-    return all_again(replay, batch, error);
+    return replay_again_rest(replay, error);
   g_propagate_error(error, g_steal_pointer(&failure));
   return FALSE;
 }

@@ -39,16 +39,6 @@ static gboolean load(Account *account, gint64 row, IndexMailbox *ret, GError **e
   return FALSE;
 }
 
-/* Servers refuse what does not exist with plain words. */
-static gboolean refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
-  gboolean exists = TRUE;
-  if (g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
-      imap_exists(conn, raw, &exists, account->cancellable, NULL) && !exists)
-    refusal->code = IMAP_ERROR_GONE;
-  g_propagate_error(error, refusal);
-  return FALSE;
-}
-
 static gboolean ask_numbers(ReplayShift *shift, Account *account, ImapConn *conn, GError **error) {
   g_auto(ImapStatus) status = {0};
   GError *refusal = NULL;
@@ -57,7 +47,7 @@ static gboolean ask_numbers(ReplayShift *shift, Account *account, ImapConn *conn
   if (g_strcmp0(imap_selected(conn), raw) == 0 && !imap_unselect(conn, account->cancellable, error))
     return FALSE;
   if (!imap_status(conn, raw, &status, account->cancellable, &refusal))
-    return refused(account, conn, raw, refusal, error);
+    return account_refused(account, conn, raw, refusal, error);
   /* What LIST and STATUS told before does as well: a UIDNEXT never falls. */
   shift->transfer.uidvalidity = status.has_uidvalidity ? status.uidvalidity : shift->target.uidvalidity;
   shift->transfer.uidnext = status.has_uidnext ? status.uidnext : shift->target.uidnext;

@@ -18,14 +18,6 @@
 
 #define CHANGE_ERRAND_MOST (5 * G_USEC_PER_SEC)
 
-static void done(FsCall *call) {
-  reply_error(call, 0);
-}
-
-static CacheAnswer as_answer(gboolean done_well) {
-  return done_well ? CACHE_READY : CACHE_FAILED;
-}
-
 /* ---- errands ---------------------------------------------------------------------------------------- */
 static CacheAnswer errand(FsCall *call, CacheAnswer answer) {
   if (answer == CACHE_WAIT)
@@ -64,7 +56,7 @@ static CacheAnswer rmdir_ask(FsCall *call, GError **error) {
   return cache_remove_folder(call->fs->cache, call->row, call->name, error);
 }
 
-static const FsOp op_rmdir = {.name = "RMDIR", .ask = rmdir_ask, .reply = done};
+static const FsOp op_rmdir = {.name = "RMDIR", .ask = rmdir_ask, .reply = reply_done};
 
 static void do_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
   FsCall *call = call_new_at(req, &op_rmdir, parent, name);
@@ -77,7 +69,7 @@ static CacheAnswer unlink_ask(FsCall *call, GError **error) {
   return cache_remove(call->fs->cache, call->row, call->name, error);
 }
 
-static const FsOp op_unlink = {.name = "UNLINK", .ask = unlink_ask, .reply = done};
+static const FsOp op_unlink = {.name = "UNLINK", .ask = unlink_ask, .reply = reply_done};
 
 static void do_unlink(fuse_req_t req, fuse_ino_t parent, const char *name) {
   FsCall *call = call_new_at(req, &op_unlink, parent, name);
@@ -123,7 +115,7 @@ static CacheAnswer rename_ask(FsCall *call, GError **error) {
 }
 
 static const FsOp op_rename = {
-    .name = "RENAME", .ask = rename_ask, .reply = done, .failed = forget_errand, .most = CHANGE_ERRAND_MOST};
+    .name = "RENAME", .ask = rename_ask, .reply = reply_done, .failed = forget_errand, .most = CHANGE_ERRAND_MOST};
 
 /* 0, or the errno of what cannot be meant. */
 static int set_target(FsCall *call, fuse_ino_t parent, const char *name, guint flags) {
@@ -157,10 +149,10 @@ static void do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 /* ---- FSYNCDIR --------------------------------------------------------------------------------------- */
 static CacheAnswer fsyncdir_ask(FsCall *call, GError **error) {
-  return as_answer(cache_sync_disk(call->fs->cache, error));
+  return cache_sync_disk(call->fs->cache, error) ? CACHE_READY : CACHE_FAILED;
 }
 
-static const FsOp op_fsyncdir = {.name = "FSYNCDIR", .ask = fsyncdir_ask, .reply = done};
+static const FsOp op_fsyncdir = {.name = "FSYNCDIR", .ask = fsyncdir_ask, .reply = reply_done};
 
 static void do_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi) {
   (void)datasync;

@@ -82,6 +82,10 @@ void reply_error(FsCall *call, int number) {
   call_finish(call, number, NULL);
 }
 
+void reply_done(FsCall *call) {
+  reply_error(call, 0);
+}
+
 void reply_stat(Fs *fs, const CacheEntry *entry, struct fuse_entry_param *ret) {
   *ret = (struct fuse_entry_param){.attr_timeout = REPLY_FOREVER, .entry_timeout = REPLY_FOREVER};
   inode_stat(fs->root, entry, fs->uid, fs->gid, &ret->attr);

@@ -12,6 +12,7 @@ int reply_outcome(ParkOutcome outcome);                    /* of a wait that end
 
 /* Each answers the request and frees the call. */
 void reply_error(FsCall *call, int number);
+void reply_done(FsCall *call); /* all is well, and there is nothing to say */
 void reply_attr(FsCall *call, const CacheEntry *entry);
 void reply_entry(FsCall *call, const CacheEntry *entry);
 gboolean reply_open(FsCall *call);                            /* FALSE: the kernel no longer wants it: undo */

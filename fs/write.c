@@ -162,11 +162,7 @@ static CacheAnswer fsync_ask(FsCall *call, GError **error) {
   return cache_await_sent(call->fs->cache, call->row, error);
 }
 
-static void fsync_reply(FsCall *call) {
-  reply_error(call, 0);
-}
-
-static const FsOp op_fsync = {.name = "FSYNC", .ask = fsync_ask, .reply = fsync_reply, .goes_on = call_is_sending};
+static const FsOp op_fsync = {.name = "FSYNC", .ask = fsync_ask, .reply = reply_done, .goes_on = call_is_sending};
 
 static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi) {
   (void)datasync;

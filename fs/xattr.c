@@ -66,14 +66,10 @@ static CacheAnswer brake_ask(FsCall *call, GError **error) {
   return CACHE_READY;
 }
 
-static void done(FsCall *call) {
-  reply_error(call, 0);
-}
-
 static const FsOp op_drained = {
     .name = "GETXATTR", .ask = drained_ask, .reply = drained_reply, .goes_on = call_is_sending};
 static const FsOp op_left = {.name = "GETXATTR", .ask = left_ask, .reply = text_reply};
-static const FsOp op_brake = {.name = "SETXATTR", .ask = brake_ask, .reply = done};
+static const FsOp op_brake = {.name = "SETXATTR", .ask = brake_ask, .reply = reply_done};
 
 static const struct {
   const char *name;
@@ -181,8 +177,8 @@ static CacheAnswer setxattr_ask(FsCall *call, GError **error) {
   return cache_set_attribute(call->fs->cache, call->kind, call->row, call->attribute, call->text, call->size, error);
 }
 
-static const FsOp op_setxattr = {.name = "SETXATTR", .ask = setxattr_ask, .reply = done};
-static const FsOp op_removexattr = {.name = "REMOVEXATTR", .ask = setxattr_ask, .reply = done};
+static const FsOp op_setxattr = {.name = "SETXATTR", .ask = setxattr_ask, .reply = reply_done};
+static const FsOp op_removexattr = {.name = "REMOVEXATTR", .ask = setxattr_ask, .reply = reply_done};
 
 static void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags) {
   FsCall *call = call_new(req, &op_setxattr, ino);
