@@ -139,7 +139,8 @@ typedef struct {
   gint64 internaldate;          /* NEW */
   gint64 copy;                  /* NEW: row */
   gboolean spooled;             /* NEW */
-  guint32 uidvalidity, uidnext; /* of the target, as written by journal_send() */
+  guint32 uidvalidity, uidnext; /* of the target, as written by journal_send(); of a NEW that is UNKNOWN 0: the server
+                                   said that it has it */
   guint tries;
   guint edition; /* of the row, for journal_send() */
 } JournalItem;

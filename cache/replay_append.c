@@ -59,7 +59,7 @@ static gboolean learn_numbers(Work *work, GError **error) {
   if (!imap_status(work->conn, work->target.raw, &status, c, error))
     return FALSE;
   work->uidvalidity = status.has_uidvalidity ? status.uidvalidity : 0;
-  work->uidnext = status.has_uidnext ? status.uidnext : 1;
+  work->uidnext = status.has_uidnext ? MAX(status.uidnext, 1) : 1;
   return TRUE;
 }
 

@@ -6,6 +6,13 @@
 #include "cache/replay_look.h"
 #include "cache/replay_private.h"
 
+/* It may be there all the same, altered beyond recognition. Sent again it would be there twice. */
+static gboolean disbelieve(Replay *replay, const JournalItem *item, GError **error) {
+  g_autoptr(GError) why =
+      g_error_new_literal(IMAP_ERROR, IMAP_ERROR_REFUSED, "the server said that it has it, and shows no such message");
+  return replay_refused(replay, item, why, error);
+}
+
 static gboolean settle(Replay *replay, const JournalBatch *batch, const ReplaySought *sought, guint32 uidvalidity,
                        GError **error) {
   for (guint i = 0; i < batch->items->len; i++) {
@@ -14,7 +21,7 @@ static gboolean settle(Replay *replay, const JournalBatch *batch, const ReplaySo
     if (sought[i].uid != 0 ? !replay_placed(replay, item, batch->target, uidvalidity, sought[i].uid, error)
                            : !replay_absent(replay, item, &sure, error))
       return FALSE;
-    if (sure && !replay_again(replay, item, error))
+    if (sure && !(item->uidnext == 0 ? disbelieve(replay, item, error) : replay_again(replay, item, error)))
       return FALSE;
   }
   return TRUE;

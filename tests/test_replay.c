@@ -339,6 +339,27 @@ START_TEST(ok_means_it_is_there_though_nobody_sees_it) {
 }
 END_TEST
 
+/* The server altered it beyond recognition, or there are two that look alike: to send it again would double it each
+ * time. */
+START_TEST(what_was_said_to_be_there_is_never_sent_again) {
+#define LOOK_AGAIN LEAVE LOOK("3") ASK("3", ITEMS) THERE("3", "", "99", "another") OK
+  g_autoptr(Uploads) u =
+      uploads_new("LITERAL+ UNSELECT", APPEND("a") "S: @ OK done\n" LOOK("3") LOOK_AGAIN LOOK_AGAIN LOOK_AGAIN);
+  gint64 a = add(u, "a");
+  step(u);
+  ck_state(u, a, "confirmed");
+  ck_assert(journal_open(u->test->account.index, NULL));
+  ck_state(u, a, "unknown");
+  step(u);
+  step(u);
+  expect_refusal();
+  step(u);
+  g_test_assert_expected_messages();
+  ck_state(u, a, "refused: the server said that it has it, and shows no such message");
+  ck_assert(!uploads_step(u, NULL));
+}
+END_TEST
+
 /* ---- copies --------------------------------------------------------------------------------------------------------
  */
 
@@ -575,6 +596,7 @@ int main(void) {
   tcase_add_test(tests, a_number_that_cannot_be_true_is_not_believed);
   tcase_add_test(tests, a_copy_whose_number_cannot_be_true_is_looked_for);
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
+  tcase_add_test(tests, what_was_said_to_be_there_is_never_sent_again);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
   tcase_add_test(tests, of_a_source_that_is_gone_the_cached_body_is_sent);
