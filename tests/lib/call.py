@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""call.py FUNCTION ARGUMENT...: makes one system call and prints "ok" or the name of the error."""
+"""Makes the call of each line, FUNCTION and arguments between tabs, and prints "ok" or the name of its error."""
 import ctypes
 import errno
 import os
@@ -82,8 +82,14 @@ FUNCTIONS = {
     'stat': os.stat,
 }
 
-try:
-    FUNCTIONS[sys.argv[1]](*sys.argv[2:])
-    print('ok')
-except OSError as error:
-    print(errno.errorcode.get(error.errno, error.errno))
+
+def call(function, *arguments):
+    try:
+        FUNCTIONS[function](*arguments)
+        print('ok', flush=True)
+    except OSError as error:
+        print(errno.errorcode.get(error.errno, error.errno), flush=True)
+
+
+for line in sys.stdin:
+    call(*line.rstrip('\n').split('\t'))

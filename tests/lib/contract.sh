@@ -62,6 +62,7 @@ make_letters() { # make_letters N...: $T/N, CR LF
   done
 }
 shown() { # shown FOLDER NAME...: just these, sorted
+  # shellcheck disable=SC2011 # names of ours
   eq "names in $1" "${*:2}" "$(ls -A "$M/$1" | xargs)"
 }
 inode() {
@@ -129,7 +130,8 @@ flags_there() { # flags_there FOLDER: of each message, sorted; no \Recent
 exists() { # exists FOLDER: the server has it
   [ -d "$(maildir_of "$1")" ]
 }
-# The lines that the daemon has sent since mark_trace.
+# The lines that the daemon has sent to the file $TRACE since mark_trace.
+TRACE=
 mark_trace() {
   TRACED=$(wc -c <"$TRACE")
 }
@@ -142,6 +144,11 @@ sent() { # sent EXPRESSION: some line has been
 }
 
 # ---- calls that no tool makes
+coproc CALLS { exec python3 "$TOP/tests/lib/call.py"; }
+exec {CALLS_IN}>&"${CALLS[1]}" {CALLS_OUT}<&"${CALLS[0]}" # those of CALLS are not there in $(...)
 call() { # call FUNCTION ARGUMENTS...: the name of its error, or "ok"
-  python3 "$TOP/tests/lib/call.py" "$@"
+  local answer
+  (IFS=$'\t' && echo "$*") >&"$CALLS_IN"
+  read -r -t 120 answer <&"$CALLS_OUT" || fail "no answer: $*"
+  echo "$answer"
 }
