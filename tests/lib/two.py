@@ -66,7 +66,7 @@ class Mount(Actor):
         folder = self.random.choice(FOLDERS)
         names = sorted(name for name in os.listdir(f'{self.path}/{folder}') if name[0] != '.')
         if not names:
-            raise FileNotFoundError
+            raise FileNotFoundError(errno.ENOENT, 'there is none')
         return folder, self.random.choice(names)
 
     def read(self, path):
@@ -157,7 +157,7 @@ class Client(Actor):
         self.imap.select(folder)
         uids = self.imap.uid('SEARCH', 'ALL')[1][0].split()
         if not uids:
-            raise FileNotFoundError
+            raise FileNotFoundError(errno.ENOENT, 'there is none')
         return folder, self.random.choice(uids)
 
     def move(self, _):
