@@ -4,8 +4,7 @@
  *
  *   claims the mailboxes  ──▶  leases a connection  ──▶  runs the op  ──▶  commits what became of it  ──▶  lets go
  *
- * The journal says when a row is due and what waits for what. A mailbox of a row that is UNKNOWN stays claimed until
- * that is resolved, across restarts: whoever looked there would take our message for somebody else's.
+ * The journal says when a row is due and what waits for what. What stays claimed in between: replay_claims.c.
  *
  * Without a line the thread sleeps until the pool would try again, or until the sync has found one. An op that loses
  * its connection, over and over, waits longer and longer.
@@ -13,7 +12,6 @@
 #include "cache/replay_state.h"
 
 #include "cache/access.h"
-#include "cache/trash.h"
 
 #define MOST 1000
 #define BYTES (G_GUINT64_CONSTANT(16) << 20)
@@ -67,86 +65,6 @@ gboolean replay_select(Replay *replay, ImapConn *conn, gint64 row, ImapMailbox *
     sync_doubt(replay->sync, row);
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
-}
-
-/* ---- claims ------------------------------------------------------------------------------------------------- */
-
-static gboolean is_kept(Replay *replay, gint64 mailbox) {
-  return g_hash_table_contains(replay->kept, &mailbox);
-}
-
-static gint64 to_claim(Replay *replay, gint64 mailbox) {
-  return is_kept(replay, mailbox) ? 0 : mailbox;
-}
-
-/* Both are there together, and in `kept` while they are ours. */
-static gboolean claim(Replay *replay, const JournalBatch *batch) {
-  gint64 other = replay_other(replay, batch);
-  gint64 wanted[] = {to_claim(replay, batch->source), to_claim(replay, other)};
-  if (wanted[0] == 0 && wanted[1] == 0)
-    return TRUE;
-  if (!claims_take(replay->account->claims, wanted[0] ? wanted[0] : wanted[1], wanted[0] ? wanted[1] : 0,
-                   replay->account->cancellable))
-    return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS(wanted); i++)
-    if (wanted[i] != 0)
-      g_hash_table_add(replay->kept, g_memdup2(&wanted[i], sizeof wanted[i]));
-  return TRUE;
-}
-
-static gboolean contains(const GArray *mailboxes, gint64 mailbox) {
-  for (guint i = 0; i < mailboxes->len; i++)
-    if (g_array_index(mailboxes, gint64, i) == mailbox)
-      return TRUE;
-  return FALSE;
-}
-
-/* Of what is UNKNOWN, and of what is known and could not be written down. Only the removal itself knows that it was on
- * its way to the trash. */
-static GArray *find_unknown(Replay *replay, GError **error) {
-  g_auto(IndexMailbox) trash = {0};
-  g_autoptr(GArray) unknown = journal_mailboxes(replay->account->index, JOURNAL_UNKNOWN, error);
-  g_autoptr(GArray) sent = unknown ? journal_mailboxes(replay->account->index, JOURNAL_SENT, error) : NULL;
-  if (!sent)
-    return NULL;
-  g_array_append_vals(unknown, sent->data, sent->len);
-  if (unknown->len > 0 && trash_find(replay->account, &trash, NULL))
-    g_array_append_val(unknown, trash.row);
-  return g_steal_pointer(&unknown);
-}
-
-/* All but those; where that cannot be read, none. */
-static void let_go(Replay *replay) {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GArray) unknown = find_unknown(replay, &error);
-  g_autoptr(GArray) free_now = g_array_new(FALSE, FALSE, sizeof(gint64));
-  GHashTableIter iter;
-  gpointer mailbox;
-  if (!unknown) {
-    g_warning("%s", error->message);
-    return;
-  }
-  g_hash_table_iter_init(&iter, replay->kept);
-  while (g_hash_table_iter_next(&iter, &mailbox, NULL)) {
-    if (contains(unknown, *(gint64 *)mailbox))
-      continue;
-    g_array_append_val(free_now, *(gint64 *)mailbox);
-    g_hash_table_iter_remove(&iter);
-  }
-  for (guint i = 0; i < free_now->len; i++)
-    claims_release(replay->account->claims, g_array_index(free_now, gint64, i), 0);
-}
-
-static void claim_unknown(Replay *replay) {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GArray) unknown = find_unknown(replay, &error);
-  if (!unknown)
-    g_warning("%s", error->message);
-  for (guint i = 0; unknown && i < unknown->len; i++) {
-    gint64 mailbox = g_array_index(unknown, gint64, i);
-    if (!is_kept(replay, mailbox) && claims_try(replay->account->claims, mailbox))
-      g_hash_table_add(replay->kept, g_memdup2(&mailbox, sizeof mailbox));
-  }
 }
 
 /* ---- a batch ------------------------------------------------------------------------------------------------ */
@@ -218,10 +136,10 @@ static gint64 after_failure(Replay *replay, gboolean reached, const GError *erro
 static gint64 work(Replay *replay, JournalBatch *batch) {
   g_autoptr(GError) error = NULL;
   gboolean reached = FALSE;
-  if (!claim(replay, batch))
+  if (!replay_claim(replay, batch))
     return G_MAXINT64; /* cancelled */
   gboolean ok = run(replay, batch, &reached, &error);
-  let_go(replay);
+  replay_let_go(replay);
   replay_tell_drained(replay);
   if (ok)
     replay->losses = 0;
@@ -258,7 +176,7 @@ static void settle_rest(Replay *replay) {
     return;
   if (!replay_settle(replay, &error))
     g_message("what the server did cannot be written down yet: %s", error->message);
-  let_go(replay);
+  replay_let_go(replay);
 }
 
 static gint64 step(Replay *replay) {
@@ -317,7 +235,7 @@ Replay *replay_new(Account *account, Sync *sync) {
   replay->kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   replay_settle_init(replay);
   replay_await_init(replay);
-  claim_unknown(replay);
+  replay_claim_unknown(replay);
   sync_call_online(sync, on_line, replay);
   return replay;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What replay.c (the thread), replay_settle.c and replay_commit.c (what became of items) and replay_await.c (who waits)
- * share. Nobody else includes this. */
+/* What replay.c (the thread), replay_settle.c and replay_commit.c (what became of items), replay_claims.c (what is
+ * ours meanwhile) and replay_await.c (who waits) share. Nobody else includes this. */
 #include "cache/replay_private.h"
 
 typedef struct _Settlement Settlement;
@@ -42,6 +42,12 @@ void replay_settle_clear(Replay *replay);
  * cannot be written stays in `pending` for the next replay_settle(). */
 void replay_settle_begin(Replay *replay, const JournalBatch *batch);
 gboolean replay_settle_end(Replay *replay, GError **error);
+
+/* replay_claims.c: the mailboxes of a batch, together; FALSE: cancelled. Then all but those of what is UNKNOWN are let
+ * go; where that cannot be read, none. And at the start: those. */
+gboolean replay_claim(Replay *replay, const JournalBatch *batch);
+void replay_let_go(Replay *replay);
+void replay_claim_unknown(Replay *replay);
 
 void replay_await_init(Replay *replay);
 void replay_await_clear(Replay *replay);
