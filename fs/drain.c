@@ -121,6 +121,7 @@ static void block_signals(sigset_t *set) {
   sigaddset(set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, set, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 static void drain_until_end(const Daemon *daemon, Drain *drain) {

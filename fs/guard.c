@@ -115,6 +115,7 @@ Guard *guard_new(const char *mountpoint, gboolean hangup) {
   sigaddset(&set, SIGUSR1);
   guard->hangup = hangup;
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a write over the limit (ulimit -f) fails, and that is told */
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   guard->mountpoint = mountpoint;
   guard->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

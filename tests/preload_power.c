@@ -2,7 +2,8 @@
 /*
  * A disk that keeps what was synced and nothing else. Preloaded, it copies each file below $POWER_STATE whenever that
  * is synced, and each directory's entries, to $POWER_SHADOW (tests/lib/power.h); powercut makes of that what is left
- * when the power goes. The computer has been started as often as $POWER_BOOT says.
+ * when the power goes. The computer has been started as often as $POWER_BOOT says. While there is a file $POWER_BROKEN,
+ * nothing can be synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +30,11 @@ static int is_state(int fd) {
 
 static int sync_and_keep(int fd, const char *call) {
   int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, call);
-  const char *shadow = getenv("POWER_SHADOW");
+  const char *shadow = getenv("POWER_SHADOW"), *broken = getenv("POWER_BROKEN");
+  if (broken && is_state(fd) && access(broken, F_OK) == 0) {
+    errno = EIO;
+    return -1;
+  }
   int failed = real(fd);
   if (failed == 0 && shadow && is_state(fd) && power_keep(shadow, fd) != 0) {
     perror("power");

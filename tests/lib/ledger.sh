@@ -42,9 +42,18 @@ ledger_open() { # all that is on the server now was accepted at some time
 }
 
 # ---- what is there
-ledger_server() { # "PLACE SHA-256 FILE" of each letter on the server
+ledger_look() {
   find "$MAILDIR" -path '*/cur/*' -type f -print0 -o -path '*/new/*' -type f -print0 | ledger_sums |
     awk '{ print ($2 ~ /\/\.Trash\/|:2,[A-Za-z]*T/) ? "trash" : "live", $0 }'
+}
+ledger_server() { # "PLACE SHA-256 FILE" of each letter on the server, which may be moving them from new/ to cur/
+  local before now
+  now=$(ledger_look 2>&1)
+  until [ "${before-none}" = "$now" ]; do
+    before=$now
+    now=$(ledger_look 2>&1)
+  done
+  [ -z "$now" ] || echo "$now"
 }
 ledger_lost() { # the same of lost+found
   [ ! -d "$M/lost+found" ] || find "$M/lost+found" -type f -print0 | ledger_sums | sed 's/^/live /'
