@@ -169,7 +169,24 @@ static gboolean finish_held(Drafts *drafts, gint64 row, GError **error) {
   return TRUE;
 }
 
+static gboolean skip_taken(IndexTxn *txn, gpointer data, GError **error) {
+  const gint64 *taken = data;
+  return index_reserve_rows(txn, *taken, error);
+}
+
+/* A file can be on the disk when the row it is called by was lost with the power: no other message gets that number,
+ * and with it the file. */
+static gboolean reserve_rows(Account *account, GError **error) {
+  g_autoptr(GArray) rows = spool_rows(account->spool, error);
+  gint64 taken = 0;
+  for (guint i = 0; rows && i < rows->len; i++)
+    taken = MAX(taken, g_array_index(rows, gint64, i));
+  return rows && (taken == 0 || index_write(account->index, INDEX_JOURNAL, skip_taken, &taken, error));
+}
+
 gboolean drafts_recover(Drafts *drafts, GError **error) {
+  if (!reserve_rows(drafts->account, error))
+    return FALSE;
   g_autoptr(GArray) rows = journal_held(drafts->account->index, error);
   if (!rows)
     return FALSE;

@@ -237,14 +237,20 @@ static void settle(Put *put) {
   tell_replaced(put);
 }
 
+/* A large one; and before that the row, whose number will be its name. */
+static gboolean sync_file(Draft *draft, GError **error) {
+  if (draft->copy || draft->bytes.fd < 0 || draft->kept)
+    return TRUE;
+  return (fdatasync(draft->bytes.fd) == 0 || cache_error_errno(error, "cannot write a draft")) &&
+         index_sync_disk(draft->drafts->account->index, error);
+}
+
 DraftOutcome draft_put(Draft *draft, const DraftVerdict *verdict, IndexPriority priority, gint64 due, GError **error) {
   Account *account = draft->drafts->account;
   Put put = {.draft = draft, .account = account, .wrote = draft_wrote(draft)};
   describe(draft, verdict, due, &put.content);
-  if (!draft->copy && draft->bytes.fd >= 0 && !draft->kept && fdatasync(draft->bytes.fd) != 0) {
-    cache_error_errno(error, "cannot write a draft");
+  if (!sync_file(draft, error))
     return DRAFT_FAILED;
-  }
   if (!index_write(account->index, priority, put_job, &put, error))
     put.outcome = DRAFT_FAILED;
   if (put.outcome == DRAFT_PUT)

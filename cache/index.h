@@ -223,6 +223,8 @@ gboolean index_drop_body(IndexTxn *txn, gint64 row, GError **error);
 gboolean index_drop_bodies(IndexTxn *txn, GError **error);
 /* The index is older than what was shown: leave a gap, so that no row is used twice. */
 gboolean index_skip_rows(IndexTxn *txn, gint64 n, GError **error);
+/* The next message gets a higher number than this. */
+gboolean index_reserve_rows(IndexTxn *txn, gint64 last, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_close)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(IndexMailbox, index_mailbox_clear)

@@ -131,6 +131,13 @@ gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GErro
   return index_run(txn->db, stmt, error);
 }
 
+gboolean index_reserve_rows(IndexTxn *txn, gint64 last, GError **error) {
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'message' AND seq < ?1");
+  sqlite3_bind_int64(stmt, 1, last);
+  return index_run(txn->db, stmt, error);
+}
+
 gboolean index_skip_rows(IndexTxn *txn, gint64 n, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name IN ('mailbox', 'message')");

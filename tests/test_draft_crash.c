@@ -193,6 +193,23 @@ START_TEST(what_the_journal_has_lost_stands_there_too) {
 }
 END_TEST
 
+/* The power went when the files were on the disk and the rows were not: their numbers are free in the index. */
+START_TEST(orphans_keep_their_numbers) {
+  gint64 last = make_file(INBOX, "a.eml", CRLF_TEXT);
+  keep(last + 1, "Subject: one\r\n\r\n", "name: one\n");
+  keep(last + 2, "Subject: two\r\n\r\n", "name: two\n");
+  drafts_crash();
+  ck_assert_int_gt(make_file(INBOX, "b.eml", CRLF_TEXT), last + 2);
+  ck_assert(drafts_adopt(draft_test.cache->drafts, draft_test.root, NULL));
+  CacheEntry entry;
+  ck_assert_int_eq(cache_lookup(draft_test.cache, draft_test.root, "lost+found", &entry, NULL), CACHE_READY);
+  for (gint64 i = 1; i <= 2; i++) {
+    g_autofree char *name = g_strdup_printf("spool-%" G_GINT64_FORMAT ".eml", last + i);
+    check_octets(find(entry.row, name), i == 1 ? "Subject: one\r\n\r\n" : "Subject: two\r\n\r\n");
+  }
+}
+END_TEST
+
 /* ---- disks that fail ----------------------------------------------------------------------------------------- */
 
 START_TEST(a_full_disk_is_told_and_costs_nothing) {
@@ -340,6 +357,7 @@ int main(void) {
   tcase_add_test(tests, a_rewrite_is_there_or_is_not);
   tcase_add_test(tests, a_copy_is_still_one);
   tcase_add_test(tests, orphans_stand_in_lost_and_found);
+  tcase_add_test(tests, orphans_keep_their_numbers);
   tcase_add_test(tests, what_the_journal_has_lost_stands_there_too);
   tcase_add_test(tests, what_could_not_be_finished_is_finished_later);
   tcase_add_test(tests, a_flush_that_fails_can_be_repeated);
