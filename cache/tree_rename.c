@@ -240,6 +240,21 @@ static gboolean may_show(const Search *search, const char *raw, const GPtrArray 
   return FALSE;
 }
 
+/* Without LIST-STATUS the name that a doubted row went to may be known by now, as one more folder: LIST came before the
+ * doubt. Nobody has looked into it yet. */
+static gboolean may_be_new_name(const Search *search, const char *raw) {
+  const IndexMailbox *holder = g_hash_table_lookup(search->tree->by_raw, raw);
+  GHashTableIter iter;
+  gpointer row;
+  if (search->status || !holder || holder->listed != INDEX_UNLISTED)
+    return FALSE;
+  g_hash_table_iter_init(&iter, search->displaced);
+  while (g_hash_table_iter_next(&iter, &row, NULL))
+    if (*(gint64 *)row < holder->row)
+      return TRUE;
+  return FALSE;
+}
+
 static GPtrArray *find_sought(Search *search, gboolean fresh) {
   GPtrArray *sought = g_ptr_array_new();
   for (guint i = 0; i < search->tree->rows->len; i++) {
@@ -256,7 +271,7 @@ static gboolean use_messages(Search *search, ImapConn *conn, GError **error) {
   g_autoptr(GPtrArray) free_names = g_ptr_array_new(), names = g_ptr_array_new();
   for (guint i = 0; i < tree->listings->len; i++) {
     ImapListing *listing = tree->listings->pdata[i];
-    if (is_free(search, listing->name))
+    if (is_free(search, listing->name) || may_be_new_name(search, listing->name))
       g_ptr_array_add(free_names, listing);
   }
   g_autoptr(GPtrArray) sought = find_sought(search, free_names->len > 0);

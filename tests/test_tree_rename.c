@@ -261,6 +261,24 @@ START_TEST(a_name_used_again_is_another_folder) {
 }
 END_TEST
 
+/* The same on Courier, which tells no UIDVALIDITY in LIST and gives new ones: b was listed before a was opened. */
+START_TEST(a_name_used_again_is_found_out_late) {
+  g_autoptr(TestAccount) test = start("", LIST(BOX("a")) LIST(BOX("a") BOX("b")) LIST(BOX("a") BOX("b")) //
+                                      LOOK_AS("a", "9", MESSAGE("1", "301") MESSAGE("2", "302"))
+                                          LOOK_AS("b", "8", MESSAGE("1", "101") MESSAGE("2", "102")));
+  fill_folder(test, "a", 1, 101);
+  gint64 a = row(test, "a");
+  update(test, NULL, FALSE, FALSE);
+  gint64 b = row(test, "b");
+  test->account.doubted = a;
+  update(test, NULL, FALSE, FALSE);
+  ck_assert_int_eq(row(test, "b"), a);
+  ck_assert_int_ne(row(test, "a"), a);
+  ck_assert_int_ne(row(test, "a"), b);
+  ck_assert_int_ne(row(test, "a"), 0);
+}
+END_TEST
+
 /* b was deleted, and a took its name. */
 START_TEST(a_folder_under_the_name_of_one_that_is_gone) {
   g_autoptr(TestAccount) test = start(STATUSES, LISTS(SEEN("a", "1") SEEN("b", "2")) //
@@ -311,6 +329,7 @@ int main(void) {
   tcase_add_test(tests, a_parent_goes_with_its_children);
   tcase_add_test(tests, swapped_names_keep_their_mailboxes);
   tcase_add_test(tests, a_name_used_again_is_another_folder);
+  tcase_add_test(tests, a_name_used_again_is_found_out_late);
   tcase_add_test(tests, a_folder_under_the_name_of_one_that_is_gone);
   tcase_add_test(tests, other_uidvalidities_are_no_renames);
   suite_add_tcase(suite, tests);
