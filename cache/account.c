@@ -202,6 +202,9 @@ gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMai
   if (was_open && is_renumbered(mailbox, ret) &&
       (!imap_unselect(conn, account->cancellable, error) || !select_once(account, conn, mailbox->raw, ret, error)))
     return FALSE;
+  /* What came since, be it from this very connection, Courier knows by its UID only after a NOOP. */
+  if (was_open && ret->uidnext == 0 && !imap_noop(conn, account->cancellable, error))
+    return FALSE;
   if (is_renumbered(mailbox, ret))
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "UIDVALIDITY changed from %u to %u", mailbox->uidvalidity,
                 ret->uidvalidity);

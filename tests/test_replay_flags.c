@@ -72,6 +72,22 @@ START_TEST(test_flags) {
 }
 END_TEST
 
+/* Courier: what was appended through this connection has no UID here, and STORE of it is OK, until a NOOP. */
+START_TEST(test_courier_looks_again) {
+  static const JournalFlags flagged = {.add = IMAP_FLAG_FLAGGED};
+  g_autoptr(Replaying) r = replaying_new(
+      "UNSELECT", "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: @ OK [READ-WRITE] open\n"
+                  "C: @ UID STORE 1 +FLAGS.SILENT (\\Flagged)\n" OK ASK("1", "(UID FLAGS)") IS("1", "\\Flagged") OK
+      "C: @ NOOP\nS: * 4 EXISTS\n" OK "C: @ UID STORE 2 +FLAGS.SILENT (\\Flagged)\n" OK ASK("2", "(UID FLAGS)")
+          IS("2", "\\Flagged") OK);
+  for (guint uid = 1; uid <= 2; uid++) {
+    replaying_flag(r, uid, uid, &flagged);
+    ck_assert(replaying_step(r, NULL));
+  }
+  ck_assert_uint_eq(replaying_left(r), 0);
+}
+END_TEST
+
 /* Can be done twice, so nobody has to know whether it was done. */
 START_TEST(test_cut) {
   g_autoptr(Replaying) r = replaying_new("UNSELECT", SELECT ADD "half\nnext\n" FAKE_LOGIN("UNSELECT")
@@ -90,6 +106,7 @@ int main(void) {
   Suite *suite = suite_create("replay_flags");
   TCase *tcase = tcase_create("replay_flags");
   tcase_add_loop_test(tcase, test_flags, 0, G_N_ELEMENTS(rows));
+  tcase_add_test(tcase, test_courier_looks_again);
   tcase_add_test(tcase, test_cut);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
