@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One table of all options (options_table.c) parses them, holds their defaults and prints -h. An option that is not in
- * it is an error that names it.
+ * One table of all options (options_table.c) parses them and holds their defaults. An option that is not in it is an
+ * error that names it.
  *
  * Options of mount(8) come along when we are started by mount or from fstab. Some are for the kernel, the others are
  * understood and ignored: the mount is always nosuid and nodev.
@@ -249,30 +249,6 @@ gboolean options_need_prompt(const Options *options) {
     if (g_ascii_strcasecmp(auth, without[i]) == 0)
       return FALSE;
   return !options->passfile && !options->password_command && !options->cache.tunnel;
-}
-
-char *options_help(void) {
-  GString *text = g_string_new("usage: imapfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT\n"
-                               "       imapfs -u MOUNTPOINT\n"
-                               "Mounts the IMAP account SOURCE on the directory MOUNTPOINT; or, with -u, waits until\n"
-                               "all that was changed there is on the server, and unmounts it.\n\n"
-                               "SOURCE is imaps://user@host[:port][/folder], imap://... (STARTTLS),\n"
-                               "or user@host:[/folder] as the mount table shows it.\n\n"
-                               "  -f  stay in the foreground     -d  also trace requests and protocol\n"
-                               "  -h  this help                  -V  versions\n\n"
-                               "Options, after -o and separated by commas (a comma in a value is \\,):\n");
-  const Option *option;
-  for (gsize i = 0; (option = option_at(i)); i++) {
-    if (!option->help || option->type == OPTION_REFUSED)
-      continue;
-    g_autofree char *left = g_strconcat(option->name, option->values ? "=" : NULL, option->values, NULL);
-    g_string_append_printf(text, "  %-28s %s%s%s%s\n", left, option->help, option->standard ? " (" : "",
-                           option->standard ? option->standard : "", option->standard ? ")" : "");
-  }
-  g_string_append(text, "\nThe options of mount(8) are understood as well. The mount is always nosuid, nodev,\n"
-                        "default_permissions. Unmount with imapfs -u MOUNTPOINT; umount(8) waits for nothing,\n"
-                        "and the rest is sent afterwards (drain=).\n");
-  return g_string_free(text, FALSE);
 }
 
 void options_clear(Options *options) {

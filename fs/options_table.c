@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * One row an option: how its value is read, where it goes, its default, and what -h says of it, in the order in which
+ * -h says it. Those without help are for mount(8) and libfuse.
+ */
 #include "fs/options_table.h"
 
 #include <stddef.h>
@@ -96,4 +100,28 @@ gboolean option_is_generic(const char *name) {
 
 const Option *option_at(gsize i) {
   return i < G_N_ELEMENTS(table) ? &table[i] : NULL;
+}
+
+char *options_help(void) {
+  GString *text = g_string_new("usage: imapfs [-o OPTIONS] [-f] [-d] SOURCE MOUNTPOINT\n"
+                               "       imapfs -u MOUNTPOINT\n"
+                               "Mounts the IMAP account SOURCE on the directory MOUNTPOINT; or, with -u, waits until\n"
+                               "all that was changed there is on the server, and unmounts it.\n\n"
+                               "SOURCE is imaps://user@host[:port][/folder], imap://... (STARTTLS),\n"
+                               "or user@host:[/folder] as the mount table shows it.\n\n"
+                               "  -f  stay in the foreground     -d  also trace requests and protocol\n"
+                               "  -h  this help                  -V  versions\n\n"
+                               "Options, after -o and separated by commas (a comma in a value is \\,):\n");
+  const Option *option;
+  for (gsize i = 0; (option = option_at(i)); i++) {
+    if (!option->help || option->type == OPTION_REFUSED)
+      continue;
+    g_autofree char *left = g_strconcat(option->name, option->values ? "=" : NULL, option->values, NULL);
+    g_string_append_printf(text, "  %-28s %s%s%s%s\n", left, option->help, option->standard ? " (" : "",
+                           option->standard ? option->standard : "", option->standard ? ")" : "");
+  }
+  g_string_append(text, "\nThe options of mount(8) are understood as well. The mount is always nosuid, nodev,\n"
+                        "default_permissions. Unmount with imapfs -u MOUNTPOINT; umount(8) waits for nothing,\n"
+                        "and the rest is sent afterwards (drain=).\n");
+  return g_string_free(text, FALSE);
 }
