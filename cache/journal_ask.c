@@ -72,13 +72,15 @@ gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **
              mailbox, ret, error);
 }
 
+/* A REMOVE behind a NEW that stays local, as that of a message that was made empty, is as local as that. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return FALSE;
   g_autoptr(IndexStmt) stmt =
       index_use(reader, "SELECT count(*), ifnull(sum(iif(j.op = 1, m.size, 0)), 0) FROM journal AS j LEFT JOIN message"
-                        " AS m ON j.op = 1 AND m.row = j.message WHERE j.state IN " WAITING);
+                        " AS m ON j.op = 1 AND m.row = j.message WHERE j.state IN " WAITING
+                        " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after AND e.state = 0)");
   if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
     return FALSE;
   *ret_changes = (guint64)sqlite3_column_int64(stmt, 0);

@@ -204,6 +204,19 @@ static gboolean leave_behind(IndexTxn *txn, gpointer data, GError **error) {
   return journal_leave_behind(txn, ((Keep *)data)->row, INBOX, 5, error);
 }
 
+/* Nobody waits for what will not happen by itself: `: > message` and then umount. */
+START_TEST(what_was_made_empty_is_not_left) {
+  gint64 row = journal_rewrite(journal_server(INBOX, 5, "five"));
+  g_auto(JournalBatch) batch = {0};
+  guint64 changes = 1, bytes = 1;
+  journal_fill(row, JOURNAL_LOCAL, 0);
+  ck_assert(journal_left(journal_test.index, &changes, &bytes, NULL) && changes == 0 && bytes == 0);
+  ck_assert(!journal_take(&batch, 9));
+  journal_fill(row, JOURNAL_READY, JOURNAL_NOW);
+  ck_assert(journal_left(journal_test.index, &changes, &bytes, NULL) && changes == 2 && bytes == 6);
+}
+END_TEST
+
 START_TEST(what_the_server_keeps_stays_hidden) {
   gint64 row = journal_server(INBOX, 5, "five");
   journal_rm(row);
@@ -332,6 +345,7 @@ int main(void) {
   tcase_add_test(tests, a_number_under_another_uidvalidity_is_none);
   tcase_add_test(tests, what_is_removed_stands_in_the_trash);
   tcase_add_test(tests, flags_that_are_set_are_the_servers);
+  tcase_add_test(tests, what_was_made_empty_is_not_left);
   tcase_add_test(tests, what_the_server_keeps_stays_hidden);
   tcase_add_test(tests, what_a_move_leaves_behind_is_hidden);
   tcase_add_test(tests, a_refused_new_one_is_found_again);
