@@ -105,7 +105,7 @@ eq "places of a message" 1 "$(find "$M/INBOX/two.eml" "$M/Work/two.eml" 2>"$T/ou
 ledger_maybe_remove "$I/seed-5"
 tool relay --listen "$near" "$(cat "$T/dovecot/port")"
 kill -HUP "$(pid)" # now, and not when it would have tried
-drained
+wait_until 30 drained
 ledger_check "after seven power cuts"
 fusermount3 -u "$M"
 wait_until 10 ended "$(pid)"
