@@ -63,7 +63,7 @@ remove_folder() {
 work=(new_small new_large drained
   to_folder scratch rename_over rewrite flag drained
   to_trash make_folder new_below copy_inside drained
-  new_late move_late move_large from_trash remove_folder drained)
+  new_late move_late move_large from_trash remove_folder drained in_mount)
 enter() { # all that into the ledger
   ledger_accept "$I/small" "$I/large" "$I"/10? "$I/seed-6"
   ledger_remove "$I"/seed-[235]
@@ -73,7 +73,7 @@ enter() { # all that into the ledger
 # ---- what is there at the end
 in_mount() {
   (cd "$M" && find . -type d && find . -type f -print0 | "$TOOLS/crlfsum" &&
-    find . -type f -exec getfattr -n user.imap.flags {} + | sed 's/^# file: //' | paste -sd '  \n') | sort
+    find . -type f -exec getfattr -n user.imap.flags {} + | sed 's/^# file: //' | paste -sd '  \n') | sort >"$dir/mount"
 }
 on_server() { # "FOLDER SHA-256 FLAGS" of each letter, and the folders
   (cd "$MAILDIR" && find . \( -path '*/cur/*' -o -path '*/new/*' \) -type f -print0 | "$TOOLS/crlfsum" |
@@ -110,7 +110,6 @@ attempt() { # attempt STEP: all of the work, and what is there then in $dir
     recover
     $what 2>"$dir/err" || fail "$what, after it was stopped at step $1: $(cat "$dir/err")"
   done
-  in_mount >"$dir/mount"
   on_server >"$dir/server"
   fusermount3 -u "$M"
   wait_until 10 ended "$(pid)"
