@@ -174,6 +174,44 @@ START_TEST(a_claimed_folder_is_looked_at_when_it_is_free) {
 }
 END_TEST
 
+static gint still_seconds; /* atomic */
+
+static gint64 still(void) {
+  return g_atomic_int_get(&still_seconds) * (gint64)G_USEC_PER_SEC;
+}
+
+#define OPEN(how, code)                                                                                                \
+  "C: @ " how " \"INBOX\"\nS: * 0 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK " code " x\n"
+
+/* What a SELECT locks another client may be about to rename. */
+START_TEST(a_folder_with_news_is_opened_to_ask_when_it_is_quiet) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, FAKE_LOGIN("") LIST
+              "wait\nC: @ STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)\n"
+              "S: * STATUS INBOX (MESSAGES 0 UIDNEXT 10 UIDVALIDITY 7)\nS: @ OK\n" OPEN("EXAMINE", "[READ-ONLY]")
+                  LIST OPEN("SELECT", "[READ-WRITE]") OPEN("EXAMINE", "[READ-ONLY]") "stall\n");
+  Account *account = &bench.test->account;
+  g_auto(IndexMailbox) inbox = {0};
+  gint later = (gint)(g_get_monotonic_time() / G_USEC_PER_SEC) + 3600; /* the agenda's clock goes on */
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+  ck_assert(index_get_mailbox(account->index, test_account_folder(bench.test, "INBOX"), &inbox, NULL));
+  ck_assert(index_write(account->index, INDEX_SYNC, list_inbox, &inbox, NULL));
+  g_atomic_int_set(&still_seconds, later);
+  learnt_free(account->learnt); /* nobody has asked yet */
+  account->learnt = learnt_new(still);
+  sync_doubt(bench.sync, inbox.row);
+  fake_go(bench.fake);
+  while (learnt_put_off_until(account->learnt) == 0)
+    g_thread_yield();
+  g_atomic_int_set(&still_seconds, later + 60);
+  sync_look_again(bench.sync);
+  g_auto(IndexAccess) access = {0};
+  while (!index_get_access(account->index, inbox.row, &access, NULL) || access.heard == 0)
+    g_thread_yield();
+  ck_assert(!access.read_only);
+}
+END_TEST
+
 START_TEST(renames_that_are_told_do_not_pile_up) {
   SyncTask task = {0};
   sync_task_init(&task, NULL);
@@ -198,6 +236,7 @@ int main(void) {
   tcase_add_test(tests, three_refused_logins_are_enough);
   tcase_add_test(tests, a_reader_is_told_when_the_line_is_lost);
   tcase_add_test(tests, a_claimed_folder_is_looked_at_when_it_is_free);
+  tcase_add_test(tests, a_folder_with_news_is_opened_to_ask_when_it_is_quiet);
   tcase_add_test(tests, renames_that_are_told_do_not_pile_up);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
