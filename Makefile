@@ -31,21 +31,20 @@ HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% te
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
 
 STEPPED := $(wildcard cache/replay*.c cache/index_writer.c cache/spool.c cache/steps.c)
+LINK     = $(Q)mkdir -p $(@D); $(if $(V),,echo "  LD    $@";) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/test_%: LDLIBS += $(shell pkg-config --libs check)
 
 all: $(if $(wildcard cache/cache.c),$(BUILD)/imapfs) $(BUILD)/tests/imapfs-mock $(BUILD)/tests/imapfs-steps $(BUILD)/tests/power.so $(TOOLS)
 
 $(BUILD)/imapfs: $(BUILD)/fs/main.o $(LIB)
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK)
 
 $(BUILD)/tests/imapfs-mock: $(BUILD)/fs/main.o $(BUILD)/tests/mock_cache.o $(BUILD)/tests/mock_change.o $(BUILD)/lib.a
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK)
 
 # Stops dead at step N of all changes: IMAPFS_STOP_AT=N.
 $(BUILD)/tests/imapfs-steps: $(BUILD)/fs/main.o $(filter-out $(STEPPED:%.c=$(BUILD)/%.o),$(LIB)) $(STEPPED:%.c=$(BUILD)/steps/%.o)
-	@mkdir -p $(@D); echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK)
 
 # An archive, so that a test program takes only what it needs.
 $(BUILD)/lib.a: $(LIB)
@@ -63,22 +62,18 @@ $(BUILD)/%.o: %.c Makefile
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/test_fs_%: $(BUILD)/tests/test_fs_%.o $(MOCK) $(BUILD)/lib.a
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+	$(LINK)
 
 # Of what the replay waits for it has had enough soon.
 $(BUILD)/tests/test_sweep_write: $(BUILD)/tests/test_sweep_write.o $(HELPERS) \
     $(STEPPED:%.c=$(BUILD)/steps/%.o) $(BUILD)/lib.a
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+	$(LINK)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(HELPERS) $(BUILD)/lib.a
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+	$(LINK)
 
 $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tool_%.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
-	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK)
 
 $(BUILD)/tests/fault: $(BUILD)/tests/fault.o
 
