@@ -323,8 +323,9 @@ START_TEST(the_state_can_be_told) {
   g_autofree char *text = cache_describe(cache);
   ck_assert_msg(g_str_has_prefix(text, "online since 20"), "%s", text);
   ck_assert_msg(strstr(text, "\npush: ") && strstr(text, "\nfolders: 3, listed 1; all looked at 0 s ago\n") &&
-                    strstr(text, "\nto do: ") && strstr(text, "\nreaders waiting for messages: 0\n") &&
-                    strstr(text, "\ncached: ") && !strstr(text, "cached: 0 "),
+                    strstr(text, "\nto do: ") && strstr(text, "\nto be sent: 0 changes, 0 bytes\n") &&
+                    strstr(text, "\nreaders waiting for messages: 0\n") && strstr(text, "\ncached: ") &&
+                    !strstr(text, "cached: 0 "),
                 "%s", text);
   cache_free(cache);
 }

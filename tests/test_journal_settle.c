@@ -270,6 +270,8 @@ START_TEST(a_refused_new_one_is_found_again) {
   ck_assert(journal_get_new(journal_test.index, row, &entry, NULL));
   ck_assert_int_eq(entry.state, JOURNAL_REFUSED);
   ck_assert_str_eq(entry.reason, "no");
+  guint64 refused = 0;
+  ck_assert(journal_refused(journal_test.index, &refused, NULL) && refused == 1);
   g_autoptr(GBytes) bytes = journal_bytes(journal_test.index, row, NULL);
   ck_assert_uint_eq(g_bytes_get_size(bytes), 6);
   g_auto(JournalBatch) batch = {0};
