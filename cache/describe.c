@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes on, in words. Asked of what is in memory, so that it is answered also while the disk or the line hangs. */
+/* What goes on, in words. The line is never asked, and of the disk only the journal. */
 #include "cache/cache_private.h"
+#include "cache/journal.h"
+#include "cache/replay.h"
 
 static char *time_text(gint64 seconds) {
   g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(seconds);
@@ -42,6 +44,24 @@ static void describe_folders(GString *text, const AgendaState *state) {
                          state->queued[AGENDA_REFRESH] + state->queued[AGENDA_TREE], state->queued[AGENDA_FIRST]);
 }
 
+static void describe_changes(GString *text, Cache *cache) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *trouble = NULL;
+  guint64 changes, bytes, refused;
+  if (!journal_left(cache->account.index, &changes, &bytes, &error) ||
+      !journal_refused(cache->account.index, &refused, &error)) {
+    g_string_append_printf(text, "to be sent: %s\n", error ? error->message : "?");
+    return;
+  }
+  g_string_append_printf(text, "to be sent: %" G_GUINT64_FORMAT " changes, %" G_GUINT64_FORMAT " bytes", changes,
+                         bytes);
+  if (changes > 0 && replay_trouble(cache->replay, &trouble))
+    g_string_append_printf(text, ": %s", trouble);
+  if (refused > 0)
+    g_string_append_printf(text, "; refused, in lost+found: %" G_GUINT64_FORMAT, refused);
+  g_string_append_c(text, '\n');
+}
+
 char *cache_describe(Cache *cache) {
   g_autoptr(GString) text = g_string_new(NULL);
   g_auto(AgendaState) state = {0};
@@ -51,6 +71,7 @@ char *cache_describe(Cache *cache) {
   describe_line(text, &state, pool);
   describe_push(text, &state);
   describe_folders(text, &state);
+  describe_changes(text, cache);
   g_string_append_printf(text, "readers waiting for messages: %u\n", fetch_readers(cache->fetch));
   g_string_append_printf(text, "cached: %s of messages\n", kept);
   return g_string_free(g_steal_pointer(&text), FALSE);

@@ -120,6 +120,7 @@ gboolean journal_flags(Index *index, gint64 row, guint *ret, char **ret_keywords
 gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error);
 /* How many such there are in all, and the octets of the NEWs among them; not what waits for a LOCAL one. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
+gboolean journal_refused(Index *index, guint64 *ret, GError **error); /* how many NEWs are */
 /* Any row from or to it; not its own RMDIR. */
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error);
 gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error); /* of all that is LOCAL */

@@ -88,6 +88,19 @@ gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GE
   return TRUE;
 }
 
+gboolean journal_refused(Index *index, guint64 *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(reader, "SELECT count(*) FROM journal WHERE op = ?1 AND state = ?2");
+  sqlite3_bind_int64(stmt, 1, JOURNAL_NEW);
+  sqlite3_bind_int64(stmt, 2, JOURNAL_REFUSED);
+  if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
+    return FALSE;
+  *ret = (guint64)sqlite3_column_int64(stmt, 0);
+  return TRUE;
+}
+
 static GArray *numbers(Index *index, const char *sql, gint64 number, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)

@@ -28,6 +28,7 @@ cat "$M"/INBOX/*.1.eml >"$T/1"
 say "how things stand"
 told '^[-0-9: ]*imapfs: cache: online|online since [0-9-]+ '
 told 'folders: [1-9][0-9]*, listed 1; all looked at [0-9]+ s ago'
+told 'to be sent: 0 changes, 0 bytes'
 told 'connections'
 told 'cached: .* bytes'
 wait_until 20 tells 'push: (all folders|folder [0-9]+)'
