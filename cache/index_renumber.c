@@ -12,6 +12,8 @@
  */
 #include "cache/index_private.h"
 
+#include <string.h>
+
 static gboolean find_by_id(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
   if (!message->emailid)
     return FALSE;
@@ -30,6 +32,23 @@ static gboolean find_alike(IndexTxn *txn, const IndexMessage *message, gint64 *r
   sqlite3_bind_int64(stmt, 1, message->mailbox);
   index_bind_fingerprint(stmt, 2, message->fingerprint);
   index_bind_size(stmt, 3, message->claim);
+  return index_number(txn->db, stmt, ret, error);
+}
+
+/* Under names=uid a listing brings no header fields, and a size alone is soon another's. But of what we have sent, and
+ * the server has taken, there is little, and its date is as good as a mark; else it would wait here for ever. */
+static gboolean find_sent(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  static const guint8 none[sizeof message->fingerprint];
+  if (memcmp(message->fingerprint, none, sizeof none) != 0)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt = index_use(
+      txn->db,
+      "SELECT min(m.row) FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.op = 1 AND"
+      " j.state = 4 AND m.mailbox = ?1 AND m.claim = ?2 AND m.internaldate = ?3 AND m.uid IS NULL AND m.gone = 0"
+      " HAVING count(*) = 1");
+  sqlite3_bind_int64(stmt, 1, message->mailbox);
+  index_bind_size(stmt, 2, message->claim);
+  sqlite3_bind_int64(stmt, 3, message->internaldate);
   return index_number(txn->db, stmt, ret, error);
 }
 
@@ -58,6 +77,7 @@ gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error) {
   gint64 row = 0;
   gboolean same = find_by_id(txn, message, &row, &failed);
   gboolean alike = !same && !failed && find_alike(txn, message, &row, &failed);
+  alike = alike || (!same && !failed && find_sent(txn, message, &row, &failed));
   if (!failed && !same && !alike)
     return FALSE;
   if (!failed && take_over(txn, message, row, &failed) && (same || hold_body(txn, row, &message->unproven, &failed))) {

@@ -144,6 +144,27 @@ START_TEST(a_new_one_without_a_number_is_matched_or_sought) {
 }
 END_TEST
 
+/* names=uid: no header fields are asked for. */
+START_TEST(a_new_one_is_matched_by_size_and_date) {
+  gint64 row = journal_upload(INBOX, "a"), seq = take_one(JOURNAL_NEW);
+  journal_place(seq, INBOX, 0);
+  g_auto(IndexMessage) message = {0};
+  ck_assert(index_get_message(journal_test.index, row, &message, NULL));
+  g_auto(JournalBatch) batch = {0};
+  Add other = {.message = {.mailbox = INBOX, .uid = 76, .name = "other", .claim = 6, .size = IMAP_UNKNOWN_SIZE}};
+  other.message.internaldate = message.internaldate + 1;
+  do_write(journal_test.index, add_one, &other);
+  ck_assert(other.added);
+  Add add = {.message = {.mailbox = INBOX, .uid = 77, .name = "new", .claim = 6, .size = IMAP_UNKNOWN_SIZE}};
+  add.message.internaldate = message.internaldate;
+  do_write(journal_test.index, add_one, &add);
+  ck_assert(!add.added);
+  ck_assert_int_eq(add.message.row, row);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_CONFIRMED, 1);
+  ck_assert_uint_eq(journal_item(&batch, 0)->uid, 77);
+}
+END_TEST
+
 START_TEST(a_number_under_another_uidvalidity_is_none) {
   gint64 fresh = add_mailbox(journal_test.index, 1, "other"), row = journal_upload(fresh, "a");
   IndexMailbox state = {.row = fresh, .uidvalidity = 8, .listed = INDEX_LISTED};
@@ -344,6 +365,7 @@ int main(void) {
   tcase_add_test(tests, an_echo_gives_way_and_leaves_its_changes);
   tcase_add_test(tests, one_without_a_number_is_matched);
   tcase_add_test(tests, a_new_one_without_a_number_is_matched_or_sought);
+  tcase_add_test(tests, a_new_one_is_matched_by_size_and_date);
   tcase_add_test(tests, a_number_under_another_uidvalidity_is_none);
   tcase_add_test(tests, what_is_removed_stands_in_the_trash);
   tcase_add_test(tests, flags_that_are_set_are_the_servers);
