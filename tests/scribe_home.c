@@ -54,7 +54,7 @@ Home *home_new(const char *user, const ScribeManner *manner, guint16 port) {
                                .disable = manner->disable,
                                .compress = CACHE_COMPRESS_OFF,
                                .connections = 1,
-                               .timeout = 1,
+                               .timeout = 2,
                                .secret = secret,
                                .secret_data = "secret",
                                .cache_dir = g_build_filename(home->place, "cache", NULL),

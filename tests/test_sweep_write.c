@@ -20,7 +20,7 @@
 #include "tests/tally.h"
 
 #define WORKERS 16 /* most of a session is waiting */
-#define DEFAULT_STEP 4999
+#define DEFAULT_STEP 7999
 #define LARGE 70000 /* over what LITERAL+ is used for */
 #define FEW 8192    /* octets of a direction: of more, so much fewer are tried */
 
