@@ -100,9 +100,11 @@ enum { CHANGE_OP = 1, CHANGE_STATE, CHANGE_MAILBOX = 4, CHANGE_TARGET };
 static gboolean is_text(IndexStmt *row, int i, const Column *column) {
   const char *text = (const char *)sqlite3_column_text(row, i);
   gssize len = sqlite3_column_bytes(row, i);
-  if (!text || len < column->min || len > column->max || !g_utf8_validate(text, len, NULL))
+  if (!text || len < column->min || len > column->max || (gssize)strlen(text) != len)
     return FALSE;
-  return column->kind != NAME || (!strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0);
+  if (column->kind != NAME) /* a user may have named a file in any charset */
+    return g_utf8_validate(text, len, NULL);
+  return !strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
 }
 
 static gboolean fits(IndexStmt *row, int i, const Column *column) {

@@ -457,6 +457,24 @@ START_TEST(what_waits_to_be_copied_still_does) {
 }
 END_TEST
 
+static gboolean write_latin(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_rename(txn, *(gint64 *)data, inbox, "caf\xe9.eml", JOURNAL_READY, 0, error);
+}
+
+/* A user may have named a file in any charset. */
+START_TEST(names_need_not_be_utf8) {
+  Index *whole = make_index();
+  gint64 row = row_of(whole, inbox, 5);
+  g_auto(IndexMessage) message = {0};
+  do_write(whole, write_latin, &row);
+  close_unclean(whole);
+  damage("index.db", 40 * PAGE, PAGE, 0xa5);
+  g_autoptr(Index) index = open_index(NULL);
+  ck_assert(index_find_message(index, inbox, "caf\xe9.eml", &message, NULL));
+  ck_assert_int_eq(message.row, row);
+}
+END_TEST
+
 START_TEST(uploads_are_looked_for_from_where_they_could_be) {
   close_unclean(make_index());
   damage("index.db", 40 * PAGE, PAGE, 0xa5);
@@ -515,6 +533,7 @@ int main(void) {
   tcase_add_test(tests, a_version_that_cannot_be_is_damage);
   tcase_add_test(tests, the_next_visit_compares_everything);
   tcase_add_test(tests, what_waits_to_be_copied_still_does);
+  tcase_add_test(tests, names_need_not_be_utf8);
   tcase_add_test(tests, uploads_are_looked_for_from_where_they_could_be);
   tcase_add_test(tests, a_restored_index_sends_nothing_blindly);
   suite_add_tcase(suite, tests);
