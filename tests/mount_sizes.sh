@@ -50,13 +50,17 @@ fresh
 eq "grep" "$(grep -rc line "$T/cp" | sed 's/.*://' | paste -sd+ | bc)" \
   "$(grep -rc line "$M/INBOX" | sed 's/.*://' | paste -sd+ | bc)"
 
-say "an append is refused and changes nothing"
+say "an append goes to the end"
 fresh
 for file in "$M"/INBOX/*.eml; do
-  ! "$TOOLS/readways" append "$file" 2>/dev/null || fail "an append went well"
+  "$TOOLS/readways" append "$file" || fail "no append to $file"
+  tail -c +$(($(stat -c %s "$T/cp/${file##*/}") + 1)) "$file" >"$T/appended"
+  eq "octets appended to ${file##*/}" 1 "$(stat -c %s "$T/appended")"
+  head -c -1 "$file" | cmp - "$T/cp/${file##*/}" || fail "what was there before"
 done
-copied "$M/INBOX"
-say "sizes are right now"
+say "sizes are right once a file was opened"
+fresh
+cat "$M"/INBOX/*.eml >/dev/null
 for file in "$M"/INBOX/*.eml; do
   eq "size of ${file##*/}" "$(stat -c %s "$T/cp/${file##*/}")" "$(stat -c %s "$file")"
 done
