@@ -86,18 +86,6 @@ static gboolean may_remove(Cache *cache, gint64 folder, GError **error) {
          cache_fail(error, CACHE_ERROR_PROTECTED, "too many were removed within a minute");
 }
 
-/* Users who tidy lost+found may not know what they have there. */
-static gboolean discard(Cache *cache, gint64 row, GError **error) {
-  int fd = -1;
-  gint64 lender;
-  CacheAnswer answer = drafts_open_octets(&cache->account, row, &fd, &lender, error);
-  if (answer != CACHE_READY)
-    return answer == CACHE_ABSENT;
-  gboolean ok = spool_discard(cache->account.spool, fd, error);
-  close(fd);
-  return ok;
-}
-
 /* What stands there. FALSE without an error: nothing. */
 static gboolean decide(Remove *job, GError **error) {
   Index *index = job->cache->account.index;
@@ -119,7 +107,7 @@ static gboolean decide(Remove *job, GError **error) {
 static gboolean may_go(Remove *job, GError **error) {
   if (!job->what.unsent && !job->counted && !(job->counted = may_remove(job->cache, job->folder, error)))
     return FALSE;
-  return !job->closed || discard(job->cache, job->what.message.row, error);
+  return !job->closed || drafts_discard(&job->cache->account, job->what.message.row, error);
 }
 
 static CacheAnswer remove_once(Remove *job, GError **error) {

@@ -55,6 +55,8 @@ gboolean drafts_still_open(Drafts *drafts, gint64 row);
 /* The octets of a message that the server does not have yet: an fd to read, at the start. READY, ABSENT (they are not
  * here) or FAILED. *ret_lender: the message whose body they are, where they are not here; else 0. */
 CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64 *ret_lender, GError **error);
+/* Keeps these octets in discarded/. Where they are not here there is nothing to keep. */
+gboolean drafts_discard(Account *account, gint64 row, GError **error);
 /* `borrower` waits for the body of `lender`, whose event is relayed to it; who it waits for (else itself). */
 void drafts_lend(Drafts *drafts, gint64 lender, gint64 borrower);
 void drafts_relay(Drafts *drafts, const CacheEvent *event);

@@ -62,6 +62,17 @@ CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64
   return *ret_fd < 0 ? CACHE_FAILED : CACHE_READY;
 }
 
+gboolean drafts_discard(Account *account, gint64 row, GError **error) {
+  int fd = -1;
+  gint64 lender;
+  CacheAnswer answer = drafts_open_octets(account, row, &fd, &lender, error);
+  if (answer != CACHE_READY)
+    return answer == CACHE_ABSENT;
+  gboolean ok = spool_discard(account->spool, fd, error);
+  close(fd);
+  return ok;
+}
+
 /* ---- one that is not open ------------------------------------------------------------------------------------ */
 
 /* As a writer, with the octets that the journal has, and the turn. NULL and no error: there is no such NEW. */
