@@ -264,6 +264,7 @@ void cache_unwant(Cache *cache, gint64 row, gint64 since) {
 
 void cache_retry(Cache *cache) {
   cache_release_brake(cache);
+  replay_hurry(cache->replay);
   sync_retry(cache->sync);
 }
 

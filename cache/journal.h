@@ -171,6 +171,7 @@ gboolean journal_set_state(IndexTxn *txn, const GArray *seqs, JournalState state
 /* Not done, and to be tried again then, at most JOURNAL_AHEAD from now. SENT becomes READY; UNKNOWN and CONFIRMED stay
  * what they are. It counts as a try. */
 gboolean journal_retry(IndexTxn *txn, const GArray *seqs, gint64 due, const char *reason, GError **error);
+gboolean journal_hurry(IndexTxn *txn, GError **error); /* all of these are due now; but UNKNOWN, which takes time */
 
 /* The server has the message of this NEW, MOVE or REMOVE (into the trash) in `mailbox` now. A NEW becomes CONFIRMED,
  * another row leaves. Another living row with this UID (a delta was faster) ends, and is returned for its event. uid 0:

@@ -64,6 +64,11 @@ gboolean journal_retry(IndexTxn *txn, const GArray *seqs, gint64 due, const char
   return TRUE;
 }
 
+gboolean journal_hurry(IndexTxn *txn, GError **error) {
+  return index_db_exec(
+      txn->db, "UPDATE journal SET due = 0 WHERE state IN (1, 4) AND tries > 0 AND due < 9223372036854775807", error);
+}
+
 /* ---- done --------------------------------------------------------------------------------------------------- */
 
 static gboolean drop(IndexTxn *txn, gint64 seq, GError **error) {

@@ -203,15 +203,40 @@ static gint64 step(Replay *replay) {
   return work(replay, &batch);
 }
 
+static gboolean take_hurry(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  gboolean hurried = replay->hurried;
+  replay->hurried = FALSE;
+  return hurried;
+}
+
+static gboolean write_hurry(IndexTxn *txn, gpointer data, GError **error) {
+  (void)data;
+  return journal_hurry(txn, error);
+}
+
+static void hurry(Replay *replay) {
+  g_autoptr(GError) error = NULL;
+  if (take_hurry(replay) && !index_write(replay->account->index, INDEX_CHANGE, write_hurry, NULL, &error))
+    g_warning("what was put off goes on waiting: %s", error->message);
+}
+
 static gpointer replay_main(gpointer data) {
   Replay *replay = data;
   gint64 wait = 0;
   do {
+    hurry(replay);
     wait = step(replay);
     if (replay->pending->len > 0)
       wait = MIN(wait, DISK_AGAIN);
   } while (rest(replay, wait == G_MAXINT64 ? wait : g_get_monotonic_time() + wait));
   return NULL;
+}
+
+void replay_hurry(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  replay->hurried = replay->woken = TRUE;
+  g_cond_signal(&replay->cond);
 }
 
 void replay_wake(Replay *replay) {

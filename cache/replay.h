@@ -16,7 +16,9 @@ void replay_run(Replay *replay);  /* starts the thread, once */
 void replay_stop(Replay *replay); /* joins; Account.cancellable must be cancelled. What was not sent stays */
 void replay_free(Replay *replay);
 
-void replay_wake(Replay *replay);                    /* something was written. Any thread, never blocks */
+void replay_wake(Replay *replay); /* something was written. Any thread, never blocks */
+/* What was put off is tried now: the user says so. Likewise. */
+void replay_hurry(Replay *replay);
 gboolean replay_trouble(Replay *replay, char **ret); /* why nothing moves, a clean line, a new string. FALSE: it does */
 
 /* From now on CACHE_EVENT_DONE of JOURNAL `as` tells that this row (0: everything) is on the server, or why not. FALSE:

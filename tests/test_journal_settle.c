@@ -40,6 +40,23 @@ START_TEST(what_was_edited_meanwhile_is_not_sent) {
 }
 END_TEST
 
+static gboolean hurry(IndexTxn *txn, gpointer data, GError **error) {
+  (void)data;
+  return journal_hurry(txn, error);
+}
+
+START_TEST(what_was_put_off_is_due_when_the_user_says_so) {
+  g_auto(JournalBatch) batch = {0};
+  gint64 held = journal_upload(INBOX, "held");
+  journal_fill(held, JOURNAL_READY, JOURNAL_HELD);
+  journal_upload(INBOX, "a");
+  journal_again(take_one(JOURNAL_NEW), g_get_real_time() + G_TIME_SPAN_MINUTE);
+  ck_assert(!journal_take(&batch, 10));
+  ck_assert(index_write(journal_test.index, INDEX_CHANGE, hurry, NULL, NULL));
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1); /* what is open is held still */
+}
+END_TEST
+
 START_TEST(what_is_ready_again_is_folded) {
   gint64 row = journal_upload(INBOX, "a"), seq = take_one(JOURNAL_NEW);
   journal_mv(row, ARCHIVE, "b", 0);
@@ -359,6 +376,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, what_was_edited_meanwhile_is_not_sent);
+  tcase_add_test(tests, what_was_put_off_is_due_when_the_user_says_so);
   tcase_add_test(tests, what_is_ready_again_is_folded);
   tcase_add_test(tests, moved_and_back_while_it_was_sent);
   tcase_add_test(tests, a_refused_move_leaves_no_move_to_where_it_is);
