@@ -27,7 +27,7 @@ struct _Replay {
   GMutex mutex; /* guards all below */
   GCond cond;
   gboolean woken, stopped;
-  gboolean hurried; /* what was put off is due now */
+  gboolean hurried;    /* what was put off is due now */
   GHashTable *awaited; /* as whom it is told -> row that is waited for; 0: all */
   GHashTable *stuck;   /* seq -> why it was put off */
   GError *offline;     /* why there is no line; or NULL */
