@@ -10,6 +10,7 @@
  */
 #include "cache/access.h"
 #include "cache/learnt.h"
+#include "cache/words.h"
 
 #define SOME 8 /* folders after a sweep */
 
@@ -64,7 +65,7 @@ static void take_opening(IndexAccess *access, const ImapMailbox *opened) {
   access->permanent = opened->permanent;
   access->any_keyword = opened->any_keyword;
   g_free(access->keywords);
-  access->keywords = opened->keywords && *opened->keywords ? g_strjoinv(" ", opened->keywords) : NULL;
+  access->keywords = words_join(opened->keywords);
 }
 
 gboolean access_selected(Account *account, gint64 mailbox, const ImapMailbox *opened, GError **error) {

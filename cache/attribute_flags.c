@@ -8,9 +8,11 @@
  */
 #include "cache/attribute_flags.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cache/cache.h"
+#include "cache/words.h"
 
 static const struct {
   const char *name;
@@ -20,39 +22,7 @@ static const struct {
     {"\\Deleted", IMAP_FLAG_DELETED}, {"\\Draft", IMAP_FLAG_DRAFT},
 };
 
-/* ---- sets of keywords ----------------------------------------------------------------------------------- */
-
-static gboolean contains(const GPtrArray *words, const char *word) {
-  for (guint i = 0; i < words->len; i++)
-    if (g_ascii_strcasecmp(words->pdata[i], word) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static GPtrArray *split(const char *keywords) {
-  GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
-  g_auto(GStrv) parts = g_strsplit(keywords ? keywords : "", " ", -1);
-  for (guint i = 0; parts[i]; i++)
-    if (*parts[i])
-      g_ptr_array_add(words, g_strdup(parts[i]));
-  return words;
-}
-
-static char *join(GPtrArray *words) {
-  if (words->len == 0)
-    return NULL;
-  g_ptr_array_add(words, NULL);
-  return g_strjoinv(" ", (char **)words->pdata);
-}
-
-static char *missing_from(const char *keywords, const char *others) {
-  g_autoptr(GPtrArray) all = split(keywords), known = split(others);
-  g_autoptr(GPtrArray) rest = g_ptr_array_new();
-  for (guint i = 0; i < all->len; i++)
-    if (imap_keyword_valid(all->pdata[i]) && !contains(known, all->pdata[i]))
-      g_ptr_array_add(rest, all->pdata[i]);
-  return join(rest);
-}
+/* ---- as text ---------------------------------------------------------------------------------------------- */
 
 static int alphabetically(gconstpointer a, gconstpointer b) {
   const char *one = *(char *const *)a, *other = *(char *const *)b;
@@ -60,18 +30,16 @@ static int alphabetically(gconstpointer a, gconstpointer b) {
   return order != 0 ? order : strcmp(one, other);
 }
 
-/* ---- as text ---------------------------------------------------------------------------------------------- */
-
 char *attribute_flags_format(guint flags, const char *keywords) {
-  g_autoptr(GPtrArray) words = split(keywords);
-  g_ptr_array_sort(words, alphabetically);
+  g_auto(GStrv) words = words_split(keywords);
+  qsort(words, g_strv_length(words), sizeof *words, alphabetically);
   g_autoptr(GString) text = g_string_new(NULL);
   for (guint i = 0; i < G_N_ELEMENTS(system_flags); i++)
     if (flags & system_flags[i].flag)
       g_string_append_printf(text, " %s", system_flags[i].name);
-  for (guint i = 0; i < words->len; i++)
-    if (imap_keyword_valid(words->pdata[i]))
-      g_string_append_printf(text, " %s", (char *)words->pdata[i]);
+  for (char **word = words; *word; word++)
+    if (imap_keyword_valid(*word))
+      g_string_append_printf(text, " %s", *word);
   return g_strdup(text->len > 0 ? text->str + 1 : "");
 }
 
@@ -92,20 +60,20 @@ gboolean attribute_flags_parse(const char *value, gsize len, guint *ret_flags, c
   if (len > 0 && memchr(value, '\0', len))
     return refuse(error, "NUL");
   g_autofree char *text = g_strndup(len > 0 ? value : "", len);
-  g_autoptr(GPtrArray) words = split(text);
-  g_autoptr(GPtrArray) keywords = g_ptr_array_new();
-  guint flags = 0;
-  for (guint i = 0; i < words->len; i++) {
-    const char *word = words->pdata[i];
-    guint flag = find_flag(word);
+  g_auto(GStrv) words = words_split(text);
+  g_autoptr(GString) keywords = g_string_new(NULL);
+  guint flags = 0, n = 0;
+  for (char **word = words; *word; word++) {
+    guint flag = find_flag(*word);
     flags |= flag;
-    if (flag == 0 && (!imap_keyword_valid(word) || keywords->len == IMAP_LIMIT_KEYWORDS))
-      return refuse(error, word);
-    if (flag == 0 && !contains(keywords, word))
-      g_ptr_array_add(keywords, (char *)word);
+    if (flag != 0)
+      continue;
+    if (!imap_keyword_valid(*word) || n++ == IMAP_LIMIT_KEYWORDS)
+      return refuse(error, *word);
+    g_string_append_printf(keywords, " %s", *word);
   }
   *ret_flags = flags;
-  *ret_keywords = join(keywords);
+  *ret_keywords = words_with(NULL, keywords->str);
   return TRUE;
 }
 
@@ -114,6 +82,18 @@ gboolean attribute_flags_parse(const char *value, gsize len, guint *ret_flags, c
 void attribute_change_clear(AttributeChange *change) {
   g_clear_pointer(&change->add_keywords, g_free);
   g_clear_pointer(&change->remove_keywords, g_free);
+}
+
+/* What no command could name is no change either. */
+static char *missing_from(const char *keywords, const char *others) {
+  g_autofree char *rest = words_without(keywords, others);
+  g_auto(GStrv) words = words_split(rest);
+  g_autoptr(GPtrArray) valid = g_ptr_array_new();
+  for (char **word = words; *word; word++)
+    if (imap_keyword_valid(*word))
+      g_ptr_array_add(valid, *word);
+  g_ptr_array_add(valid, NULL);
+  return words_join((char **)valid->pdata);
 }
 
 AttributeChange attribute_flags_compare(guint from, const char *from_keywords, guint to, const char *to_keywords) {
@@ -131,8 +111,7 @@ gboolean attribute_change_is_empty(const AttributeChange *change) {
 }
 
 static gboolean keeps(const IndexAccess *access, const char *keywords) {
-  g_autofree char *lacking = access->any_keyword ? NULL : missing_from(keywords, access->keywords);
-  return lacking == NULL;
+  return access->any_keyword || words_include(access->keywords, keywords);
 }
 
 gboolean attribute_change_is_kept(const AttributeChange *change, const IndexAccess *access, GError **error) {

@@ -8,44 +8,14 @@
 #include "cache/journal_private.h"
 
 #include "cache/cache.h"
-
-/* ---- sets of words ------------------------------------------------------------------------------------------ */
-
-static gboolean has_word(GStrv words, const char *word) {
-  for (char **each = words; each && *each; each++)
-    if (g_ascii_strcasecmp(*each, word) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static GStrv split(const char *words) {
-  return g_strsplit(words ? words : "", " ", -1);
-}
-
-static void append(GString *to, GStrv words, GStrv without, GStrv but) {
-  for (char **each = words; *each; each++) {
-    if (!**each || has_word(without, *each) || has_word(but, *each))
-      continue;
-    if (to->len)
-      g_string_append_c(to, ' ');
-    g_string_append(to, *each);
-  }
-}
-
-char *journal_words(const char *base, const char *add, const char *remove) {
-  g_auto(GStrv) have = split(base), more = split(add), less = split(remove);
-  g_autoptr(GString) words = g_string_new(NULL);
-  append(words, have, less, NULL);
-  append(words, more, have, NULL);
-  return words->len ? g_string_free(g_steal_pointer(&words), FALSE) : NULL;
-}
+#include "cache/words.h"
 
 /* ---- as shown ----------------------------------------------------------------------------------------------- */
 
 static void apply(const JournalFlags *change, guint *flags, char **keywords) {
   g_autofree char *before = *keywords;
   *flags = (*flags & ~change->remove) | change->add;
-  *keywords = journal_words(before, change->add_keywords, change->remove_keywords);
+  *keywords = words_change(before, change->add_keywords, change->remove_keywords);
 }
 
 gboolean journal_flags_over(IndexDb *db, gint64 row, gboolean sent, guint *ret, char **ret_keywords, GError **error) {
@@ -118,7 +88,7 @@ gboolean journal_fold_flags(IndexTxn *txn, gint64 row, GError **error) {
   if (!journal_flags_over(txn->db, row, FALSE, &shown, &words, error) ||
       !journal_flags_over(txn->db, row, TRUE, &told, &told_words, error))
     return FALSE;
-  g_autofree char *add = journal_words(words, NULL, told_words), *remove = journal_words(told_words, NULL, words);
+  g_autofree char *add = words_without(words, told_words), *remove = words_without(told_words, words);
   JournalFlags rest = {shown & ~told, told & ~shown, add, remove};
   gboolean none = shown == told && !add && !remove;
   return JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op = 4 AND state = 1 AND seq > ?2", row,

@@ -54,8 +54,6 @@ gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after,
 gboolean journal_fold(IndexTxn *txn, gint64 row, GError **error);
 
 /* ---- journal_flags.c -------------------------------------------------------------------------------------- */
-/* Blank-separated words: those of `base` that are not in `remove`, and those of `add`. A new string; NULL: none. */
-char *journal_words(const char *base, const char *add, const char *remove);
 /* The flags of a message with what waits on top; with `sent`, only what the server was told. FALSE: no such row. */
 gboolean journal_flags_over(IndexDb *db, gint64 row, gboolean sent, guint *ret, char **ret_keywords, GError **error);
 gboolean journal_fold_flags(IndexTxn *txn, gint64 row, GError **error); /* what was not sent, into one row */

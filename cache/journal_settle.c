@@ -7,6 +7,7 @@
 #include "cache/journal_private.h"
 
 #include "cache/cache.h"
+#include "cache/words.h"
 
 gboolean journal_send(IndexTxn *txn, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error) {
   for (guint i = 0; i < batch->items->len; i++) {
@@ -146,7 +147,7 @@ static gboolean flags_done(IndexTxn *txn, const JournalRow *row, GError **error)
   g_auto(IndexMessage) message = {0};
   if (!journal_message(txn, row->message, &message, error))
     return FALSE;
-  g_autofree char *keywords = journal_words(message.keywords, row->flags.add_keywords, row->flags.remove_keywords);
+  g_autofree char *keywords = words_change(message.keywords, row->flags.add_keywords, row->flags.remove_keywords);
   return journal_set_flags(txn, row->message, (message.flags & ~row->flags.remove) | row->flags.add, keywords, error) &&
          drop(txn, row->seq, error);
 }

@@ -8,6 +8,7 @@
 #include "cache/message.h"
 
 #include "cache/names.h"
+#include "cache/words.h"
 
 #define NS G_GINT64_CONSTANT(1000000000)
 #define DAY (24 * 60 * 60)
@@ -36,7 +37,7 @@ void message_from_fetch(const ImapMessage *fetched, gint64 mailbox, gboolean nam
       .mailbox = mailbox,
       .uid = fetched->uid,
       .flags = fetched->flags & ~(guint)IMAP_FLAG_RECENT,
-      .keywords = fetched->keywords && *fetched->keywords ? g_strjoinv(" ", fetched->keywords) : NULL,
+      .keywords = words_join(fetched->keywords),
       .internaldate = date,
       .mtime = date * NS,
       .ctime = MAX(date, entered) * NS,

@@ -14,6 +14,7 @@
 #include "cache/replay_look.h"
 #include "cache/replay_octets.h"
 #include "cache/replay_private.h"
+#include "cache/words.h"
 
 typedef struct {
   Replay *replay;
@@ -82,15 +83,10 @@ static guint allowed_flags(const Work *work, guint flags) {
 }
 
 static char **allowed_keywords(const Work *work, const char *keywords) {
-  gboolean any = !work->access.limited || work->access.any_keyword;
-  g_auto(GStrv) wanted = keywords ? g_strsplit(keywords, " ", -1) : NULL;
-  g_auto(GStrv) known = g_strsplit(work->access.keywords ? work->access.keywords : "", " ", -1);
-  g_autoptr(GPtrArray) kept = g_ptr_array_new();
-  for (guint i = 0; wanted && wanted[i]; i++)
-    if (wanted[i][0] && (any || g_strv_contains((const char *const *)known, wanted[i])))
-      g_ptr_array_add(kept, g_strdup(wanted[i]));
-  g_ptr_array_add(kept, NULL);
-  return (char **)g_ptr_array_free(g_steal_pointer(&kept), FALSE);
+  if (!work->access.limited || work->access.any_keyword)
+    return words_split(keywords);
+  g_autofree char *kept = words_within(keywords, work->access.keywords);
+  return words_split(kept);
 }
 
 typedef struct {

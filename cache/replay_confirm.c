@@ -11,6 +11,7 @@
 #include "cache/octets.h"
 #include "cache/replay_octets.h"
 #include "cache/replay_private.h"
+#include "cache/words.h"
 
 #define CHUNK (64 * 1024)
 #define OURS (IMAP_FLAG_SEEN | IMAP_FLAG_ANSWERED | IMAP_FLAG_FLAGGED | IMAP_FLAG_DELETED | IMAP_FLAG_DRAFT)
@@ -108,19 +109,6 @@ static gboolean fetch(Work *work, GError **error) {
 
 /* ---- flags -------------------------------------------------------------------------------------------------- */
 
-static char **words_of(const char *keywords) {
-  return g_strsplit(keywords ? keywords : "", " ", -1);
-}
-
-/* Words of the first that are not in the second; a new string, or NULL. */
-static char *missing_words(char **first, char **second) {
-  g_autoptr(GString) missing = g_string_new(NULL);
-  for (guint i = 0; first && first[i]; i++)
-    if (first[i][0] && !(second && g_strv_contains((const char *const *)second, first[i])))
-      g_string_append_printf(missing, "%s%s", missing->len ? " " : "", first[i]);
-  return missing->len ? g_string_free(g_steal_pointer(&missing), FALSE) : NULL;
-}
-
 /* One STORE: "+4 $Label1" -> UIDs. */
 static void want(GHashTable *stores, char sign, guint flags, const char *keywords, guint32 uid) {
   if (flags == 0 && !keywords)
@@ -133,17 +121,18 @@ static void want(GHashTable *stores, char sign, guint flags, const char *keyword
 }
 
 static void compare_flags(GHashTable *stores, const JournalItem *item, const ImapMessage *there) {
-  g_auto(GStrv) wanted = words_of(item->keywords);
+  g_autofree char *keywords = words_join(there->keywords);
   guint flags = item->flags & OURS, has = there->flags & OURS;
-  g_autofree char *missing = missing_words(wanted, there->keywords);
+  g_autofree char *missing = words_without(item->keywords, keywords);
   want(stores, '+', flags & ~has, missing, item->uid);
   /* What others have set meanwhile stays; a copy has those of what was copied. */
-  g_autofree char *extra = item->copy ? missing_words(there->keywords, wanted) : NULL;
+  g_autofree char *extra = item->copy ? words_without(keywords, item->keywords) : NULL;
   if (item->copy)
     want(stores, '-', has & ~flags, extra, item->uid);
 }
 
 static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *flagging) {
+  g_autofree char *changed = words_join((char *const *)flagging->keywords);
   GHashTableIter iter;
   gpointer uid, value;
   g_hash_table_iter_init(&iter, work->found);
@@ -152,13 +141,10 @@ static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *
     if (!imap_seqset_contains(uids, GPOINTER_TO_UINT(uid)))
       continue;
     there->flags = flagging->add ? there->flags | flagging->flags : there->flags & ~flagging->flags;
-    g_autofree char *old = there->keywords ? g_strjoinv(" ", there->keywords) : NULL;
-    g_auto(GStrv) had = words_of(old);
-    g_autofree char *changed = missing_words(flagging->add ? (char **)flagging->keywords : had,
-                                             flagging->add ? had : (char **)flagging->keywords);
-    g_autofree char *all = flagging->add && old ? g_strjoin(" ", old, changed, NULL) : g_strdup(changed);
+    g_autofree char *had = words_join(there->keywords), *has = NULL;
+    has = flagging->add ? words_with(had, changed) : words_without(had, changed);
     g_strfreev(there->keywords);
-    there->keywords = words_of(all);
+    there->keywords = words_split(has);
   }
 }
 
@@ -166,7 +152,7 @@ static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *
 static gboolean store(Work *work, const char *key, const ImapSeqset *uids, GError **error) {
   g_auto(ImapEffect) effect = {0};
   g_autoptr(GError) failed = NULL;
-  g_auto(GStrv) words = g_strsplit(key + 1, " ", -1);
+  g_auto(GStrv) words = words_split(key + 1);
   ImapFlagging flagging = {.add = key[0] == '+',
                            .flags = (guint)g_ascii_strtoull(words[0], NULL, 10),
                            .keywords = (const char *const *)words + 1};
@@ -243,7 +229,7 @@ static gboolean finish(Work *work, const JournalItem *item, GError **error) {
     sync_doubt(replay_sync(work->replay), work->batch->target);
     return replay_finished(work->replay, item, NULL, error);
   }
-  g_autofree char *keywords = there->keywords && there->keywords[0] ? g_strjoinv(" ", there->keywords) : NULL;
+  g_autofree char *keywords = words_join(there->keywords);
   ReplayFound found = {.altered = !keep_octets(work, item, there),
                        .claim = there->size,
                        .emailid = there->emailid,

@@ -8,6 +8,7 @@
 
 #include "cache/ask.h"
 #include "cache/posting.h"
+#include "cache/words.h"
 
 typedef struct {
   Replay *replay;
@@ -32,16 +33,12 @@ static void flagging_clear(Flagging *flagging) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Flagging, flagging_clear)
 
-static char **words_of(const char *keywords) {
-  return g_strsplit(keywords ? keywords : "", " ", -1);
-}
-
 /* ---- STORE -------------------------------------------------------------------------------------------- */
 
 /* FALSE: the line is lost. */
 static gboolean store(Flagging *flagging, gboolean add, GError **error) {
   const JournalFlags *wish = &flagging->batch->flags;
-  g_auto(GStrv) keywords = words_of(add ? wish->add_keywords : wish->remove_keywords);
+  g_auto(GStrv) keywords = words_split(add ? wish->add_keywords : wish->remove_keywords);
   const ImapFlagging change = {
       .add = add, .flags = add ? wish->add : wish->remove, .keywords = (const char *const *)keywords};
   g_auto(ImapEffect) effect = {0};
@@ -67,25 +64,10 @@ static gboolean store(Flagging *flagging, gboolean add, GError **error) {
 
 /* ---- what the server has then ------------------------------------------------------------------------- */
 
-static gboolean has_word(char *const *words, const char *word) {
-  for (; words && *words; words++)
-    if (g_ascii_strcasecmp(*words, word) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static gboolean has_words(char *const *has, const char *keywords, gboolean wanted) {
-  g_auto(GStrv) words = words_of(keywords);
-  for (char **word = words; *word; word++)
-    if (**word && has_word(has, *word) != wanted)
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean is_as_wished(const JournalFlags *wish, const ImapMessage *message) {
+  g_autofree char *has = words_join(message->keywords);
   return (message->flags & wish->add) == wish->add && (message->flags & wish->remove) == 0 &&
-         has_words(message->keywords, wish->add_keywords, TRUE) &&
-         has_words(message->keywords, wish->remove_keywords, FALSE);
+         words_include(has, wish->add_keywords) && !words_meet(has, wish->remove_keywords);
 }
 
 static gboolean note(const ImapMessage *message, gpointer data, GError **error) {

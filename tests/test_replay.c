@@ -98,6 +98,24 @@ START_TEST(forgotten_flags_are_set_again) {
 }
 END_TEST
 
+START_TEST(keywords_are_the_same_in_any_case) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI, "C: @ APPEND \"box\" (later) * {*+}\n" LINES(
+                 "a") "C: \nS: @ OK [APPENDUID 7 10] done\n"
+                      "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 11] x\n"
+                      "S: * OK [PERMANENTFLAGS (\\Seen Later)] x\nS: @ OK [READ-WRITE] open\n" ASK("10", ITEMS)
+                          THERE("10", "Later", SIZE, "a") OK
+      "C: @ APPEND \"box\" (LATER) * {*+}\n" LINES("b") "C: \nS: @ OK [APPENDUID 7 11] done\n" ASK("11", ITEMS)
+          THERE("11", "Later", SIZE, "b") OK);
+  gint64 a = uploads_add_flagged(u, "a.eml", TEXT("a"), 0, "later");
+  uploads_all(u);
+  gint64 b = uploads_add_flagged(u, "b.eml", TEXT("b"), 0, "LATER never");
+  uploads_all(u);
+  ck_state(u, a, "10");
+  ck_state(u, b, "11");
+}
+END_TEST
+
 START_TEST(one_that_was_removed_meanwhile_is_let_go) {
   g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n" SELECT ASK("10", ITEMS) OK);
   gint64 a = add(u, "a");
@@ -582,6 +600,7 @@ int main(void) {
   tcase_add_test(tests, many_go_together_and_are_compared);
   tcase_add_test(tests, what_the_server_altered_is_not_ours);
   tcase_add_test(tests, forgotten_flags_are_set_again);
+  tcase_add_test(tests, keywords_are_the_same_in_any_case);
   tcase_add_test(tests, one_that_was_removed_meanwhile_is_let_go);
   tcase_add_test(tests, a_refused_one_stands_in_lost_and_found);
   tcase_add_test(tests, the_innocent_go_without_the_culprit);
