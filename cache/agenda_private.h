@@ -74,6 +74,7 @@ gint64 agenda_news_at(const Agenda *agenda);                 /* when the first o
 guint agenda_length(const Agenda *agenda, AgendaQueue queue);
 gboolean agenda_within_refresh(const Agenda *agenda, gint64 when, gint64 now); /* `when` is no longer ago */
 gboolean agenda_is_pushed(const Agenda *agenda, const Folder *folder, gboolean directory);
+void agenda_enqueue_first(Agenda *agenda, Folder *folder);
 void agenda_enqueue_refresh(Agenda *agenda, AgendaQueue queue, Folder *folder); /* unless its first listing is due */
 void agenda_note_doubt(Agenda *agenda, Folder *folder, const ImapStatus *status);
 void agenda_note_flags(Agenda *agenda, Folder *folder, gint64 started); /* they were compared then */
