@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every wanted body is one Entry, in one of these states, always in the table:
+ * Every wanted body is one WantsEntry, in one of these states, always in the table:
  *
  *   waiting  waiters > 0, in the `waiting` line, asked for by nobody
  *   ahead    waiters = 0, in the `ahead` line, asked for by nobody
@@ -10,38 +10,8 @@
  * A reader that comes moves ahead -> waiting; a reader that leaves moves waiting -> (forgotten). What is asked for
  * stays until the lane finishes or returns it: giving up means draining into the cache. `outstanding` is the sum of the
  * sizes in state asked.
- *
- * One message that a server cannot send may cost all that were asked for with it (a NO, or BYE). So those asked for in
- * vain are asked for again a few at a time, and those among them that fail again, one by one.
- *
- * A lane keeps to one mailbox while it can, because to change means to let the line run dry; but readers that keep on
- * coming there may overtake the first in line only so often.
  */
-#include "cache/wants.h"
-
-#define OVERTAKES 32
-#define DOUBTFUL 20 /* of them are asked for at a time */
-
-typedef struct {
-  Want want;
-  guint waiters;
-  gint64 made;     /* monotonic µs */
-  guint overtaken; /* by how many that came later, while it was first in line */
-  guint vain;      /* commands that were for others too and left it out */
-  gboolean asked;
-  gboolean alone; /* by a command of its own */
-  GQueue *line;   /* the one it stands in, or NULL */
-  GList link;
-} Entry;
-
-struct _Wants {
-  GMutex mutex; /* guards all below */
-  GCond cond;
-  GHashTable *entries; /* row -> Entry */
-  GQueue waiting, ahead, parked;
-  guint64 outstanding;
-  gboolean closed;
-};
+#include "cache/wants_private.h"
 
 Wants *wants_new(void) {
   Wants *wants = g_new0(Wants, 1);
@@ -60,27 +30,27 @@ void wants_free(Wants *wants) {
   g_free(wants);
 }
 
-static void leave_line(Entry *entry) {
+void wants_leave_line(WantsEntry *entry) {
   if (entry->line)
     g_queue_unlink(entry->line, &entry->link);
   entry->line = NULL;
 }
 
-static GQueue *line_of(Wants *wants, const Entry *entry) {
+static GQueue *line_of(Wants *wants, const WantsEntry *entry) {
   return entry->waiters > 0 ? &wants->waiting : &wants->ahead;
 }
 
-static void join(Wants *wants, Entry *entry) {
+static void join(Wants *wants, WantsEntry *entry) {
   entry->line = line_of(wants, entry);
   g_queue_push_tail_link(entry->line, &entry->link);
   g_cond_broadcast(&wants->cond);
 }
 
 /* At the head, where those that come back stand in order of their UIDs. */
-static void join_again(Wants *wants, Entry *entry) {
+static void join_again(Wants *wants, WantsEntry *entry) {
   GList *at = line_of(wants, entry)->head;
   for (; at; at = at->next) {
-    const Want *other = &((Entry *)at->data)->want;
+    const Want *other = &((WantsEntry *)at->data)->want;
     if (!other->doubtful || other->uid > entry->want.uid)
       break;
   }
@@ -89,12 +59,12 @@ static void join_again(Wants *wants, Entry *entry) {
   g_cond_broadcast(&wants->cond);
 }
 
-static Entry *find(Wants *wants, gint64 row) {
+static WantsEntry *find(Wants *wants, gint64 row) {
   return g_hash_table_lookup(wants->entries, &row);
 }
 
-static Entry *make(Wants *wants, const Want *want) {
-  Entry *entry = g_new0(Entry, 1);
+static WantsEntry *make(Wants *wants, const Want *want) {
+  WantsEntry *entry = g_new0(WantsEntry, 1);
   entry->want = *want;
   entry->made = g_get_monotonic_time();
   entry->link.data = entry;
@@ -102,28 +72,28 @@ static Entry *make(Wants *wants, const Want *want) {
   return entry;
 }
 
-static void forget(Wants *wants, Entry *entry) {
-  leave_line(entry);
+static void forget(Wants *wants, WantsEntry *entry) {
+  wants_leave_line(entry);
   if (entry->asked)
     wants->outstanding -= entry->want.size;
   g_hash_table_remove(wants->entries, &entry->want.row);
 }
 
-static void set_place(Entry *entry, gint64 mailbox, guint32 uid) {
+static void set_place(WantsEntry *entry, gint64 mailbox, guint32 uid) {
   entry->want.mailbox = mailbox;
   entry->want.uid = uid;
 }
 
 gboolean wants_wait(Wants *wants, const Want *want) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, want->row);
+  WantsEntry *entry = find(wants, want->row);
   if (!entry)
     entry = make(wants, want);
   entry->waiters++;
   if (entry->asked || entry->line == &wants->waiting)
     return FALSE;
   set_place(entry, want->mailbox, want->uid);
-  leave_line(entry);
+  wants_leave_line(entry);
   join(wants, entry);
   return TRUE;
 }
@@ -137,7 +107,7 @@ void wants_ahead(Wants *wants, const Want *want) {
 
 void wants_leave(Wants *wants, gint64 row, gint64 since) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   if (!entry || entry->waiters == 0 || entry->made > since)
     return;
   entry->waiters--;
@@ -148,100 +118,16 @@ void wants_leave(Wants *wants, gint64 row, gint64 since) {
 void wants_drop_ahead(Wants *wants, gint64 mailbox) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   for (GList *link = wants->ahead.head, *next; link; link = next) {
-    Entry *entry = link->data;
+    WantsEntry *entry = link->data;
     next = link->next;
     if (mailbox == 0 || entry->want.mailbox == mailbox)
       forget(wants, entry);
   }
 }
 
-static gboolean suits(const Entry *entry, WantsKinds kinds) {
-  if (entry->waiters > 0)
-    return (kinds & (entry->want.large ? WANTS_READER_LARGE : WANTS_READER_SMALL)) != 0;
-  return (kinds & (entry->want.large ? WANTS_AHEAD_LARGE : WANTS_AHEAD_SMALL)) != 0;
-}
-
-static Entry *first_in(GQueue *line, WantsKinds kinds, gint64 mailbox) {
-  for (GList *link = line->head; link; link = link->next) {
-    Entry *entry = link->data;
-    if (suits(entry, kinds) && (mailbox == 0 || entry->want.mailbox == mailbox))
-      return entry;
-  }
-  return NULL;
-}
-
-static Entry *first_waiting(Wants *wants, WantsKinds kinds, gint64 mailbox) {
-  Entry *head = first_in(&wants->waiting, kinds, 0);
-  if (!head || mailbox == 0 || head->want.mailbox == mailbox)
-    return head;
-  return head->overtaken < OVERTAKES ? first_in(&wants->waiting, kinds, mailbox) : NULL;
-}
-
-static Entry *first(Wants *wants, WantsKinds kinds, gint64 mailbox) {
-  Entry *entry = NULL;
-  if (kinds & WANTS_READER)
-    entry = first_waiting(wants, kinds, mailbox);
-  /* A reader in another folder must not wait until all of this one is read ahead. */
-  gboolean elsewhere = !entry && mailbox != 0 && first_in(&wants->waiting, kinds, 0);
-  if (!entry && !elsewhere && (kinds & WANTS_AHEAD))
-    entry = first_in(&wants->ahead, kinds, mailbox);
-  return entry;
-}
-
-static void ask(Wants *wants, Entry *entry, WantsKinds kinds, GArray *ret) {
-  Entry *head = entry->waiters > 0 ? first_in(&wants->waiting, kinds, 0) : entry;
-  head->overtaken += head != entry;
-  leave_line(entry);
-  entry->asked = TRUE;
-  wants->outstanding += entry->want.size;
-  g_array_append_val(ret, entry->want);
-}
-
-/* How many like this may be asked for at once. */
-static guint company(const Entry *entry, guint n) {
-  if (entry->want.tries > 0 || entry->want.large)
-    return 1;
-  return entry->want.doubtful ? MIN(n, DOUBTFUL) : n;
-}
-
-static gboolean goes_with(const Entry *first, const Entry *entry) {
-  return !first || (company(entry, 2) > 1 && entry->want.doubtful == first->want.doubtful);
-}
-
-guint wants_take(Wants *wants, WantsKinds kinds, gint64 mailbox, guint64 bytes, guint n, GArray *ret) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  gboolean in_flight = mailbox != 0;
-  Entry *head = NULL;
-  guint taken = 0;
-  guint64 sum = 0;
-  while (taken < n) {
-    Entry *entry = first(wants, kinds, mailbox);
-    if (!entry || (entry->want.doubtful && in_flight) || !goes_with(head, entry) ||
-        (head && sum + entry->want.size > bytes))
-      break;
-    n = company(entry, n);
-    mailbox = entry->want.mailbox;
-    sum += entry->want.size;
-    taken++;
-    ask(wants, entry, kinds, ret);
-    entry->alone = FALSE;
-    head = head ? head : entry;
-  }
-  if (taken == 1)
-    head->alone = TRUE;
-  return taken;
-}
-
-gboolean wants_await(Wants *wants, WantsKinds kinds) {
-  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  while (!wants->closed && !first(wants, kinds, 0))
-    g_cond_wait(&wants->cond, &wants->mutex);
-  return !wants->closed;
-}
-
 guint wants_waiters(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   return entry ? entry->waiters : 0;
 }
 
@@ -252,13 +138,13 @@ guint wants_readers(Wants *wants) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
   g_hash_table_iter_init(&iter, wants->entries);
   while (g_hash_table_iter_next(&iter, NULL, &entry))
-    readers += ((Entry *)entry)->waiters;
+    readers += ((WantsEntry *)entry)->waiters;
   return readers;
 }
 
 guint wants_finish(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   if (!entry)
     return 0;
   guint waiters = entry->waiters;
@@ -268,7 +154,7 @@ guint wants_finish(Wants *wants, gint64 row) {
 
 void wants_return(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   if (!entry || !entry->asked)
     return;
   entry->asked = FALSE;
@@ -281,7 +167,7 @@ void wants_return(Wants *wants, gint64 row) {
 
 void wants_park(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   if (!entry || !entry->asked)
     return;
   if (entry->waiters == 0) {
@@ -296,26 +182,32 @@ void wants_park(Wants *wants, gint64 row) {
 
 gboolean wants_is_parked(Wants *wants, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   return entry && entry->line == &wants->parked;
 }
 
 gboolean wants_move(Wants *wants, gint64 row, gint64 mailbox, guint32 uid) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&wants->mutex);
-  Entry *entry = find(wants, row);
+  WantsEntry *entry = find(wants, row);
   if (!entry || entry->asked)
     return FALSE;
   set_place(entry, mailbox, uid);
-  leave_line(entry);
+  wants_leave_line(entry);
   join(wants, entry);
   return TRUE;
 }
 
+gboolean wants_suits(const WantsEntry *entry, WantsKinds kinds) {
+  if (entry->waiters > 0)
+    return (kinds & (entry->want.large ? WANTS_READER_LARGE : WANTS_READER_SMALL)) != 0;
+  return (kinds & (entry->want.large ? WANTS_AHEAD_LARGE : WANTS_AHEAD_SMALL)) != 0;
+}
+
 static void give_up(Wants *wants, GQueue *line, WantsKinds kinds, GArray *rows) {
   for (GList *link = line->head, *next; link; link = next) {
-    Entry *entry = link->data;
+    WantsEntry *entry = link->data;
     next = link->next;
-    if (!suits(entry, kinds))
+    if (!wants_suits(entry, kinds))
       continue;
     g_array_append_val(rows, entry->want.row);
     forget(wants, entry);
