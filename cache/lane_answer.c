@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How a want ends: it arrives, is refused, is left out, or is lost with its connection. */
+/*
+ * How a want ends: it arrives, is refused, is left out, or is lost with its connection.
+ *
+ * A UID that was left out once is a suspect: when nothing is in flight, NOOP (a session may not have heard of new mail
+ * yet) and the UID set decide whether it is gone, or is asked for once more; left out again, it is an error of the
+ * server. A set that is suddenly empty proves nothing before the mailbox was opened afresh.
+ */
 #include "cache/lane_private.h"
 
 #include "cache/journal.h"

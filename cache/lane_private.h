@@ -26,6 +26,10 @@ struct _Lane {
 
 Account *lane_account(const Lane *lane);
 
+/* ---- lane_ask.c ---- */
+/* Sends what may be sent now: lane->commands. FALSE: the connection is lost. */
+gboolean lane_ask(Lane *lane, GError **error);
+
 /* ---- lane_answer.c: what becomes of wants ---- */
 void lane_fail_row(Lane *lane, gint64 row, const GError *error);
 /* Nobody who waits now shall wait for another attempt at what just failed. */
