@@ -5,67 +5,18 @@
  */
 #include "cache/tree_private.h"
 
-#include <fnmatch.h>
 #include <string.h>
-
-#include "cache/names.h"
 
 /* It is not seen there any more. Told after the commit. */
 static void leave(Tree *tree, const IndexMailbox *mailbox) {
   tree_note(tree, CACHE_EVENT_MOVED, CACHE_FOLDER, mailbox->row, mailbox->parent, mailbox->name);
 }
 
-/* ---- what a name is shown as ---------------------------------------------------------------------- */
-
-/* The decoded path from the account's root, '/' between parts: what hide= matches. */
-static char *shown_path(Tree *tree, const IndexMailbox *mailbox) {
-  g_autoptr(GString) path = g_string_new(mailbox->name);
-  for (gint64 row = mailbox->parent; row != 0;) {
-    const IndexMailbox *parent = g_hash_table_lookup(tree->by_row, &row);
-    if (!parent || !parent->raw)
-      break;
-    g_string_prepend_c(path, '/');
-    g_string_prepend(path, parent->name);
-    row = parent->parent;
-  }
-  return g_string_free(g_steal_pointer(&path), FALSE);
-}
-
-static gboolean is_hidden(Tree *tree, const IndexMailbox *mailbox) {
-  const CacheConfig *config = tree->account->config;
-  if (!config->hide || !*config->hide)
-    return FALSE;
-  g_autofree char *path = shown_path(tree, mailbox);
-  for (char **glob = config->hide; glob && *glob; glob++)
-    if (fnmatch(*glob, path, 0) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-static gboolean name_taken(Tree *tree, gint64 parent, const char *name) {
-  g_autofree char *key = tree_name_key(parent, name);
-  g_auto(IndexMessage) message = {0};
-  return g_hash_table_contains(tree->names, key) ||
-         index_find_message(tree->account->index, parent, name, &message, NULL);
-}
-
-/* Two mailboxes can claim one path where namespaces differ in their delimiter (a.b and a/b), and one can be called like
- * a message. "%~" is what no other name contains. */
-static char *free_name(Tree *tree, gint64 parent, const char *part) {
-  g_autofree char *plain = *part ? names_folder(part, strlen(part)) : g_strdup("%");
-  g_autofree char *name = g_strdup(plain);
-  for (guint n = 2; name_taken(tree, parent, name); n++) {
-    g_free(name);
-    name = g_strdup_printf("%.240s%%~%u", plain, n);
-  }
-  return g_steal_pointer(&name);
-}
-
 /* ---- applying, inside the transaction -------------------------------------------------------------- */
 
 static IndexMailbox *put_new(Tree *tree, IndexTxn *txn, IndexMailbox *mailbox, GError **error) {
   mailbox->mtime = g_get_real_time() * 1000;
-  if (is_hidden(tree, mailbox))
+  if (tree_is_hidden(tree, mailbox))
     mailbox->attrs |= INDEX_HIDDEN;
   g_ptr_array_add(tree->rows, mailbox);
   /* The parents that LIST left out count, too: one name can have hundreds. */
@@ -121,7 +72,7 @@ static gboolean update_known(Tree *tree, IndexTxn *txn, IndexMailbox *known, cha
   } else if (was_deleted(known, attrs)) {
     g_ptr_array_add(tree->emptied, known);
   }
-  guint hidden = is_hidden(tree, known) ? INDEX_HIDDEN : 0;
+  guint hidden = tree_is_hidden(tree, known) ? INDEX_HIDDEN : 0;
   if ((known->attrs & ~INDEX_HIDDEN) == attrs && kept == hidden && known->delimiter == delimiter)
     return TRUE;
   if (hidden && !kept)
@@ -190,7 +141,7 @@ static gboolean follow_parent(Tree *tree, IndexTxn *txn, IndexMailbox *known, co
   g_hash_table_remove(tree->names, key);
   leave(tree, known);
   g_free(known->name);
-  known->name = free_name(tree, parent->row, part);
+  known->name = tree_free_name(tree, parent->row, part);
   known->parent = parent->row;
   tree_know(tree, known);
   tree_touch(tree, known->parent);
@@ -211,11 +162,11 @@ static IndexMailbox *put_named(Tree *tree, IndexTxn *txn, const char *raw, const
   mailbox->attrs = attrs == G_MAXUINT ? IMAP_ATTR_NOSELECT : attrs;
   /* Yahoo spells it Inbox; one name serves root=, fstab and habit. */
   gboolean inbox = g_ascii_strcasecmp(raw, "INBOX") == 0;
-  mailbox->name = inbox ? g_strdup("INBOX") : free_name(tree, parent->row, part);
+  mailbox->name = inbox ? g_strdup("INBOX") : tree_free_name(tree, parent->row, part);
   mailbox->raw = g_strdup(raw);
   if (fresh)
     return put_new(tree, txn, mailbox, error);
-  if (is_hidden(tree, mailbox))
+  if (tree_is_hidden(tree, mailbox))
     mailbox->attrs |= INDEX_HIDDEN;
   tree_know(tree, mailbox);
   tree_touch(tree, mailbox->parent);

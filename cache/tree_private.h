@@ -40,6 +40,11 @@ char *tree_name_key(gint64 parent, const char *name); /* of Tree.names; a new st
 void tree_touch(Tree *tree, gint64 row);
 void tree_note(Tree *tree, CacheEventType type, CacheKind kind, gint64 row, gint64 parent, const char *name);
 
+/* tree_show.c */
+gboolean tree_is_hidden(Tree *tree, const IndexMailbox *mailbox); /* hide= says so */
+/* What nothing in the parent is called; a new string. `part`: of the server's name. */
+char *tree_free_name(Tree *tree, gint64 parent, const char *part);
+
 /* tree_rename.c: fills Tree.renamed. Blocks. FALSE: the connection is lost. */
 gboolean tree_find_renamed(Tree *tree, ImapConn *conn, GHashTable *status, GError **error);
 
