@@ -195,19 +195,18 @@ static gboolean introduce(ImapConn *conn, GCancellable *c, GError **error) {
   return (first == 0 || await_any(conn, first, c, error)) && (second == 0 || await_any(conn, second, c, error));
 }
 
-static gboolean is_worth_compressing(const ImapConn *conn) {
-  guint64 rate = conn->setup.rate;
-  ImapCompress wish = conn->setup.config->compress;
+gboolean imap_login_compresses(const ImapConnSetup *setup, gint64 rtt) {
+  ImapCompress wish = setup->config->compress;
   if (wish != IMAP_COMPRESS_AUTO)
     return wish == IMAP_COMPRESS_ON;
-  if (!conn->setup.may_compress)
+  if (!setup->may_compress)
     return FALSE;
-  return rate != 0 ? rate < COMPRESS_BELOW && conn->rtt >= COMPRESS_NEAR : conn->rtt >= COMPRESS_FAR;
+  return setup->rate != 0 ? setup->rate < COMPRESS_BELOW && rtt >= COMPRESS_NEAR : rtt >= COMPRESS_FAR;
 }
 
 static gboolean compress(ImapConn *conn, GCancellable *c, GError **error) {
   g_autoptr(GError) refusal = NULL;
-  if (!imap_conn_has(conn, "COMPRESS=DEFLATE") || !is_worth_compressing(conn))
+  if (!imap_conn_has(conn, "COMPRESS=DEFLATE") || !imap_login_compresses(&conn->setup, conn->rtt))
     return TRUE;
   if (!imap_conn_simple(conn, "COMPRESS DEFLATE", NULL, NULL, c, &refusal)) {
     if (conn->failed)

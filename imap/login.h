@@ -9,4 +9,7 @@
  */
 gboolean imap_login(ImapConn *conn, GCancellable *c, GError **error);
 
+/* Whether the octets are to be compressed on a line with that round trip (µs): where the line, and not the server, is
+ * what takes the time. */
+gboolean imap_login_compresses(const ImapConnSetup *setup, gint64 rtt);
 guint16 imap_login_port(const ImapConfig *config); /* the one given, or that of the protocol */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "imap/conn.h"
+#include "imap/login.h"
 #include "tests/dovecot.h"
 #include "tests/fake.h"
 #include "tests/suite.h"
@@ -435,8 +436,7 @@ static const struct {
   ImapCompress compress;
   gboolean expected;
 } choices[] = {
-    {FALSE, 0, 3, IMAP_ROLE_BULK, IMAP_COMPRESS_AUTO, FALSE},
-    {FALSE, 0, 3, IMAP_ROLE_BULK, IMAP_COMPRESS_ON, TRUE},
+    {FALSE, 0, 3, IMAP_ROLE_BULK, IMAP_COMPRESS_ON, TRUE}, /* near or far */
     {TRUE, 0, 3, IMAP_ROLE_BULK, IMAP_COMPRESS_AUTO, TRUE},
     {TRUE, 0, 3, IMAP_ROLE_PROMPT, IMAP_COMPRESS_AUTO, TRUE},
     {TRUE, 0, 3, IMAP_ROLE_WATCH, IMAP_COMPRESS_AUTO, FALSE},
@@ -465,6 +465,23 @@ START_TEST(test_compress) {
 }
 END_TEST
 
+START_TEST(test_what_is_far) {
+  static const struct {
+    guint64 rate;
+    gint64 rtt;
+    gboolean expected;
+  } lines[] = {{0, 1, FALSE},          {0, 2999, FALSE},        {0, 3000, TRUE},         {12500000, 999, FALSE},
+               {12500000, 1000, TRUE}, {12500000, 50000, TRUE}, {20000000, 1000, FALSE}, {110000000, 50000, FALSE}};
+  ImapConfig config = {.compress = IMAP_COMPRESS_AUTO};
+  for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+    ImapConnSetup setup = {.config = &config, .rate = lines[i].rate, .may_compress = TRUE};
+    ck_assert_msg(imap_login_compresses(&setup, lines[i].rtt) == lines[i].expected, "line %u", i);
+    setup.may_compress = FALSE;
+    ck_assert(!imap_login_compresses(&setup, lines[i].rtt));
+  }
+}
+END_TEST
+
 static void start_dovecot(void) {
   dovecot = dovecot_new(50);
 }
@@ -484,6 +501,7 @@ int main(void) {
   tcase_add_test(fake, test_drip);
   tcase_add_test(fake, test_slow_refusal);
   tcase_add_test(fake, test_slow_user);
+  tcase_add_test(fake, test_what_is_far);
   tcase_add_loop_test(fake, test_compress, 0, G_N_ELEMENTS(choices));
   suite_add_tcase(suite, fake);
   TCase *tc = tcase_create("dovecot");
