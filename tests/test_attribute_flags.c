@@ -40,6 +40,7 @@ START_TEST(order_case_and_repetition_mean_nothing) {
   ck_assert(attribute_flags_parse(text, strlen(text), &flags, &keywords, NULL));
   ck_assert_uint_eq(flags, IMAP_FLAG_FLAGGED | IMAP_FLAG_SEEN);
   ck_assert_str_eq(keywords, "$label1 Work");
+  g_clear_pointer(&keywords, g_free);
   ck_assert(attribute_flags_parse(NULL, 0, &flags, &keywords, NULL));
   ck_assert_uint_eq(flags, 0);
   ck_assert_ptr_null(keywords);

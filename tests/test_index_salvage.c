@@ -35,20 +35,23 @@ static void quiet(G_GNUC_UNUSED const char *domain, G_GNUC_UNUSED GLogLevelFlags
 
 static GString *log_text;
 
+static void forget_content(guint number) {
+  if (contents[number])
+    g_string_free(contents[number], TRUE);
+  contents[number] = NULL;
+}
+
 static void setup(void) {
   index_setup();
   log_text = g_string_new(NULL);
   g_log_set_default_handler(quiet, log_text);
   g_log_set_always_fatal(G_LOG_FATAL_MASK); /* it warns, as it should */
-  for (guint i = 0; i < NEWS; i++)
-    contents[i] = NULL;
 }
 
 static void teardown(void) {
   g_log_set_default_handler(g_log_default_handler, NULL);
   for (guint i = 0; i < NEWS; i++)
-    if (contents[i])
-      g_string_free(contents[i], TRUE);
+    forget_content(i);
   g_string_free(log_text, TRUE);
   index_teardown();
 }
@@ -67,6 +70,7 @@ static gboolean write_new(IndexTxn *txn, gpointer data, GError **error) {
   g_snprintf(message.name, sizeof message.name, number % 4 == 3 ? ".new-%u.tmp" : "new-%u.eml", number);
   if (!journal_create(txn, &message, error))
     return FALSE;
+  forget_content(number);
   GString *text = contents[number] = make_content(number);
   JournalContent content = {.row = news[number] = message.row,
                             .state = number % 4 == 3 ? JOURNAL_LOCAL : JOURNAL_READY,
