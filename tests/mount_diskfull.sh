@@ -113,7 +113,7 @@ unmount
 # ---- a disk that syncs nothing
 mount_broken() {
   mkdir "$T/shadow"
-  LD_PRELOAD=$TOOLS/power.so POWER_STATE=$XDG_STATE_HOME POWER_SHADOW=$T/shadow POWER_BROKEN=$T/is-broken mount_it
+  LD_PRELOAD=$(preloaded power.so) POWER_STATE=$XDG_STATE_HOME POWER_SHADOW=$T/shadow POWER_BROKEN=$T/is-broken mount_it
 }
 begin broken mount_broken
 accepted "$T/broken-before" before.eml

@@ -15,7 +15,7 @@ settle() { # a change is synced by fsync of a directory
 }
 start() { # start [STEP]: on the disk of $dir
   mkdir -p "$dir/shadow"
-  LD_PRELOAD=$TOOLS/power.so POWER_STATE=$XDG_STATE_HOME POWER_SHADOW=$dir/shadow POWER_BOOT=${BOOT:-1} \
+  LD_PRELOAD=$(preloaded power.so) POWER_STATE=$XDG_STATE_HOME POWER_SHADOW=$dir/shadow POWER_BOOT=${BOOT:-1} \
     IMAPFS_STOP_AT=${1:-} mount_it
   ls "$M/INBOX" "$M/Work" >"$dir/list"
 }

@@ -120,6 +120,9 @@ mount_it() { # mount_it [OPTIONS]: $WHO, else alice, at PORT on $M; all it does 
   timeout 60 "$IMAPFS" -o "tls=off,passfile=$T/pass${1:+,$1}" "imap://${WHO:-alice}@127.0.0.1:$PORT" "$M"
   mounted || fail "imapfs has returned, and nothing is mounted"
 }
+preloaded() { # preloaded NAME: for LD_PRELOAD: one of $TOOLS, behind the runtime of a sanitizer, which wants to be first
+  echo "$(ldd "$IMAPFS" | sed -n 's/.* => \(.*lib[a-z]*san\.so[^ ]*\) .*/\1/p' | tr '\n' ' ')$TOOLS/$1"
+}
 daemon() { # pid of what serves $M
   local pid
   for pid in $(pgrep 'imapfs$'); do # also mount.imapfs
