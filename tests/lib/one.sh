@@ -11,7 +11,7 @@ log=$LOGS/$name.log
 
 start=$SECONDS
 # A job in the background of a script would have SIGINT and SIGQUIT ignored.
-env --default-signal=INT,QUIT timeout -k 15 "${LIMIT:-240}" "$program" >"$log" 2>&1 </dev/null &
+env --default-signal=INT,QUIT timeout -k 15 "${LIMIT:-600}" "$program" >"$log" 2>&1 </dev/null &
 trap 'kill $! 2>/dev/null' INT TERM
 wait $!
 rc=$?
