@@ -150,7 +150,8 @@ typedef enum {
                           `kind` ERRAND: the errand with ticket `row` has ended. Without an error: ask again. */
 } CacheEventType;
 
-#define CACHE_ALL 1 /* row of the event that says that the whole journal is on the server */
+/* Row of the event that says that the whole journal is on the server; no message has it. */
+#define CACHE_ALL ((G_GINT64_CONSTANT(1) << 60) - 1)
 
 typedef struct {
   CacheEventType type;
@@ -216,7 +217,9 @@ void cache_draft_close(CacheDraft *draft);
 /* The server has this message as it is shown. WAIT: it is being sent, without delay; CACHE_EVENT_DONE of JOURNAL `row`
  * follows. FAILED: why the server refused it, or that it cannot be reached. Local ones are READY. */
 CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error);
-/* The same of everything: CACHE_ALL. `ret_left`: what is left to send; or NULL. */
+/* The same of everything: CACHE_ALL. Its event comes when nothing is left, whatever was refused on the way: then it has
+ * the first refusal since somebody waits, and who asks again is READY. It comes early only where the server cannot be
+ * reached. `ret_left`: what is left to send; or NULL. */
 typedef struct {
   guint64 changes, bytes;
   char *trouble; /* why nothing moves, a clean line; or NULL */

@@ -23,7 +23,7 @@ struct _CacheEvents {
 
 static guint item_hash(gconstpointer key) {
   const CacheEvent *event = &((const Item *)key)->event;
-  gint64 mixed = event->row * 32 + event->kind * 8 + event->type;
+  guint64 mixed = (guint64)event->row * 32 + event->kind * 8 + event->type;
   return g_int64_hash(&mixed);
 }
 

@@ -21,6 +21,6 @@ void replay_wake(Replay *replay); /* something was written. Any thread, never bl
 void replay_hurry(Replay *replay);
 gboolean replay_trouble(Replay *replay, char **ret); /* why nothing moves, a clean line, a new string. FALSE: it does */
 
-/* From now on CACHE_EVENT_DONE of JOURNAL `as` tells that this row (0: everything) is on the server, or why not. FALSE:
- * it is known that it cannot be reached. */
+/* From now on CACHE_EVENT_DONE of JOURNAL `as` tells that this row (0: everything) is on the server, or why not; of
+ * everything once nothing is left. FALSE: it is known that it cannot be reached. */
 gboolean replay_await(Replay *replay, gint64 row, gint64 as, GError **error);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who waits for the server (fsync, a drain), and what is in the way. A row is noted before the journal is looked at, so
- * that whoever finds it there is told when it has left. Nobody waits for a line that is known to be down, nor for the
- * second attempt of what was just put off.
+ * that whoever finds it there is told when it has left. Nobody waits for a line that is known to be down, nor, for one
+ * row, for the second attempt of what was just put off. Who waits for all is told when nothing is left, and then of the
+ * first that was refused meanwhile.
  */
 #include "cache/error.h"
 #include "cache/replay_state.h"
@@ -16,6 +17,7 @@ void replay_await_clear(Replay *replay) {
   g_hash_table_unref(replay->awaited);
   g_hash_table_unref(replay->stuck);
   g_clear_error(&replay->offline);
+  g_clear_error(&replay->refused);
 }
 
 /* With the mutex held. A new error. */
@@ -56,6 +58,7 @@ static GArray *waiters(Replay *replay, gint64 row, gboolean take) {
   return found;
 }
 
+/* With `row` 0: all. */
 static gboolean is_awaited(Replay *replay, gint64 row) {
   g_autoptr(GArray) found = waiters(replay, row, FALSE);
   return found->len > 0;
@@ -69,14 +72,30 @@ static void tell_waiters(Replay *replay, gint64 row, const GError *error) {
 
 void replay_tell(Replay *replay, gint64 row, const GError *error) {
   gboolean waits = FALSE;
-  if (is_awaited(replay, row) && (error || !journal_waits(replay->account->index, row, &waits, NULL) || !waits))
+  if (row != 0 && is_awaited(replay, row) &&
+      (error || !journal_waits(replay->account->index, row, &waits, NULL) || !waits))
     tell_waiters(replay, row, error);
+}
+
+void replay_note_refused(Replay *replay, const GError *refusal) {
+  if (!is_awaited(replay, 0))
+    return;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  if (!replay->refused)
+    replay->refused = g_error_copy(refusal);
+}
+
+static GError *take_refused(Replay *replay) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&replay->mutex);
+  return g_steal_pointer(&replay->refused);
 }
 
 void replay_tell_drained(Replay *replay) {
   guint64 changes = 0, bytes = 0;
-  if (is_awaited(replay, 0) && journal_left(replay->account->index, &changes, &bytes, NULL) && changes == 0)
-    tell_waiters(replay, 0, NULL);
+  if (!is_awaited(replay, 0) || !journal_left(replay->account->index, &changes, &bytes, NULL) || changes > 0)
+    return;
+  g_autoptr(GError) refused = take_refused(replay);
+  tell_waiters(replay, 0, refused);
 }
 
 static GArray *take_awaited(Replay *replay) {
@@ -93,6 +112,7 @@ static GArray *take_awaited(Replay *replay) {
 
 void replay_tell_all(Replay *replay, const GError *error) {
   g_autoptr(GArray) rows = take_awaited(replay);
+  g_autoptr(GError) refused = take_refused(replay);
   for (guint i = 0; i < rows->len; i++)
     tell(replay, g_array_index(rows, gint64, i), error);
 }

@@ -153,6 +153,8 @@ static void tell_settled(Replay *replay, const Settlement *self) {
   if (!put_off && self->kind != SETTLE_STATE)
     g_hash_table_remove(replay->looks, &self->seq);
   replay_set_stuck(replay, self->seq, put_off ? self->reason : NULL);
+  if (self->kind == SETTLE_REFUSED)
+    replay_note_refused(replay, self->refusal);
   replay_tell(replay, self->row, self->refusal);
   if (replay->call && self->kind != SETTLE_STATE && !put_off)
     replay->call(self->row, replay->data);

@@ -29,6 +29,7 @@ struct _Replay {
   gboolean woken, stopped;
   gboolean hurried;    /* what was put off is due now */
   GHashTable *awaited; /* as whom it is told -> row that is waited for; 0: all */
+  GError *refused;     /* the first since somebody waits for all; or NULL */
   GHashTable *stuck;   /* seq -> why it was put off */
   GError *offline;     /* why there is no line; or NULL */
 };
@@ -52,7 +53,9 @@ void replay_claim_unknown(Replay *replay);
 
 void replay_await_init(Replay *replay);
 void replay_await_clear(Replay *replay);
-void replay_tell(Replay *replay, gint64 row, const GError *error);  /* it left the journal, or cannot for now */
+/* It left the journal, or cannot for now. 0, of a folder: nobody waits for that one alone. */
+void replay_tell(Replay *replay, gint64 row, const GError *error);
+void replay_note_refused(Replay *replay, const GError *refusal);    /* for who waits for all */
 void replay_tell_all(Replay *replay, const GError *error);          /* nobody is to wait any longer */
 void replay_tell_drained(Replay *replay);                           /* if it is */
 void replay_set_line(Replay *replay, const GError *error);          /* NULL: there is one */

@@ -559,6 +559,45 @@ START_TEST(who_waits_is_told) {
 }
 END_TEST
 
+static gboolean drop_folder(IndexTxn *txn, gpointer data, GError **error) {
+  gint64 mailbox = 0;
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "SELECT row FROM mailbox WHERE name = 'from'");
+  (void)data;
+  return index_number(txn->db, stmt, &mailbox, error) && journal_rmdir(txn, mailbox, error);
+}
+
+/* The folder is not empty; what is behind it is sent all the same, and only then is anybody told. */
+START_TEST(a_refusal_is_told_when_the_rest_is_there) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI, "C: @ LIST \"\" \"*\"\nS: * LIST () \"/\" \"from\"\n"
+             "S: * LIST () \"/\" \"from/child\"\nS: @ OK\n" APPEND("a") "S: @ OK [APPENDUID 7 10] x\nstall\n");
+  add_source(u);
+  ck_assert(index_write(u->test->account.index, INDEX_CHANGE, drop_folder, NULL, NULL));
+  gint64 a = add(u, "a");
+  g_log_set_always_fatal(G_LOG_FATAL_MASK); /* from the thread; it warns, as it should */
+  ck_assert(replay_await(u->replay, 0, CACHE_ALL, NULL));
+  run(u);
+  ck_assert_int_eq(await_done(u, CACHE_ALL), CACHE_ERROR_REFUSED);
+  ck_assert_uint_eq(uploads_left(u), 0);
+  ck_state(u, a, "confirmed 10");
+  stop(u);
+}
+END_TEST
+
+/* A message of the row that has the smallest number is not all of them. */
+START_TEST(one_is_not_all) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] x\nstall\n");
+  gint64 a = add(u, "a");
+  ck_assert_int_eq(a, 1);
+  ck_assert(replay_await(u->replay, 0, CACHE_ALL, NULL));
+  ck_assert(replay_await(u->replay, a, a, NULL));
+  run(u);
+  ck_assert_int_eq(await_done(u, a), -1);
+  ck_assert_int_eq(await_done(u, CACHE_ALL), -1);
+  stop(u);
+}
+END_TEST
+
 START_TEST(nobody_waits_for_a_line_that_is_down) {
   g_autoptr(GError) error = NULL;
   g_autofree char *trouble = NULL;
@@ -627,6 +666,8 @@ int main(void) {
   tcase_add_test(tests, what_cannot_be_written_down_is_kept_in_mind);
   tcase_add_test(tests, one_that_cannot_be_written_down_does_not_keep_others);
   tcase_add_loop_test(tests, who_waits_is_told, 0, G_N_ELEMENTS(ends));
+  tcase_add_test(tests, a_refusal_is_told_when_the_rest_is_there);
+  tcase_add_test(tests, one_is_not_all);
   tcase_add_test(tests, nobody_waits_for_a_line_that_is_down);
   tcase_add_test(tests, to_stop_ends_what_is_sent_and_every_wait);
   suite_add_tcase(suite, tests);

@@ -21,7 +21,7 @@ mend_line() {
 drained() {
   timeout 120 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err" || fail "not drained: $(cat "$T/err")"
 }
-drained_or_refused() { # who waits is told of a refusal; then the rest is waited for
+drained_or_refused() { # it says what was refused when all the rest is there, and says it once
   (drained) 2>/dev/null || drained
 }
 offline() {
