@@ -15,14 +15,10 @@
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
 static gboolean recover(IndexTxn *txn, G_GNUC_UNUSED gpointer data, GError **error) {
-  return index_db_exec(
-      txn->db,
-      "UPDATE journal SET state = 3, due = 0 WHERE state = 2;"
-      /* The server said that it has it, and no listing showed it: to be looked for among all. */
-      "UPDATE journal SET state = 3, due = 0, uidvalidity = 0, uidnext = 0 WHERE op = 1 AND state = 4 AND"
-      " (SELECT uid FROM message WHERE row = journal.message) IS NULL;"
-      "UPDATE journal SET due = 0, edition = edition + 1 WHERE due = 9223372036854775807;",
-      error);
+  return index_db_exec(txn->db,
+                       "UPDATE journal SET state = 3, due = 0 WHERE state = 2;"
+                       "UPDATE journal SET due = 0, edition = edition + 1 WHERE due = 9223372036854775807;",
+                       error);
 }
 
 gboolean journal_open(Index *index, GError **error) {

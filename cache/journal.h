@@ -26,8 +26,8 @@
  *     └─────────┴── edits        refused: no row and the old state; a NEW: REFUSED, shown in lost+found
  *
  * Rows of one message are replayed in the order of seq. SENT is written before the command goes out; what is SENT when
- * the journal is opened is UNKNOWN. A NEW that is CONFIRMED has its UID, or waits for the listing
- * that finds it; our octets stay until they were compared. A REMOVE that is CONFIRMED is as done as it will be: the
+ * the journal is opened is UNKNOWN. A NEW that is CONFIRMED has its UID, or is looked for where no listing found it;
+ * our octets stay until they were compared. A REMOVE that is CONFIRMED is as done as it will be: the
  * server has the message flagged \Deleted, and nothing there takes just this one away (no UIDPLUS), or it is to be so
  * (delete=mark). Such a row waits for nothing and concerns nobody (journal_next, _waits, _left and _concerns pass over
  * it); it only goes on hiding the message, and goes with it.
@@ -126,13 +126,15 @@ gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **
 gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error); /* of all that is LOCAL */
 GArray *journal_held(Index *index, GError **error); /* gint64: NEWs that are held; before journal_open(): by a crash */
 GArray *journal_spooled(Index *index, GError **error); /* gint64: rows whose octets are in the spool */
+/* UIDs there that listings brought after this row was made, and that nobody has touched: one of them may be it. */
+ImapSeqset *journal_echoes(Index *index, gint64 mailbox, gint64 row, GError **error);
 /* Rows of `state` with target or source there; for claims at the start. New array of gint64 mailboxes. */
 GArray *journal_mailboxes(Index *index, JournalState state, GError **error);
 
 /* ---- what the replay does ---------------------------------------------------------------------------------------- */
 typedef struct {
   gint64 seq, row;
-  guint32 uid;  /* in batch->source; NEW: 0, CONFIRMED: in batch->target */
+  guint32 uid;  /* in batch->source; NEW: 0, CONFIRMED: in batch->target, or 0 of all: known under no number (yet) */
   guint64 size; /* exact, or the claim, or IMAP_UNKNOWN_SIZE */
   guint8 sha256[32], fingerprint[16];
   guint flags;                  /* NEW: to append with */
@@ -140,8 +142,7 @@ typedef struct {
   gint64 internaldate;          /* NEW */
   gint64 copy;                  /* NEW: row */
   gboolean spooled;             /* NEW */
-  guint32 uidvalidity, uidnext; /* of the target, as written by journal_send(); of a NEW that is UNKNOWN 0: the server
-                                   said that it has it */
+  guint32 uidvalidity, uidnext; /* of the target, as written by journal_send() */
   guint tries;
   guint edition; /* of the row, for journal_send() */
 } JournalItem;

@@ -131,6 +131,26 @@ GArray *journal_held(Index *index, GError **error) {
   return numbers(index, "SELECT message FROM journal WHERE op = 1 AND due = ?1 ORDER BY seq", JOURNAL_HELD, error);
 }
 
+/* What has the name that it was given by its UID is no file of ours. */
+ImapSeqset *journal_echoes(Index *index, gint64 mailbox, gint64 row, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  if (!reader)
+    return NULL;
+  g_autoptr(ImapSeqset) found = imap_seqset_new();
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT uid FROM message AS m WHERE mailbox = ?1 AND uid > 0 AND gone = 0 AND row > ?2"
+                        " AND name LIKE '%' || uid || '.eml'"
+                        " AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row)");
+  sqlite3_bind_int64(stmt, 1, mailbox);
+  sqlite3_bind_int64(stmt, 2, row);
+  IndexStep step;
+  while ((step = index_step(reader, stmt, error)) == INDEX_STEP_ROW) {
+    guint32 uid = (guint32)sqlite3_column_int64(stmt, 0);
+    imap_seqset_add(found, uid, uid);
+  }
+  return step == INDEX_STEP_DONE ? g_steal_pointer(&found) : NULL;
+}
+
 gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error) {
   gint64 bytes = 0;
   g_autoptr(GError) failed = NULL;

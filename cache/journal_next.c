@@ -8,6 +8,7 @@
  *   RMDIR     whatever is older and concerns the folder or one below it
  *   any       an older RMDIR of a folder that it concerns, or of one above
  *   but NEW   the message has a UID: one that is being matched again waits
+ *   CONFIRMED the same, or the folder was listed and none was found for it
  *
  * All of these point at older rows, but a REMOVE of what was replaced at the NEW that replaced it: so something is
  * always free, or due later. The first free row of UNKNOWN, else READY, else CONFIRMED leads a batch: the free rows
@@ -19,7 +20,8 @@
 /* ?1: now. A clock that was set back delays nothing for hours. */
 #define DUE "(j.due <= ?1 OR (j.due > ?1 + 600000000 AND j.due < 9223372036854775807))"
 #define FREE                                                                                                           \
-  DUE " AND (j.op IN (1, 5) OR (m.uid > 0 AND m.gone = 0)) AND (j.state <> 4 OR (j.op = 1 AND m.uid > 0))"             \
+  DUE " AND (j.op IN (1, 5) OR (m.uid > 0 AND m.gone = 0)) AND (j.state <> 4 OR (j.op = 1 AND (m.uid > 0 OR"           \
+      " (SELECT listed FROM mailbox WHERE row = j.target) IN (0, 2))))"                                                \
       " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.message = j.message AND e.seq < j.seq)"                     \
       " AND (j.after = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after))"                            \
       " AND (j.uploads = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.target = j.target AND e.op = 1"           \
@@ -100,6 +102,10 @@ static void read_item(IndexStmt *stmt, JournalItem *ret) {
   index_octets(stmt, 5, ret->fingerprint, sizeof ret->fingerprint);
 }
 
+static guint32 first_uid(const JournalBatch *batch) {
+  return g_array_index(batch->items, JournalItem, 0).uid;
+}
+
 static gboolean collect(IndexDb *db, gint64 now, guint most, guint64 bytes, JournalBatch *batch, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(db, follow);
   const gint64 first[] = {now,           batch->state,     batch->op,          batch->source,
@@ -114,6 +120,10 @@ static gboolean collect(IndexDb *db, gint64 now, guint most, guint64 bytes, Jour
   while ((step = index_step(db, stmt, error)) == INDEX_STEP_ROW) {
     JournalItem item;
     read_item(stmt, &item);
+    if (batch->items->len > 0 && batch->state == JOURNAL_CONFIRMED && !item.uid != !first_uid(batch)) {
+      item_clear(&item);
+      continue;
+    }
     sum += item.size == IMAP_UNKNOWN_SIZE ? 0 : item.size;
     if (batch->items->len > 0 && sum > bytes) {
       item_clear(&item);

@@ -8,7 +8,7 @@
 typedef struct {
   Account *account;
   Agenda *agenda;
-  void (*online)(gpointer data); /* or NULL: there is a connection again */
+  void (*online)(gpointer data); /* or NULL: there is a connection again, or a folder was listed */
   gpointer data;
   gint mounted; /* atomic: until then, who mounts says how it goes */
   gint gave_up; /* atomic: it has been said that logins are tried no more */

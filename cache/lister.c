@@ -44,6 +44,8 @@ static void end_first(Line *line, gint64 row, gint64 started, const GError *erro
     agenda_verified(line->agenda, row, started, TRUE);
   agenda_end_first(line->agenda, row, error == NULL);
   tell(line, row, error);
+  if (!error && line->online) /* changes of messages that were matched again wait for that */
+    line->online(line->data);
 }
 
 static void fail_rest(Line *line, const GError *error) {

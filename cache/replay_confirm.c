@@ -241,6 +241,8 @@ static gboolean finish(Work *work, const JournalItem *item, GError **error) {
 gboolean replay_confirm(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
   g_auto(Work) work = {.replay = replay, .conn = conn, .batch = batch};
   g_autoptr(GError) failed = NULL;
+  if (item_at(&work, 0)->uid == 0)
+    return replay_seek_new(replay, conn, batch, error);
   work.found = g_hash_table_new_full(NULL, NULL, NULL, message_free);
   if (!open_target(&work, &failed) || !fetch(&work, &failed) || !set_flags(&work, &failed))
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failed), error);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may be ours is what came since, and what no delta has made a row of: the mailbox is claimed, so none has. It is
- * described by the server as in a listing. Who is who is decided in passes, each for those that are left:
+ * What may be ours is what came since, and has no row, or one that a listing made of it later and that nobody touched
+ * (journal_echoes()). It is described by the server as in a listing. Who is who is decided in passes, each for those
+ * that are left:
  *
  *   same fields, same size   in the order of sending, which is that of the UIDs; where the octets of two that we sent
  *                            differ nevertheless, by their hash
- *   same fields              the server altered it
+ *   same fields              the server altered it; but that says too little of what is listed already
  *   same octets              the server altered the fields, or there are none
  */
 #include "cache/replay_look.h"
@@ -19,13 +20,14 @@ typedef struct {
   guint64 size;
   guint8 fingerprint[16];
   guint8 sha256[32];
-  gboolean hashed, taken;
+  gboolean hashed, taken, listed;
 } Candidate;
 
 typedef struct {
   Account *account;
   ImapConn *conn;
   GArray *candidates; /* Candidate, by UID */
+  ImapSeqset *echoes; /* have a row */
   ReplaySought *sought;
   guint n;
   GChecksum *sum; /* of the body that is coming in */
@@ -34,11 +36,22 @@ typedef struct {
 
 static void look_clear(Look *look) {
   g_clear_pointer(&look->candidates, g_array_unref);
+  g_clear_pointer(&look->echoes, imap_seqset_free);
   g_clear_pointer(&look->sum, g_checksum_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Look, look_clear)
 
 /* ---- what is there ------------------------------------------------------------------------------------------ */
+
+/* That are known as others, and surely so. */
+static ImapSeqset *find_others(Look *look, gint64 mailbox, GError **error) {
+  gint64 oldest = G_MAXINT64;
+  for (guint i = 0; i < look->n; i++)
+    oldest = MIN(oldest, look->sought[i].item->row);
+  g_autoptr(ImapSeqset) have = index_uids(look->account->index, mailbox, error);
+  look->echoes = have ? journal_echoes(look->account->index, mailbox, oldest, error) : NULL;
+  return look->echoes ? imap_seqset_subtract(have, look->echoes) : NULL;
+}
 
 static ImapSeqset *find_strangers(Look *look, gint64 row, guint32 uidvalidity, guint32 uidnext,
                                   guint32 *ret_uidvalidity, GError **error) {
@@ -62,8 +75,8 @@ static ImapSeqset *find_strangers(Look *look, gint64 row, guint32 uidvalidity, g
     imap_seqset_remove(there, 1, uidnext - 1);
   if (known.uidvalidity != opened.uidvalidity)
     return g_steal_pointer(&there);
-  g_autoptr(ImapSeqset) have = index_uids(look->account->index, row, error);
-  return have ? imap_seqset_subtract(there, have) : NULL;
+  g_autoptr(ImapSeqset) others = find_others(look, row, error);
+  return others ? imap_seqset_subtract(there, others) : NULL;
 }
 
 static gboolean is_blank(const guint8 fingerprint[16]) {
@@ -104,6 +117,7 @@ static void take_listing(Look *look, const ImapMessage *message) {
   if ((message->has & needed) != needed)
     return;
   Candidate candidate = {.uid = message->uid, .size = message->size};
+  candidate.listed = look->echoes && imap_seqset_contains(look->echoes, message->uid);
   gsize len;
   const char *header = g_bytes_get_data(message->header, &len);
   names_fingerprint(header, len, candidate.fingerprint);
@@ -169,6 +183,8 @@ static gboolean same_octets(const JournalItem *item, const Candidate *candidate)
 typedef enum { BY_FIELDS = 1 << 0, BY_SIZE = 1 << 1, BY_OCTETS = 1 << 2 } Match;
 
 static gboolean matches(const JournalItem *item, const Candidate *candidate, guint match) {
+  if (match == BY_FIELDS && candidate->listed)
+    return FALSE;
   return (!(match & BY_FIELDS) || same_fields(item, candidate)) && (!(match & BY_SIZE) || same_size(item, candidate)) &&
          (!(match & BY_OCTETS) || same_octets(item, candidate));
 }

@@ -18,9 +18,10 @@ gboolean replay_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError
 gboolean replay_remove(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_flags(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_rmdir(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
-/* UNKNOWN: looks for what became of it: of a NEW among what came since (replay_look.h), of a MOVE and REMOVE in both
- * mailboxes (the second function). The rest is done once more. */
+/* UNKNOWN: looks for what became of it: of a NEW among what came since (replay_look.h), also where it is CONFIRMED and
+ * has no UID (the second function); of a MOVE and REMOVE in both mailboxes (the third). The rest is done once more. */
 gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+gboolean replay_seek_new(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
 /* The mailbox that a batch changes besides its source: where it goes; 0: nowhere. To be claimed, too. */

@@ -194,9 +194,10 @@ gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *r
   gint64 lost_found = 0;
   JournalOp op = replay->batch->op;
   /* The server has it, whatever else it says. */
-  if (replay->batch->state == JOURNAL_CONFIRMED && item->tries >= GONE_TRIES)
+  gboolean there = replay->batch->state == JOURNAL_CONFIRMED && item->uid != 0;
+  if (there && item->tries >= GONE_TRIES)
     return replay_finished(replay, item, NULL, error);
-  if (replay->batch->state == JOURNAL_CONFIRMED || is_temporary(replay, item, refusal))
+  if (there || is_temporary(replay, item, refusal))
     return replay_put_off(replay, item, refusal, error);
   if (op == JOURNAL_NEW && !lostfound_row(replay->account, replay->account->root, &lost_found, error))
     return FALSE;

@@ -33,8 +33,8 @@ void sync_want_flags(Sync *sync, const IndexMailbox *mailbox);
 /* Something contradicted what we hold of this folder: look now. */
 void sync_doubt(Sync *sync, gint64 mailbox);
 void sync_look_again(Sync *sync); /* a folder is not where it was: LIST it all */
-/* `call` is called whenever a connection was had after there was none. From any thread, without a lock; set it before
- * sync_run(). */
+/* `call` is called whenever a connection was had after there was none, or a folder was listed. From any thread, without
+ * a lock; set it before sync_run(). */
 void sync_call_online(Sync *sync, void (*call)(gpointer data), gpointer data);
 void sync_freed(Sync *sync, gint64 mailbox); /* a claim that stood in the way is no more. Any thread */
 /* A user waits while we are offline: try the line again now (at most every few seconds). */

@@ -183,6 +183,28 @@ static gint64 still(void) {
 #define OPEN(how, code)                                                                                                \
   "C: @ " how " \"INBOX\"\nS: * 0 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK " code " x\n"
 
+static void count_one(gpointer data) {
+  g_atomic_int_inc((gint *)data);
+}
+
+/* What is matched again by a listing can be changed now. */
+START_TEST(who_waits_for_a_listing_is_called) {
+  g_auto(Bench) bench = {0};
+  gint calls = 0;
+  bench_start(&bench, FAKE_LOGIN("") LIST "wait\n" OPEN("EXAMINE", "[READ-ONLY]") "C: @ UID SEARCH ALL\nS: * SEARCH\n"
+                                                                                  "S: @ OK\nstall\n");
+  Account *account = &bench.test->account;
+  g_auto(IndexMailbox) inbox = {0};
+  ck_assert_int_eq(sync_await(bench.sync, SYNC_LEARNT, G_MAXINT64, NULL), SYNC_REACHED);
+  sync_call_online(bench.sync, count_one, &calls); /* nothing goes on just now */
+  ck_assert(index_get_mailbox(account->index, test_account_folder(bench.test, "INBOX"), &inbox, NULL));
+  learnt_rights_asked(account->learnt, inbox.row);
+  ck_assert_int_eq(sync_want(bench.sync, &inbox), SYNC_LISTING);
+  fake_go(bench.fake);
+  await_count(&calls, 1);
+}
+END_TEST
+
 /* What a SELECT locks another client may be about to rename. */
 START_TEST(a_folder_with_news_is_opened_to_ask_when_it_is_quiet) {
   g_auto(Bench) bench = {0};
@@ -236,6 +258,7 @@ int main(void) {
   tcase_add_test(tests, three_refused_logins_are_enough);
   tcase_add_test(tests, a_reader_is_told_when_the_line_is_lost);
   tcase_add_test(tests, a_claimed_folder_is_looked_at_when_it_is_free);
+  tcase_add_test(tests, who_waits_for_a_listing_is_called);
   tcase_add_test(tests, a_folder_with_news_is_opened_to_ask_when_it_is_quiet);
   tcase_add_test(tests, renames_that_are_told_do_not_pile_up);
   suite_add_tcase(suite, tests);
