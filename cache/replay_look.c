@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "cache/ask.h"
 #include "cache/names.h"
 
 typedef struct {
@@ -112,10 +113,11 @@ static gboolean may_be_ours(Look *look, const Candidate *candidate) {
   return FALSE;
 }
 
-static void take_listing(Look *look, const ImapMessage *message) {
+static gboolean take_listing(const ImapMessage *message, gpointer data, G_GNUC_UNUSED GError **error) {
+  Look *look = data;
   const guint needed = IMAP_HAS_UID | IMAP_HAS_SIZE | IMAP_HAS_HEADER;
   if ((message->has & needed) != needed)
-    return;
+    return TRUE;
   Candidate candidate = {.uid = message->uid, .size = message->size};
   candidate.listed = look->echoes && imap_seqset_contains(look->echoes, message->uid);
   gsize len;
@@ -123,15 +125,18 @@ static void take_listing(Look *look, const ImapMessage *message) {
   names_fingerprint(header, len, candidate.fingerprint);
   if (may_be_ours(look, &candidate) && !find_candidate(look, candidate.uid))
     g_array_append_val(look->candidates, candidate);
+  return TRUE;
 }
 
-static void take_body(Look *look, const ImapMessage *message) {
-  Candidate *candidate = (message->has & IMAP_HAS_UID) ? find_candidate(look, message->uid) : NULL;
+static gboolean take_body(const ImapMessage *message, gpointer data, G_GNUC_UNUSED GError **error) {
+  Look *look = data;
+  Candidate *candidate = find_candidate(look, message->uid);
   gsize len = sizeof candidate->sha256;
   if (!candidate || !(message->has & IMAP_HAS_BODY) || !look->whole)
-    return;
+    return TRUE;
   g_checksum_get_digest(look->sum, candidate->sha256, &len);
   candidate->hashed = TRUE;
+  return TRUE;
 }
 
 static gboolean begin_body(gpointer data, guint64 size) {
@@ -150,28 +155,6 @@ static gboolean write_body(gpointer data, const void *octets, gsize len) {
 
 static void end_body(gpointer data, gboolean whole) {
   ((Look *)data)->whole = whole;
-}
-
-static gboolean fetch(Look *look, const ImapSeqset *uids, ImapFetchItems items,
-                      void (*take)(Look *look, const ImapMessage *message), GError **error) {
-  static const ImapSink sink = {.begin = begin_body, .write = write_body, .end = end_body};
-  GCancellable *c = look->account->cancellable;
-  g_autoptr(ImapSeqset) rest = imap_seqset_copy(uids);
-  while (!imap_seqset_empty(rest)) {
-    g_autoptr(ImapSeqset) some = imap_seqset_take(rest, G_MAXUINT64, IMAP_LIMIT_COMMAND - 400);
-    ImapFetchResult result;
-    if (!imap_fetch_send(look->conn, some, items, c, error))
-      return FALSE;
-    do {
-      g_auto(ImapMessage) message = {0};
-      result = imap_fetch_next(look->conn, &sink, look, &message, c, error);
-      if (result == IMAP_FETCH_MESSAGE)
-        take(look, &message);
-      if (result == IMAP_FETCH_FAILED || (error && *error))
-        return FALSE;
-    } while (result != IMAP_FETCH_DONE);
-  }
-  return TRUE;
 }
 
 /* ---- who is who --------------------------------------------------------------------------------------------- */
@@ -225,13 +208,14 @@ static gboolean is_disguised(Look *look, const Candidate *candidate) {
 }
 
 static gboolean hash(Look *look, gboolean (*needs)(Look *look, const Candidate *candidate), GError **error) {
+  static const ImapSink sink = {.begin = begin_body, .write = write_body, .end = end_body};
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
   for (guint i = 0; i < look->candidates->len; i++) {
     const Candidate *candidate = &g_array_index(look->candidates, Candidate, i);
     if (!candidate->taken && !candidate->hashed && needs(look, candidate))
       imap_seqset_add(uids, candidate->uid, candidate->uid);
   }
-  return imap_seqset_empty(uids) || fetch(look, uids, IMAP_FETCH_BODY, take_body, error);
+  return ask_bodies(look->account, look->conn, uids, &sink, take_body, look, error);
 }
 
 static gint by_uid(gconstpointer a, gconstpointer b) {
@@ -264,6 +248,5 @@ gboolean replay_look_for(Account *account, ImapConn *conn, gint64 mailbox, guint
     sought[i].uid = 0;
   if (!strangers)
     return FALSE;
-  return imap_seqset_empty(strangers) ||
-         (fetch(&look, strangers, IMAP_FETCH_LISTING, take_listing, error) && match_all(&look, error));
+  return ask_fetch(account, conn, strangers, IMAP_FETCH_LISTING, take_listing, &look, error) && match_all(&look, error);
 }

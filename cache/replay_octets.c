@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/ask.h"
+
 struct _ReplayOctets {
   Account *account;
   gint64 row, copy;
@@ -144,7 +146,8 @@ const GError *replay_octets_failed(const ReplayOctets *octets) {
 
 typedef struct {
   int fd;
-  gboolean whole;
+  guint32 uid;
+  gboolean whole, has;
 } Fetched;
 
 static gboolean begin_body(gpointer data, guint64 size) {
@@ -170,27 +173,27 @@ static void end_body(gpointer data, gboolean whole) {
   ((Fetched *)data)->whole = whole;
 }
 
-static gboolean fetch_body(ReplayOctets *octets, ImapConn *conn, guint32 uid, Fetched *fetched, GError **error) {
+static gboolean take_body(const ImapMessage *message, gpointer data, G_GNUC_UNUSED GError **error) {
+  Fetched *fetched = data;
+  if (message->uid == fetched->uid && (message->has & IMAP_HAS_BODY) && fetched->whole)
+    fetched->has = TRUE;
+  return TRUE;
+}
+
+static gboolean fetch_body(ReplayOctets *octets, ImapConn *conn, guint32 uid, GError **error) {
   static const ImapSink sink = {.begin = begin_body, .write = write_body, .end = end_body};
   g_autoptr(ImapSeqset) uids = imap_seqset_new();
-  GCancellable *c = octets->account->cancellable;
-  gboolean has = FALSE;
+  Fetched fetched = {.fd = octets->fd, .uid = uid};
   imap_seqset_add(uids, uid, uid);
-  if (!imap_fetch_send(conn, uids, IMAP_FETCH_BODY, c, error))
+  if (!ask_bodies(octets->account, conn, uids, &sink, take_body, &fetched, error))
     return FALSE;
-  for (;;) {
-    g_auto(ImapMessage) message = {0};
-    ImapFetchResult result = imap_fetch_next(conn, &sink, fetched, &message, c, error);
-    if (result == IMAP_FETCH_FAILED)
-      return FALSE;
-    if (result == IMAP_FETCH_MESSAGE && message.uid == uid && (message.has & IMAP_HAS_BODY) && fetched->whole)
-      has = TRUE;
-    if (result == IMAP_FETCH_DONE)
-      break;
-  }
-  if (!has && error && !*error)
+  if (!fetched.has)
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is gone");
-  return has;
+  else if (!is_whole(octets))
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is another now");
+  else
+    return TRUE;
+  return FALSE;
 }
 
 gboolean replay_octets_fetch(ReplayOctets *octets, ImapConn *conn, GError **error) {
@@ -206,14 +209,11 @@ gboolean replay_octets_fetch(ReplayOctets *octets, ImapConn *conn, GError **erro
   }
   if (!account_open_mailbox(octets->account, conn, &mailbox, NULL, NULL, error))
     return FALSE;
-  Fetched fetched = {.fd = spool_temp(octets->account->spool, error)};
-  if (fetched.fd < 0)
+  octets->fd = spool_temp(octets->account->spool, error);
+  if (octets->fd < 0)
     return FALSE;
-  octets->fd = fetched.fd;
-  if (fetch_body(octets, conn, key.uid, &fetched, error) && is_whole(octets))
+  if (fetch_body(octets, conn, key.uid, error))
     return TRUE;
   close_octets(octets);
-  if (error && !*error)
-    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is another now");
   return FALSE;
 }
