@@ -179,9 +179,10 @@ gboolean index_set_internaldate(IndexTxn *txn, gint64 row, gint64 internaldate, 
 /* What the server says of a message that we gave it. */
 typedef struct {
   gint64 row;
-  gboolean altered;    /* its octets are no longer those that we know: only the claim stands */
-  guint64 claim;       /* RFC822.SIZE */
-  const char *emailid; /* or NULL */
+  gboolean altered;          /* its octets are no longer those that we know: only the claim stands, */
+  const guint8 *fingerprint; /* and this, of its header; zero: not known */
+  guint64 claim;             /* RFC822.SIZE */
+  const char *emailid;       /* or NULL */
 } IndexDescribed;
 gboolean index_describe(IndexTxn *txn, const IndexDescribed *described, GError **error);
 gboolean index_set_meta(IndexTxn *txn, const char *key, const char *value, GError **error);

@@ -182,11 +182,14 @@ gboolean index_set_flags(IndexTxn *txn, gint64 mailbox, guint32 uid, guint flags
 gboolean index_describe(IndexTxn *txn, const IndexDescribed *described, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE message SET claim = ?2, emailid = coalesce(?3, emailid), size = iif(?4, NULL, size),"
-                         " sha256 = iif(?4, NULL, sha256) WHERE row = ?1 AND gone = 0");
+                         " sha256 = iif(?4, NULL, sha256), fingerprint = iif(?4, ?5, fingerprint) WHERE row = ?1"
+                         " AND gone = 0");
   sqlite3_bind_int64(stmt, 1, described->row);
   index_bind_size(stmt, 2, described->claim);
   index_bind_text(stmt, 3, described->emailid);
   sqlite3_bind_int64(stmt, 4, described->altered);
+  if (described->altered)
+    index_bind_fingerprint(stmt, 5, described->fingerprint);
   return index_run(txn->db, stmt, error);
 }
 

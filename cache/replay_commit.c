@@ -38,8 +38,11 @@ static gboolean apply_marked(IndexTxn *txn, Settlement *self, GError **error) {
 }
 
 static gboolean apply_finished(IndexTxn *txn, Settlement *self, GError **error) {
-  IndexDescribed described = {
-      .row = self->row, .altered = self->altered, .claim = self->claim, .emailid = self->emailid};
+  IndexDescribed described = {.row = self->row,
+                              .altered = self->altered,
+                              .claim = self->claim,
+                              .fingerprint = self->fingerprint,
+                              .emailid = self->emailid};
   if (self->found && (!index_describe(txn, &described, error) ||
                       !index_set_flags(txn, self->mailbox, self->uid, self->flags, self->keywords, NULL, error)))
     return FALSE;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * NEW, CONFIRMED: the server has it under a UID, and we still have our octets. One FETCH for all says what it made of
- * them. Where it claims the same size, and ours are of the kind that no server alters (octets.h), they become the
- * cached body, so that what was just written is read without the network; else the body is what the server has, to be
- * fetched when somebody reads it. Flags that it forgot (Exchange), or brought along from what was copied, are set
- * again.
+ * them, and ours become the cached body where they are the same (replay_keep.h), so that what was just written is read
+ * without the network; else the body is what the server has. Flags that it forgot (Exchange), or brought along from
+ * what was copied, are set again.
  */
-#include <unistd.h>
+#include <string.h>
 
-#include "cache/octets.h"
-#include "cache/replay_octets.h"
+#include "cache/ask.h"
+#include "cache/names.h"
+#include "cache/replay_keep.h"
 #include "cache/replay_private.h"
 #include "cache/words.h"
 
-#define CHUNK (64 * 1024)
 #define OURS (IMAP_FLAG_SEEN | IMAP_FLAG_ANSWERED | IMAP_FLAG_FLAGGED | IMAP_FLAG_DELETED | IMAP_FLAG_DRAFT)
 
 typedef struct {
@@ -22,16 +21,28 @@ typedef struct {
   JournalBatch *batch;
   guint32 uidvalidity;
   gboolean writable;
-  GHashTable *found; /* UID -> ImapMessage */
+  GHashTable *found; /* UID -> There */
+  GArray *altered;   /* ReplayKeep */
 } Work;
 
-static void message_free(gpointer data) {
-  imap_message_clear(data);
-  g_free(data);
+/* What the server says of one. */
+typedef struct {
+  guint64 size;
+  guint flags;
+  char *keywords, *emailid; /* or NULL */
+  guint8 fingerprint[16];
+} There;
+
+static void there_free(gpointer data) {
+  There *there = data;
+  g_free(there->keywords);
+  g_free(there->emailid);
+  g_free(there);
 }
 
 static void work_clear(Work *work) {
   g_clear_pointer(&work->found, g_hash_table_unref);
+  g_clear_pointer(&work->altered, g_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Work, work_clear)
 
@@ -63,48 +74,29 @@ static gboolean open_target(Work *work, GError **error) {
   return TRUE;
 }
 
-static void take(Work *work, ImapMessage *message) {
+static gboolean take(const ImapMessage *message, gpointer data, G_GNUC_UNUSED GError **error) {
   const guint needed = IMAP_HAS_UID | IMAP_HAS_SIZE | IMAP_HAS_FLAGS;
   if ((message->has & needed) != needed)
-    return;
-  g_hash_table_replace(work->found, GUINT_TO_POINTER(message->uid), g_memdup2(message, sizeof *message));
-  *message = (ImapMessage){0};
-}
-
-static gboolean no_body(gpointer data, guint64 size) {
-  (void)data;
-  (void)size;
-  return FALSE;
-}
-
-static gboolean fetch_some(Work *work, const ImapSeqset *uids, GError **error) {
-  static const ImapSink sink = {.begin = no_body};
-  GCancellable *c = account_of(work)->cancellable;
-  if (!imap_fetch_send(work->conn, uids, IMAP_FETCH_LISTING, c, error))
-    return FALSE;
-  for (;;) {
-    g_auto(ImapMessage) message = {0};
-    g_autoptr(GError) failed = NULL;
-    ImapFetchResult result = imap_fetch_next(work->conn, &sink, NULL, &message, c, &failed);
-    if (result == IMAP_FETCH_MESSAGE)
-      take(work, &message);
-    if (failed)
-      g_propagate_error(error, g_steal_pointer(&failed));
-    if (result == IMAP_FETCH_DONE || result == IMAP_FETCH_FAILED)
-      return !error || !*error;
+    return TRUE;
+  There *there = g_new0(There, 1);
+  *there = (There){.size = message->size,
+                   .flags = message->flags,
+                   .keywords = words_join(message->keywords),
+                   .emailid = g_strdup(message->emailid)};
+  if (message->has & IMAP_HAS_HEADER) {
+    gsize len;
+    const char *header = g_bytes_get_data(message->header, &len);
+    names_fingerprint(header, len, there->fingerprint);
   }
+  g_hash_table_replace(((Work *)data)->found, GUINT_TO_POINTER(message->uid), there);
+  return TRUE;
 }
 
 static gboolean fetch(Work *work, GError **error) {
-  g_autoptr(ImapSeqset) rest = imap_seqset_new();
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
   for (guint i = 0; i < work->batch->items->len; i++)
-    imap_seqset_add(rest, item_at(work, i)->uid, item_at(work, i)->uid);
-  while (!imap_seqset_empty(rest)) {
-    g_autoptr(ImapSeqset) some = imap_seqset_take(rest, G_MAXUINT64, IMAP_LIMIT_COMMAND - 400);
-    if (!fetch_some(work, some, error))
-      return FALSE;
-  }
-  return TRUE;
+    imap_seqset_add(uids, item_at(work, i)->uid, item_at(work, i)->uid);
+  return ask_fetch(account_of(work), work->conn, uids, IMAP_FETCH_LISTING, take, work, error);
 }
 
 /* ---- flags -------------------------------------------------------------------------------------------------- */
@@ -120,13 +112,12 @@ static void want(GHashTable *stores, char sign, guint flags, const char *keyword
   imap_seqset_add(uids, uid, uid);
 }
 
-static void compare_flags(GHashTable *stores, const JournalItem *item, const ImapMessage *there) {
-  g_autofree char *keywords = words_join(there->keywords);
+static void compare_flags(GHashTable *stores, const JournalItem *item, const There *there) {
   guint flags = item->flags & OURS, has = there->flags & OURS;
-  g_autofree char *missing = words_without(item->keywords, keywords);
+  g_autofree char *missing = words_without(item->keywords, there->keywords);
   want(stores, '+', flags & ~has, missing, item->uid);
   /* What others have set meanwhile stays; a copy has those of what was copied. */
-  g_autofree char *extra = item->copy ? words_without(keywords, item->keywords) : NULL;
+  g_autofree char *extra = item->copy ? words_without(there->keywords, item->keywords) : NULL;
   if (item->copy)
     want(stores, '-', has & ~flags, extra, item->uid);
 }
@@ -137,14 +128,12 @@ static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *
   gpointer uid, value;
   g_hash_table_iter_init(&iter, work->found);
   while (g_hash_table_iter_next(&iter, &uid, &value)) {
-    ImapMessage *there = value;
+    There *there = value;
     if (!imap_seqset_contains(uids, GPOINTER_TO_UINT(uid)))
       continue;
     there->flags = flagging->add ? there->flags | flagging->flags : there->flags & ~flagging->flags;
-    g_autofree char *had = words_join(there->keywords), *has = NULL;
-    has = flagging->add ? words_with(had, changed) : words_without(had, changed);
-    g_strfreev(there->keywords);
-    there->keywords = words_split(has);
+    g_autofree char *had = there->keywords;
+    there->keywords = flagging->add ? words_with(had, changed) : words_without(had, changed);
   }
 }
 
@@ -173,7 +162,7 @@ static gboolean set_flags(Work *work, GError **error) {
   GHashTableIter iter;
   gpointer key, uids;
   for (guint i = 0; work->writable && i < work->batch->items->len; i++) {
-    const ImapMessage *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item_at(work, i)->uid));
+    const There *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item_at(work, i)->uid));
     if (there)
       compare_flags(stores, item_at(work, i), there);
   }
@@ -184,57 +173,27 @@ static gboolean set_flags(Work *work, GError **error) {
   return TRUE;
 }
 
-/* ---- octets ------------------------------------------------------------------------------------------------- */
-
-/* Into a body, where there is room for one. TRUE: no server would alter them. */
-static gboolean copy_octets(ReplayOctets *octets, guint64 size, BodyTemp **temp) {
-  g_autofree guint8 *buffer = g_malloc(CHUNK);
-  Octets look;
-  octets_init(&look);
-  for (guint64 left = size; left > 0;) {
-    gsize n = 0;
-    if (!replay_octets_read(octets, buffer, (gsize)MIN(left, CHUNK), &n, NULL) || n == 0) {
-      g_clear_pointer(temp, body_discard); /* half a message is none */
-      return FALSE;
-    }
-    if (*temp && !body_write(*temp, buffer, n, NULL))
-      g_clear_pointer(temp, body_discard);
-    octets_feed(&look, buffer, n);
-    left -= n;
-  }
-  return octets_are_plain(&look);
-}
-
-/* TRUE: the server has what we have. What was copied has been altered once, and is not altered again. */
-static gboolean keep_octets(Work *work, const JournalItem *item, const ImapMessage *there) {
-  Account *account = account_of(work);
-  g_autoptr(ReplayOctets) octets = replay_octets_new(account, item);
-  IndexKey key = {.row = item->row, .mailbox = work->batch->target, .uidvalidity = work->uidvalidity, .uid = item->uid};
-  if (item->size != there->size)
-    return FALSE;
-  if (!replay_octets_open(octets, NULL))
-    return item->copy != 0; /* the server copied them, and they never were here */
-  g_autoptr(BodyTemp) temp = body_begin(account->bodies, NULL);
-  if (!copy_octets(octets, item->size, &temp) && item->copy == 0)
-    return FALSE;
-  int fd = temp ? body_commit(g_steal_pointer(&temp), &key, 0, NULL) : -1;
-  if (fd >= 0)
-    close(fd);
-  return TRUE;
-}
+/* ---- what we have then --------------------------------------------------------------------------------------- */
 
 static gboolean finish(Work *work, const JournalItem *item, GError **error) {
-  const ImapMessage *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item->uid));
+  const There *there = g_hash_table_lookup(work->found, GUINT_TO_POINTER(item->uid));
   if (!there) {
     sync_doubt(replay_sync(work->replay), work->batch->target);
     return replay_finished(work->replay, item, NULL, error);
   }
-  g_autofree char *keywords = words_join(there->keywords);
-  ReplayFound found = {.altered = !keep_octets(work, item, there),
+  ReplayKeep keep = {.item = item, .claim = there->size};
+  keep.key =
+      (IndexKey){.row = item->row, .mailbox = work->batch->target, .uidvalidity = work->uidvalidity, .uid = item->uid};
+  memcpy(keep.fingerprint, there->fingerprint, sizeof keep.fingerprint);
+  gboolean ours = replay_keep_ours(account_of(work), &keep);
+  if (!ours)
+    g_array_append_val(work->altered, keep);
+  ReplayFound found = {.altered = !ours,
                        .claim = there->size,
+                       .fingerprint = there->fingerprint,
                        .emailid = there->emailid,
                        .flags = there->flags & OURS,
-                       .keywords = keywords};
+                       .keywords = there->keywords};
   return replay_finished(work->replay, item, &found, error);
 }
 
@@ -243,11 +202,13 @@ gboolean replay_confirm(Replay *replay, ImapConn *conn, JournalBatch *batch, GEr
   g_autoptr(GError) failed = NULL;
   if (item_at(&work, 0)->uid == 0)
     return replay_seek_new(replay, conn, batch, error);
-  work.found = g_hash_table_new_full(NULL, NULL, NULL, message_free);
+  work.found = g_hash_table_new_full(NULL, NULL, NULL, there_free);
+  work.altered = g_array_new(FALSE, FALSE, sizeof(ReplayKeep));
   if (!open_target(&work, &failed) || !fetch(&work, &failed) || !set_flags(&work, &failed))
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failed), error);
   for (guint i = 0; i < batch->items->len; i++)
     if (!finish(&work, item_at(&work, i), error))
       return FALSE;
-  return TRUE;
+  return work.altered->len == 0 ||
+         (replay_settle(replay, error) && replay_keep_theirs(account_of(&work), conn, work.altered, error));
 }

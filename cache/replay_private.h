@@ -48,11 +48,12 @@ gboolean replay_left_behind(Replay *replay, const JournalItem *item, gint64 mail
 gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error);
 /* NEW, CONFIRMED: what the server has was compared with ours; NULL: it is not there any more. */
 typedef struct {
-  gboolean altered; /* its octets are not ours, or may not be; claim says how many */
+  gboolean altered; /* its octets are not ours, or may not be; claim says how many, */
   guint64 claim;
-  const char *emailid;  /* or NULL */
-  guint flags;          /* ImapFlags */
-  const char *keywords; /* blank-separated, or NULL */
+  const guint8 *fingerprint; /* and this what its header is like; zero: nobody knows */
+  const char *emailid;       /* or NULL */
+  guint flags;               /* ImapFlags */
+  const char *keywords;      /* blank-separated, or NULL */
 } ReplayFound;
 gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFound *found, GError **error);
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);

@@ -104,6 +104,7 @@ gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFo
     self->found = TRUE;
     self->altered = found->altered;
     self->claim = found->claim;
+    memcpy(self->fingerprint, found->fingerprint, sizeof self->fingerprint);
     self->emailid = g_strdup(found->emailid);
     self->flags = found->flags;
     self->keywords = g_strdup(found->keywords);

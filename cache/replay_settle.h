@@ -31,6 +31,7 @@ struct _Settlement {
   gint64 lost_found;
   gboolean found, altered, spooled; /* and the rest of a ReplayFound: */
   guint64 claim;
+  guint8 fingerprint[16];
   char *emailid, *keywords;
   guint flags;
   IndexLeft other;      /* out */

@@ -154,6 +154,24 @@ for _ in 1 2 3; do
 done
 eq "names" 9 "$(find "$W" -type f | wc -l)"
 
+say "... also with raw 8-bit headers, which some servers alter"
+mkdir "$T/eight" "$M/Eight"
+printf 'From: ann@example.com\nSubject: Gr\xc3\xbc\xc3\x9fe \xff\nMessage-ID: <eight@x>\n\nBody\n' >"$T/eight/eight.eml"
+is_cached() { # is_cached FILE: its body is here, and nobody has read it
+  [ -n "$(find "$XDG_CACHE_HOME" -path '*/bodies/*' -name $(($(inode "$1") & 0xfffffffffffffff)))" ]
+}
+rsync -a "$T/eight/" "$M/Eight/"
+has Eight "$T/eight/eight.eml"
+wait_until 20 is_cached "$M/Eight/eight.eml"
+next=$(uidnext Eight)
+for _ in 1 2; do
+  rsync -a "$T/eight/" "$M/Eight/"
+  sent_nothing Eight "$next"
+done
+emptied Eight
+rmdir "$M/Eight"
+next=$(uidnext Work)
+
 say "rsync: --delete, --backup, --partial-dir, --delay-updates, --inplace"
 letter 20 >"$S/letter-20.eml" && rm "$S/letter-1.eml" && letter 30 >"$S/letter-2.eml"
 L=("$S"/*.eml)
