@@ -11,7 +11,9 @@
 #define META_SELECT "select_only"
 #define META_WRONG "wrong_sizes"
 #define META_PAUSED "paused_until"
-#define WRONG_DELTAS 3 /* one may be a misunderstanding */
+#define GOING (G_USEC_PER_SEC / 4) /* a mailbox that is being deleted is gone by then */
+#define STAYS 5                    /* seconds: what was there then is not doubted so soon again */
+#define WRONG_DELTAS 3             /* one may be a misunderstanding */
 
 static const char *const meta_deltas[] = {
     [IMAP_DELTA_CONDSTORE] = "wrong_condstore",
@@ -146,11 +148,41 @@ static gboolean is_renumbered(const IndexMailbox *mailbox, const ImapMailbox *op
   return mailbox->uidvalidity != 0 && opened->uidvalidity != mailbox->uidvalidity;
 }
 
-/* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it. */
-gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+gboolean account_pause(Account *account, gint64 time) {
+  GPollFD stop = {.fd = -1};
+  if (!g_cancellable_make_pollfd(account->cancellable, &stop))
+    return !g_cancellable_is_cancelled(account->cancellable);
+  gboolean stopped = g_poll(&stop, 1, (gint)(MAX(time, 0) / 1000) + 1) > 0;
+  g_cancellable_release_fd(account->cancellable);
+  return !stopped;
+}
+
+static gboolean is_shown(Account *account, ImapConn *conn, const char *raw) {
   gboolean exists = TRUE;
-  if (g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
-      g_ascii_strcasecmp(raw, "INBOX") != 0 && imap_exists(conn, raw, &exists, account->cancellable, NULL) && !exists)
+  return !imap_exists(conn, raw, &exists, account->cancellable, NULL) || exists;
+}
+
+/* It takes a moment to see, so not for each message of a mailbox that is refused for good. */
+static gboolean may_be_going(Account *account) {
+  gint now = (gint)(g_get_monotonic_time() / G_USEC_PER_SEC), stayed = g_atomic_int_get(&account->stayed);
+  return stayed == 0 || now - stayed >= STAYS;
+}
+
+static gboolean is_going(Account *account, ImapConn *conn, const char *raw) {
+  if (imap_conn_failed(conn) || !may_be_going(account) || !account_pause(account, GOING))
+    return FALSE;
+  gboolean shown = is_shown(account, conn, raw);
+  if (shown)
+    g_atomic_int_set(&account->stayed, (gint)(g_get_monotonic_time() / G_USEC_PER_SEC));
+  return !shown;
+}
+
+/* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it; and while
+ * somebody deletes it, LIST goes on to show it for a moment. */
+gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+  gboolean unclear = g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
+                     g_ascii_strcasecmp(raw, "INBOX") != 0;
+  if (unclear && (!is_shown(account, conn, raw) || is_going(account, conn, raw)))
     refusal->code = IMAP_ERROR_GONE;
   g_propagate_error(error, refusal);
   return FALSE;

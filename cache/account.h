@@ -30,6 +30,7 @@ typedef struct {
 
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */
   gint wrong_sizes; /* atomic; claims that proved wrong since the account was first seen */
+  gint stayed;      /* atomic; monotonic seconds: when a mailbox that was refused was last seen to stay; 0: never */
   gint tree_stamp;  /* atomic; goes up with each change of the folders (cache/tree_private.h) */
   gint64 doubted;   /* of the sync thread: the row whose name a delta found to show another mailbox; 0 */
   gint wrong_deltas[IMAP_DELTA_QRESYNC + 1]; /* atomic; by strategy: times that what it told was not so */
@@ -58,8 +59,11 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
 gboolean account_select_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
                                 GError **error);
 
-/* Passes on why the server would not speak of this mailbox (taken): GONE where LIST shows that there is none. FALSE. */
+/* Passes on why the server would not speak of this mailbox (taken): GONE where LIST shows that there is none, now or a
+ * moment later. FALSE. */
 gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error);
+
+gboolean account_pause(Account *account, gint64 time); /* blocks so long (µs); FALSE: cancelled */
 
 /* The best strategy of this connection that the server has not discredited. */
 ImapDelta account_delta(Account *account, ImapConn *conn);

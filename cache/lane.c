@@ -103,14 +103,8 @@ static gboolean serve(Lane *lane, GError **error) {
 static gboolean wait_for_next_try(Lane *lane, const GError *error) {
   Account *account = lane_account(lane);
   gint64 left = imap_pool_next_try(account->pool) - g_get_monotonic_time();
-  GPollFD stop = {.fd = -1};
-  if (!g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) || left > RECONNECT_WAIT)
-    return FALSE;
-  if (!g_cancellable_make_pollfd(account->cancellable, &stop))
-    return FALSE;
-  gboolean stopped = g_poll(&stop, 1, (gint)(MAX(left, 0) / 1000) + 1) > 0;
-  g_cancellable_release_fd(account->cancellable);
-  return !stopped;
+  return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) && left <= RECONNECT_WAIT &&
+         account_pause(account, left);
 }
 
 static ImapConn *lease(Lane *lane, GError **error) {

@@ -54,20 +54,46 @@ static void fail_rest(Line *line, const GError *error) {
     tell(line, g_array_index(rows, gint64, i), error);
 }
 
-/* FALSE: it is claimed, and postponed. */
-static gboolean list(Line *line, ImapConn *conn, gint64 row, gint64 started, gboolean *ret_paused, GError **error) {
-  Account *account = line->account;
+/* With the folder claimed. */
+static void list(Line *line, ImapConn *conn, gint64 row, gint64 started, gboolean *ret_paused, GError **error) {
   Slice slice = {.line = line, .conn = conn, .row = row, .until = started + SLICE};
   GError *local = NULL;
-  if (!claims_try(account->claims, row))
+  learnt_stirred(line->account->learnt, row);
+  listing_first(line->account, conn, row, others_wait, &slice, ret_paused, &local);
+  if (!local)
+    return;
+  line_refused(line, conn, row, local);
+  g_propagate_error(error, local);
+}
+
+/* To a session that is in a mailbox when it is deleted Dovecot says no, or BYE, which may be in the middle of an
+ * answer, and neither that it is gone. */
+static gboolean may_be_going(ImapConn *conn, const GError *error) {
+  gboolean broke =
+      g_error_matches(error, IMAP_ERROR, IMAP_ERROR_NETWORK) || g_error_matches(error, IMAP_ERROR, IMAP_ERROR_PROTOCOL);
+  return g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED) || (broke && imap_conn_failed(conn));
+}
+
+/* To open it once more tells. */
+static gboolean lists_again(Line *line, ImapConn **conn, GError **error) {
+  if (!*error || !may_be_going(*conn, *error))
     return FALSE;
-  learnt_stirred(account->learnt, row);
-  listing_first(account, conn, row, others_wait, &slice, ret_paused, &local);
-  claims_release(account->claims, row, 0);
-  if (local) {
-    line_refused(line, conn, row, local);
-    g_propagate_error(error, local);
-  }
+  g_clear_error(error);
+  line_release(line, *conn);
+  *conn = line_lease(line, IMAP_ROLE_BULK, error);
+  return *conn != NULL;
+}
+
+/* FALSE: it is claimed. */
+static gboolean list_claimed(Line *line, ImapConn **conn, gint64 row, gint64 started, gboolean *ret_paused,
+                             GError **error) {
+  Claims *claims = line->account->claims;
+  if (!claims_try(claims, row))
+    return FALSE;
+  list(line, *conn, row, started, ret_paused, error);
+  if (lists_again(line, conn, error))
+    list(line, *conn, row, started, ret_paused, error);
+  claims_release(claims, row, 0);
   return TRUE;
 }
 
@@ -88,7 +114,7 @@ static void list_slice(Line *line, gint64 row) {
   gboolean paused = FALSE, listed = FALSE;
   ImapConn *conn = line_lease(line, IMAP_ROLE_BULK, &error);
   if (conn)
-    listed = list(line, conn, row, started, &paused, &error);
+    listed = list_claimed(line, &conn, row, started, &paused, &error);
   if (conn && !listed) {
     line_release(line, conn);
     agenda_postpone(line->agenda, &(AgendaTask){.row = row});

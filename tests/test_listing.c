@@ -195,24 +195,43 @@ START_TEST(another_folder_of_that_name_is_opened_afresh) {
 }
 END_TEST
 
-/* Dovecot refuses with plain words; whether there is such a mailbox LIST knows. */
+/* Dovecot refuses with plain words; whether there is such a mailbox LIST knows, soon after if not at once. */
+#define LOOK(lines) "C: @ LIST \"\" \"box\"\n" lines "S: @ OK\n"
+#define SHOWN "S: * LIST () \"/\" box\n"
 static const struct {
-  const char *listed;
+  const char *refusal, *looks;
   ImapError code;
-} refusals[] = {{"", IMAP_ERROR_GONE},
-                {"S: * LIST (\\NonExistent) \"/\" box\n", IMAP_ERROR_GONE},
-                {"S: * LIST () \"/\" other\n", IMAP_ERROR_GONE},
-                {"S: * LIST () \"/\" box\n", IMAP_ERROR_REFUSED}};
+} refusals[] = {{"Mailbox doesn't exist: box", LOOK(""), IMAP_ERROR_GONE},
+                {"Mailbox doesn't exist: box", LOOK("S: * LIST (\\NonExistent) \"/\" box\n"), IMAP_ERROR_GONE},
+                {"Mailbox doesn't exist: box", LOOK("S: * LIST () \"/\" other\n"), IMAP_ERROR_GONE},
+                {"Mailbox doesn't exist: box", LOOK(SHOWN) LOOK(""), IMAP_ERROR_GONE},
+                {"Mailbox was deleted under us", LOOK(SHOWN) LOOK(""), IMAP_ERROR_GONE},
+                {"Mailbox doesn't exist: box", LOOK(SHOWN) LOOK(SHOWN), IMAP_ERROR_REFUSED},
+                {"Mailbox doesn't exist: box", LOOK(SHOWN) "C: @ LIST *\nS: @ NO\n", IMAP_ERROR_REFUSED},
+                {"[NOPERM] not yours", "", IMAP_ERROR_PERMISSION}};
 
 START_TEST(a_refused_mailbox_may_be_none) {
   g_autofree char *script =
-      g_strconcat("C: @ EXAMINE \"box\"\nS: @ NO Mailbox doesn't exist: box\nC: @ LIST \"\" \"box\"\n",
-                  refusals[_i].listed, "S: @ OK\n", NULL);
+      g_strconcat("C: @ EXAMINE \"box\"\nS: @ NO ", refusals[_i].refusal, "\n", refusals[_i].looks, NULL);
   g_autoptr(TestAccount) test = box_start("UNSELECT", script);
   g_autoptr(GError) error = NULL;
   IndexMailbox mailbox = {.raw = (char *)"box"};
   ck_assert(!account_open_mailbox(&test->account, test->conn, &mailbox, NULL, NULL, &error));
   ck_assert(g_error_matches(error, IMAP_ERROR, (int)refusals[_i].code));
+}
+END_TEST
+
+/* To end does not wait for a folder that may be going. */
+START_TEST(who_ends_does_not_look_again) {
+  g_autoptr(TestAccount) test = box_start("UNSELECT", LOOK(SHOWN));
+  g_autoptr(GError) error = NULL;
+  gboolean shown = FALSE;
+  ck_assert(imap_exists(test->conn, "box", &shown, NULL, NULL) && shown);
+  g_cancellable_cancel(test->account.cancellable);
+  GError *refusal = g_error_new_literal(IMAP_ERROR, IMAP_ERROR_REFUSED, "no");
+  ck_assert(!account_pause(&test->account, G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC));
+  ck_assert(!account_refused(&test->account, test->conn, "box", refusal, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_REFUSED));
 }
 END_TEST
 
@@ -299,6 +318,7 @@ int main(void) {
   tcase_add_test(tests, another_folder_of_that_name_is_opened_afresh);
   tcase_add_test(tests, a_renumbered_folder_is_opened_afresh);
   tcase_add_loop_test(tests, a_refused_mailbox_may_be_none, 0, G_N_ELEMENTS(refusals));
+  tcase_add_test(tests, who_ends_does_not_look_again);
   tcase_add_test(tests, thousands_are_removed_and_each_is_told);
   tcase_add_loop_test(tests, what_an_opening_says_of_uids, 0, G_N_ELEMENTS(openings));
   suite_add_tcase(suite, tests);
