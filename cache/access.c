@@ -11,6 +11,7 @@
 #include "cache/journal.h"
 #include "cache/learnt.h"
 
+#define AMPLE (G_GUINT64_CONSTANT(256) << 20) /* octets */
 #define CHANGES                                                                                                        \
   (IMAP_RIGHT_SEEN | IMAP_RIGHT_WRITE | IMAP_RIGHT_INSERT | IMAP_RIGHT_DELETE | IMAP_RIGHT_EXPUNGE |                   \
    IMAP_RIGHT_CREATE | IMAP_RIGHT_DELETE_MAILBOX)
@@ -103,6 +104,7 @@ static gboolean others_waiting(Account *account, guint64 size, guint64 *ret_octe
   guint64 changes = 0;
   if (!journal_left(account->index, &changes, ret_octets, error))
     return FALSE;
+  learnt_waiting_told(account->learnt, *ret_octets);
   *ret_octets -= MIN(*ret_octets, size);
   return TRUE;
 }
@@ -112,11 +114,19 @@ static gboolean fits(guint64 used, guint64 limit, guint64 waiting, guint64 more)
   return waiting <= left && more <= left - waiting;
 }
 
+/* Where there is room for much more, what was added up a moment ago will do. */
+static gboolean is_ample(Account *account, const ImapQuota *quota, guint64 size) {
+  guint64 octets = 0;
+  return quota->has_storage && !quota->has_messages && learnt_waiting(account->learnt, &octets) &&
+         fits(quota->storage, quota->storage_limit, octets, size) &&
+         fits(quota->storage, quota->storage_limit, octets + size, AMPLE);
+}
+
 static gboolean check_quota(Account *account, gint64 mailbox, guint64 size, GError **error) {
   ImapQuota quota;
   guint64 octets = 0;
   learnt_quota(account->learnt, mailbox, &quota);
-  if (!quota.has_storage && !quota.has_messages)
+  if ((!quota.has_storage && !quota.has_messages) || is_ample(account, &quota, size))
     return TRUE;
   if (!others_waiting(account, size, &octets, error))
     return FALSE;

@@ -8,6 +8,7 @@
 #define RIGHTS_EVERY (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC)
 #define QUIET (5 * G_USEC_PER_SEC)
 #define QUOTA_EVERY (120 * G_USEC_PER_SEC)
+#define WAITING_FOR (2 * G_USEC_PER_SEC)
 #define QUOTA_AGAIN (5 * G_USEC_PER_SEC) /* after it changed, or while it is used up */
 
 typedef struct {
@@ -30,6 +31,8 @@ struct _Learnt {
   GHashTable *entries;
   GPtrArray *roots;
   const Root *last;
+  guint64 waiting;
+  gint64 waiting_told; /* monotonic; 0: never */
 };
 
 Learnt *learnt_new(gint64 (*now)(void)) {
@@ -187,4 +190,16 @@ void learnt_quota(Learnt *learnt, gint64 mailbox, ImapQuota *ret) {
 void learnt_last_quota(Learnt *learnt, ImapQuota *ret) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
   *ret = learnt->last ? learnt->last->quota : (ImapQuota){0};
+}
+
+gboolean learnt_waiting(Learnt *learnt, guint64 *ret) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  *ret = learnt->waiting;
+  return learnt->waiting_told != 0 && learnt->now() - learnt->waiting_told < WAITING_FOR;
+}
+
+void learnt_waiting_told(Learnt *learnt, guint64 octets) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&learnt->mutex);
+  learnt->waiting = octets;
+  learnt->waiting_told = learnt->now();
 }

@@ -33,3 +33,7 @@ void learnt_quota_spent(Learnt *learnt, gint64 mailbox, guint64 octets, guint64 
 /* What is known of the mailbox now. */
 void learnt_quota(Learnt *learnt, gint64 mailbox, ImapQuota *ret);
 void learnt_last_quota(Learnt *learnt, ImapQuota *ret); /* of whichever mailbox was asked for last */
+
+/* How many octets wait to be sent: adding them up takes longer the more there are. FALSE: not known, or a while ago. */
+gboolean learnt_waiting(Learnt *learnt, guint64 *ret);
+void learnt_waiting_told(Learnt *learnt, guint64 octets);

@@ -228,6 +228,27 @@ START_TEST(what_waits_takes_room_too) {
 }
 END_TEST
 
+static guint64 waiting_octets(TestAccount *test) {
+  guint64 octets = 0;
+  ck_assert(learnt_waiting(test->account.learnt, &octets));
+  return octets;
+}
+
+START_TEST(what_waits_is_not_added_up_each_time) {
+  g_autoptr(TestAccount) test = account_new("", "");
+  Waiting waiting = {.folder = folder_of(test), .n = 3, .size = 1000};
+  put(test, 0, 7, NULL);
+  ck_assert(index_write(test->account.index, INDEX_JOURNAL, write_waiting, &waiting, NULL));
+  tell_quota(test, 0, G_GUINT64_CONSTANT(1) << 30);
+  learnt_waiting_told(test->account.learnt, 77);
+  ck_assert_int_eq(check_size(test, 1000), NONE);
+  ck_assert_uint_eq(waiting_octets(test), 77);
+  tell_quota(test, 0, 4000);
+  ck_assert_int_eq(check_size(test, 4001), CACHE_ERROR_QUOTA);
+  ck_assert_uint_eq(waiting_octets(test), 3000);
+}
+END_TEST
+
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
 
 #define SELECT(answer)                                                                                                 \
@@ -416,6 +437,7 @@ static TCase *answers(void) {
   tcase_add_test(tests, a_quota_may_be_used_up);
   tcase_add_test(tests, a_quota_of_messages);
   tcase_add_test(tests, what_waits_takes_room_too);
+  tcase_add_test(tests, what_waits_is_not_added_up_each_time);
   return tests;
 }
 

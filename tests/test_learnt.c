@@ -124,6 +124,19 @@ START_TEST(nothing_is_known_at_first) {
 }
 END_TEST
 
+START_TEST(what_waits_is_known_for_a_moment) {
+  guint64 octets = 0;
+  Learnt *learnt = learnt_at(1);
+  ck_assert(!learnt_waiting(learnt, &octets));
+  learnt_waiting_told(learnt, 5);
+  ck_assert(learnt_waiting(learnt, &octets));
+  ck_assert_uint_eq(octets, 5);
+  clock_now += 2 * SECOND;
+  ck_assert(!learnt_waiting(learnt, &octets));
+  learnt_free(learnt);
+}
+END_TEST
+
 START_TEST(no_sum_wraps) {
   Learnt *learnt = learnt_at(SECOND);
   ImapQuota own = storage(1, 10);
@@ -143,6 +156,7 @@ int main(void) {
   tcase_add_test(tests, quota_now_and_then);
   tcase_add_test(tests, one_root_for_many_mailboxes);
   tcase_add_test(tests, nothing_is_known_at_first);
+  tcase_add_test(tests, what_waits_is_known_for_a_moment);
   tcase_add_test(tests, no_sum_wraps);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
