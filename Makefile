@@ -29,7 +29,6 @@ TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_% tests/preload_%,$(wildcard tests/*.c)))
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
-
 STEPPED := $(wildcard cache/replay*.c cache/index_writer.c cache/spool.c cache/steps.c)
 LINK     = $(Q)mkdir -p $(@D); $(if $(V),,echo "  LD    $@";) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/test_%: LDLIBS += $(shell pkg-config --libs check)
@@ -61,6 +60,7 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
+$(MOCK): Makefile # named, or the rule for other tests would win where one of these is new
 $(BUILD)/tests/test_fs_%: $(BUILD)/tests/test_fs_%.o $(MOCK) $(BUILD)/lib.a
 	$(LINK)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * OPEN, READ and RELEASE. What is opened for reading is an fd of the body, which is whole and never changes, or no fd
- * yet: then the size is known exactly but the body was evicted, its fetch is under way, and the first READ waits for
- * it. What is opened for writing, and what is opened for reading meanwhile, is a draft.
+ * yet: then the size is known exactly but the body was evicted, and the first READ asks and waits for it. What is
+ * opened for writing, and what is opened for reading meanwhile, is a draft.
  *
  * An OPEN where only the server's claim of the size is known waits for the body. If the claim was wrong that OPEN is
  * answered with ESTALE, once: the kernel repeats LOOKUP and OPEN by itself, and every reader (mmap, sendfile and

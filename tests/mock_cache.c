@@ -233,14 +233,19 @@ void mock_touch(Cache *cache, gint64 folder, gint64 mtime) {
   mock_push(cache, CACHE_EVENT_CHANGED, mock_get(cache, folder), NULL, -1);
 }
 
-void mock_hear(Cache *cache) {
+void mock_hear(Cache *cache, gint64 ahead) {
   LOCKED(cache);
-  cache->heard = g_get_monotonic_time();
+  cache->heard = g_get_monotonic_time() + ahead * 1000;
 }
 
 guint mock_wanted(Cache *cache, gint64 row) {
   LOCKED(cache);
   return mock_get(cache, row)->wanted;
+}
+
+guint mock_waits(Cache *cache, gint64 row) {
+  LOCKED(cache);
+  return mock_get(cache, row)->waits;
 }
 
 guint mock_lookups(Cache *cache) {
@@ -403,6 +408,7 @@ CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret
   if ((node->state == MOCK_AWAY || node->state == MOCK_FLEETING) && use == CACHE_BODY_OPEN)
     return CACHE_READY;
   node->wanted++;
+  node->waits++;
   return CACHE_WAIT;
 }
 

@@ -30,10 +30,11 @@ void mock_remove(Cache *cache, gint64 row);
 void mock_rename(Cache *cache, gint64 row, const char *name);
 void mock_touch(Cache *cache, gint64 folder, gint64 mtime);       /* and CHANGED */
 void mock_rewrite(Cache *cache, gint64 row, const char *content); /* and DATA */
-void mock_hear(Cache *cache);
+void mock_hear(Cache *cache, gint64 ahead); /* the line has been alive until so many ms from now */
 
 /* What fs/ asked for. */
 guint mock_wanted(Cache *cache, gint64 row); /* waiting readers */
+guint mock_waits(Cache *cache, gint64 row);  /* how many have begun to wait for this body by OPEN or READ */
 guint mock_lookups(Cache *cache);            /* calls of cache_lookup() */
 guint mock_lists(Cache *cache);              /* calls of cache_list() */
 

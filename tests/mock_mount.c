@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/mock_mount.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,16 +9,25 @@
 
 #include <glib/gstdio.h>
 
+#include "tests/suite.h"
 #include "tests/tempdir.h"
 
-gboolean mount_possible(void) {
+int mount_suite_run(Suite *suite) {
   int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fd < 0) {
     g_printerr("SKIP: /dev/fuse: %s\n", g_strerror(errno));
-    return FALSE;
+    srunner_free(srunner_create(suite));
+    return 77;
   }
   close(fd);
-  return TRUE;
+  return suite_run(suite);
+}
+
+TCase *mount_case(Suite *suite, const char *name, void (*begin)(void), void (*end)(void)) {
+  TCase *tests = tcase_create(name);
+  tcase_add_checked_fixture(tests, begin, end);
+  suite_add_tcase(suite, tests);
+  return tests;
 }
 
 void mount_start(TestMount *mount, Cache *cache, guint timeout) {
@@ -94,7 +102,7 @@ GPid mount_fork(int (*function)(const char *path), const char *path) {
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
     close_range(3, ~0U, 0);
-    alarm(30);
+    alarm(MOUNT_NEVER);
     _exit(function(path));
   }
   return pid;
@@ -119,7 +127,7 @@ void mount_check_file(const char *path, const char *expected) {
 void mount_await_parked(TestMount *mount, guint n) {
   gint64 start = g_get_monotonic_time();
   while (fs_waiting(mount->fs) != n) {
-    ck_assert_msg(mount_seconds(start) < 10, "%u of %u requests parked", fs_waiting(mount->fs), n);
+    ck_assert_msg(mount_seconds(start) < MOUNT_NEVER, "%u of %u requests parked", fs_waiting(mount->fs), n);
     g_usleep(1000);
   }
 }

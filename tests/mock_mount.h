@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <check.h>
+
 #include "fs/fs.h"
 #include "tests/mock_cache.h"
 
@@ -12,7 +14,10 @@ typedef struct {
   gboolean read_only; /* to be set before mount_start() */
 } TestMount;
 
-gboolean mount_possible(void); /* FALSE, with a message: no /dev/fuse here */
+/* What main() returns: 77, with a message, where there is no /dev/fuse. */
+int mount_suite_run(Suite *suite);
+TCase *mount_case(Suite *suite, const char *name, void (*begin)(void), void (*end)(void)); /* around each test */
+
 void mount_start(TestMount *mount, Cache *cache, guint timeout);
 void mount_stop(TestMount *mount); /* unmounts and frees all */
 char *mount_path(TestMount *mount, const char *path);
@@ -37,3 +42,5 @@ void mount_check_file(const char *path, const char *expected); /* holds this */
 /* Until so many requests are parked. */
 void mount_await_parked(TestMount *mount, guint n);
 double mount_seconds(gint64 since);
+#define MOUNT_SOON 30   /* s: what does not wait for a silent server takes less, however busy the machine is */
+#define MOUNT_NEVER 120 /* s: what has not come by then does not come */

@@ -14,7 +14,7 @@ typedef struct {
   GString *content; /* message: what is durable */
   MockState state;
   guint64 claim;
-  guint wanted;
+  guint wanted, waits;
   CacheDraft *draft;
   char *flags;
   guint flushes, copies;

@@ -456,7 +456,6 @@ int main(void) {
   tcase_add_test(lessons, any_select_tells);
   tcase_add_test(lessons, some_are_learnt_after_a_sweep);
   suite_add_tcase(suite, lessons);
-  tcase_set_timeout(real, 60);
   tcase_add_unchecked_fixture(real, start_dovecot, stop_dovecot);
   tcase_add_test(real, rights_on_dovecot);
   tcase_add_test(real, quota_on_dovecot);

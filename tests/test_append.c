@@ -457,7 +457,6 @@ int main(void) {
   tcase_add_test(tc, test_source_is_short);
   tcase_add_test(tc, test_no_deadlock);
   tcase_add_test(tc, test_cancelled);
-  tcase_set_timeout(tc, 60);
   Suite *suite = suite_create("append");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

@@ -186,7 +186,6 @@ int main(void) {
   Suite *suite = suite_create("cache/attribute, and a real server");
   TCase *tests = tcase_create("flags");
   tcase_add_unchecked_fixture(tests, setup, teardown);
-  tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, what_others_flag_shows, 0, G_N_ELEMENTS(ways));
   tcase_add_loop_test(tests, what_we_flag_is_on_the_server, 0, 1);
   suite_add_tcase(suite, tests);

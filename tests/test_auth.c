@@ -146,7 +146,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("auth");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_row, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tc, test_messages);
   suite_add_tcase(suite, tc);

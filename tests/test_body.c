@@ -475,7 +475,6 @@ END_TEST
 int main(void) {
   Suite *s = suite_create("body");
   TCase *c = tcase_create("body");
-  tcase_set_timeout(c, 120);
   tcase_add_checked_fixture(c, setup, teardown);
   tcase_add_test(c, a_body_is_seen_at_once_and_the_index_follows);
   tcase_add_test(c, what_is_not_committed_does_not_exist);

@@ -171,7 +171,6 @@ END_TEST
 int main(void) {
   Suite *s = suite_create("body_table");
   TCase *c = tcase_create("body_table");
-  tcase_set_timeout(c, 120);
   tcase_add_test(c, what_fits_is_kept);
   tcase_add_test(c, a_scan_larger_than_the_cache_empties_nothing);
   tcase_add_test(c, a_repeated_scan_hits_what_fits);

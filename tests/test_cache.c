@@ -466,7 +466,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache");
   TCase *tests = tcase_create("dovecot");
-  tcase_set_timeout(tests, 60);
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_test(tests, lists_and_reads_everything);
   tcase_add_test(tests, a_remount_changes_nothing);

@@ -335,7 +335,6 @@ int main(void) {
     return 0;
   Suite *suite = suite_create("cache/folders");
   TCase *tests = tcase_create("folders");
-  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, folders_of_many_names);
   tcase_add_test(tests, folders_below_folders);
   tcase_add_test(tests, a_folder_of_debris_is_local);

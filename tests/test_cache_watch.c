@@ -330,7 +330,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/watch");
   TCase *tests = tcase_create("watch");
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, what_differs_is_news_and_what_does_not_is_verified);
   tcase_add_test(tests, news_during_a_first_listing_are_not_lost);
   tcase_add_test(tests, what_changed_before_is_news_at_once);

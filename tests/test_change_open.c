@@ -249,7 +249,6 @@ int main(void) {
   Suite *suite = suite_create("cache/change: what is open");
   TCase *tests = tcase_create("open");
   tcase_add_checked_fixture(tests, setup, teardown);
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, what_is_open_is_judged_by_its_new_name);
   tcase_add_test(tests, also_if_nothing_was_written_since_it_was_opened);
   tcase_add_test(tests, mail_that_becomes_debris_while_it_is_open);

@@ -364,7 +364,6 @@ int main(void) {
   tcase_add_test(tc, test_store_and_expunge);
   tcase_add_test(tc, test_examined);
   tcase_add_test(tc, test_folders);
-  tcase_set_timeout(tc, 120);
   Suite *suite = suite_create("changes");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

@@ -414,7 +414,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("commands");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_examine);
   tcase_add_test(tc, test_examine_unstable);
   tcase_add_test(tc, test_examine_refused_leaves_nothing_selected);

@@ -56,7 +56,6 @@ END_TEST
 int main(void) {
   TCase *tcase = tcase_create("corpus");
   tcase_add_loop_test(tcase, replay, 0, G_N_ELEMENTS(targets));
-  tcase_set_timeout(tcase, 60);
   Suite *suite = suite_create("corpus");
   suite_add_tcase(suite, tcase);
   return suite_run(suite);

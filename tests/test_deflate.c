@@ -165,7 +165,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("deflate");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_read, 0, G_N_ELEMENTS(portions));
   tcase_add_test(tc, test_write);
   tcase_add_test(tc, test_write_blocked);

@@ -43,7 +43,6 @@ int main(int argc, char **argv) {
     find_all();
   Suite *suite = suite_create("dialogues");
   TCase *tests = tcase_create("files");
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, dialogues_are_here);
   tcase_add_loop_test(tests, dialogue, 0, (int)paths->len);
   suite_add_tcase(suite, tests);

@@ -348,7 +348,6 @@ int main(void) {
   Suite *suite = suite_create("cache/draft: crashes");
   TCase *tests = tcase_create("crashes"), *small = tcase_create("small disk");
   tcase_add_checked_fixture(tests, drafts_setup, drafts_teardown);
-  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, what_was_flushed_is_sent);
   tcase_add_test(tests, what_was_spooled_is_sent);
   tcase_add_test(tests, what_was_closed_is_as_it_was);

@@ -260,7 +260,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/errand");
   TCase *tests = tcase_create("errand");
-  tcase_set_timeout(tests, 30);
   tcase_add_test(tests, a_folder_is_made);
   tcase_add_test(tests, at_the_top_the_namespace_decides);
   tcase_add_test(tests, what_the_server_says_against_it);

@@ -410,7 +410,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("fetch");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 30);
   tcase_add_loop_test(tc, test_body, 0, G_N_ELEMENTS(bodies));
   tcase_add_loop_test(tc, test_body_split_at_every_octet, 0, G_N_ELEMENTS(bodies));
   tcase_add_loop_test(tc, test_break, 0, G_N_ELEMENTS(breaks));

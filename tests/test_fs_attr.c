@@ -8,30 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/mock_mount.h"
-#include "tests/suite.h"
+#include "tests/mock_hello.h"
 
-#define TEXT "Subject: Hello\r\n\r\nHello, world.\r\n"
 #define FRESH "Subject: Fresh\n\nWritten here.\n"
-
-static TestMount mount;
-static gint64 hello;
-static char *path_hello, *path_new;
-
-static void setup(void) {
-  Cache *cache = mock_new();
-  gint64 inbox = mock_folder(cache, 1, "INBOX");
-  hello = mock_message(cache, inbox, "hello.eml", TEXT);
-  mount_start(&mount, cache, 60);
-  path_hello = mount_path(&mount, "INBOX/hello.eml");
-  path_new = mount_path(&mount, "INBOX/new.eml");
-}
-
-static void teardown(void) {
-  mount_stop(&mount);
-  g_free(path_hello);
-  g_free(path_new);
-}
 
 #define NS 123456789
 
@@ -82,11 +61,11 @@ START_TEST(changed_below) {
   static const char other[] = "Other octets, and not so many";
   struct stat st;
   gboolean same = FALSE;
-  mount_check_file(path_hello, TEXT);
-  mock_rewrite(mount.cache, hello, other);
+  mount_check_file(path_hello, HELLO);
+  mock_rewrite(mounted.cache, hello, other);
   for (gint64 start = g_get_monotonic_time(); !same;) { /* size and octets do not come together */
     g_autofree char *text = NULL;
-    ck_assert(mount_seconds(start) < 5);
+    ck_assert(mount_seconds(start) < MOUNT_NEVER);
     ck_assert(g_file_get_contents(path_hello, &text, NULL, NULL));
     same = g_str_equal(text, other);
   }
@@ -144,7 +123,7 @@ static int write_and_read_many(const char *path) {
  * then reads all of it, and appends at its end. */
 START_TEST(changed_by_closing) {
   GPid pids[6];
-  mock_crlf(mount.cache);
+  mock_crlf(mounted.cache);
   for (gsize i = 0; i < G_N_ELEMENTS(pids); i++)
     pids[i] = mount_fork(write_and_read_many, path_new);
   for (gsize i = 0; i < G_N_ELEMENTS(pids); i++)
@@ -152,21 +131,12 @@ START_TEST(changed_by_closing) {
 }
 END_TEST
 
-static Suite *suite(void) {
-  Suite *s = suite_create("fs/attr");
-  TCase *tc = tcase_create("attr");
-  tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
-  tcase_add_test(tc, times);
-  tcase_add_test(tc, modes_and_owners_stay);
-  tcase_add_test(tc, changed_below);
-  tcase_add_test(tc, changed_by_closing);
-  suite_add_tcase(s, tc);
-  return s;
-}
-
 int main(void) {
-  if (!mount_possible())
-    return 77;
-  return suite_run(suite());
+  Suite *suite = suite_create("fs/attr");
+  TCase *tests = mount_case(suite, "attr", hello_start, hello_stop);
+  tcase_add_test(tests, times);
+  tcase_add_test(tests, modes_and_owners_stay);
+  tcase_add_test(tests, changed_below);
+  tcase_add_test(tests, changed_by_closing);
+  return mount_suite_run(suite);
 }

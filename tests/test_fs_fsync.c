@@ -12,43 +12,14 @@
 #include <unistd.h>
 
 #include "fs/killed.h"
-#include "tests/mock_mount.h"
-#include "tests/suite.h"
+#include "tests/mock_hello.h"
 
 #define WAITERS 200
-#define TEXT "Subject: Hello\r\n\r\nHello, world.\r\n"
-
-static TestMount mount;
-static gint64 inbox, hello;
-static char *path_hello, *path_new;
-
-static void start(guint timeout) {
-  Cache *cache = mock_new();
-  inbox = mock_folder(cache, 1, "INBOX");
-  hello = mock_message(cache, inbox, "hello.eml", TEXT);
-  mount_start(&mount, cache, timeout);
-  path_hello = mount_path(&mount, "INBOX/hello.eml");
-  path_new = mount_path(&mount, "INBOX/new.eml");
-}
-
-static void start_patient(void) {
-  start(60);
-}
-
-static void start_hasty(void) {
-  start(1);
-}
-
-static void stop(void) {
-  mount_stop(&mount);
-  g_free(path_hello);
-  g_free(path_new);
-}
 
 /* ---- fsync ------------------------------------------------------------------------------------------ */
 static int write_and_fsync(const char *path) {
   int fd = open(path, O_CREAT | O_WRONLY, 0600);
-  return fd < 0 || write(fd, TEXT, strlen(TEXT)) < 0 ? 254 : fsync(fd) == 0 ? 0 : errno;
+  return fd < 0 || write(fd, HELLO, strlen(HELLO)) < 0 ? 254 : fsync(fd) == 0 ? 0 : errno;
 }
 
 static int only_fsync(const char *path) {
@@ -62,9 +33,9 @@ static void ignore(int number) {
 
 static int fsync_with_alarm(const char *path) {
   struct sigaction action = {.sa_handler = ignore};
-  struct itimerval soon = {.it_value.tv_usec = 300000};
+  struct itimerval often = {{0, 300000}, {0, 300000}}; /* the first may come before the call */
   sigaction(SIGALRM, &action, NULL);
-  setitimer(ITIMER_REAL, &soon, NULL);
+  setitimer(ITIMER_REAL, &often, NULL);
   return only_fsync(path);
 }
 
@@ -75,38 +46,38 @@ START_TEST(fsync_of_what_is_there) {
 END_TEST
 
 START_TEST(fsync_waits_for_the_server) {
-  mock_sending(mount.cache, TRUE);
+  mock_sending(mounted.cache, TRUE);
   GPid pid = mount_fork(write_and_fsync, path_new);
-  mount_await_parked(&mount, 1);
-  gint64 row = mock_row(mount.cache, inbox, "new.eml");
-  g_autofree char *content = mock_content(mount.cache, row);
-  ck_assert_str_eq(content, TEXT); /* durable before it waits */
-  mock_sent(mount.cache, row);
+  mount_await_parked(&mounted, 1);
+  gint64 row = mock_row(mounted.cache, inbox, "new.eml");
+  g_autofree char *content = mock_content(mounted.cache, row);
+  ck_assert_str_eq(content, HELLO); /* durable before it waits */
+  mock_sent(mounted.cache, row);
   ck_assert_int_eq(mount_exit(pid), 0);
 }
 END_TEST
 
 START_TEST(fsync_tells_of_failure) {
-  mock_deny(mount.cache, CACHE_ERROR_OFFLINE);
+  mock_deny(mounted.cache, CACHE_ERROR_OFFLINE);
   ck_assert_int_eq(mount_child(only_fsync, path_hello), EHOSTUNREACH);
-  mock_deny(mount.cache, -1);
-  mock_sending(mount.cache, TRUE);
+  mock_deny(mounted.cache, -1);
+  mock_sending(mounted.cache, TRUE);
   GPid pid = mount_fork(only_fsync, path_hello);
-  mount_await_parked(&mount, 1);
-  mock_deny(mount.cache, CACHE_ERROR_QUOTA); /* what the server said is known when the news come */
-  mock_sent(mount.cache, hello);
+  mount_await_parked(&mounted, 1);
+  mock_deny(mounted.cache, CACHE_ERROR_QUOTA); /* what the server said is known when the news come */
+  mock_sent(mounted.cache, hello);
   ck_assert_int_eq(mount_exit(pid), EDQUOT);
 }
 END_TEST
 
 START_TEST(fsync_is_interrupted) {
-  mock_sending(mount.cache, TRUE);
+  mock_sending(mounted.cache, TRUE);
   ck_assert_int_eq(mount_child(fsync_with_alarm, path_hello), EINTR);
   GPid pid = mount_fork(only_fsync, path_hello);
-  mount_await_parked(&mount, 1);
+  mount_await_parked(&mounted, 1);
   kill(pid, SIGKILL);
   ck_assert(WIFSIGNALED(mount_reap(pid)));
-  mount_await_parked(&mount, 0);
+  mount_await_parked(&mounted, 0);
 }
 END_TEST
 
@@ -114,25 +85,25 @@ END_TEST
 START_TEST(fsync_holds_up_nobody) {
   GPid pids[WAITERS];
   int status;
-  mock_sending(mount.cache, TRUE);
+  mock_sending(mounted.cache, TRUE);
   for (int i = 0; i < WAITERS; i++) {
     g_autofree char *path = g_strdup_printf("%s.%d", path_new, i);
     pids[i] = mount_fork(write_and_fsync, path);
   }
-  mount_await_parked(&mount, WAITERS);
+  mount_await_parked(&mounted, WAITERS);
   gint64 begin = g_get_monotonic_time();
   g_autofree char *text = mount_run(&status, ARGV("cat", path_hello));
-  ck_assert_str_eq(text, TEXT);
+  ck_assert_str_eq(text, HELLO);
   g_free(mount_run(&status, ARGV("cp", path_hello, path_new)));
   ck_assert_int_eq(status, 0);
   g_free(mount_run(&status, ARGV("mv", path_new, path_hello)));
   ck_assert_int_eq(status, 0);
-  g_free(mount_run(&status, ARGV("ls", "-lR", mount.dir)));
+  g_free(mount_run(&status, ARGV("ls", "-lR", mounted.dir)));
   ck_assert_int_eq(status, 0);
-  ck_assert_msg(mount_seconds(begin) < 5, "%.1f s", mount_seconds(begin));
+  ck_assert_msg(mount_seconds(begin) < MOUNT_SOON, "%.1f s", mount_seconds(begin));
   for (int i = 0; i < WAITERS; i++) {
     g_autofree char *name = g_strdup_printf("new.eml.%d", i);
-    mock_sent(mount.cache, mock_row(mount.cache, inbox, name));
+    mock_sent(mounted.cache, mock_row(mounted.cache, inbox, name));
     ck_assert_int_eq(mount_exit(pids[i]), 0);
   }
 }
@@ -142,15 +113,15 @@ END_TEST
  * up.
  */
 START_TEST(fsync_is_patient_without_trouble) {
-  mock_sending(mount.cache, TRUE);
-  mock_left(mount.cache, 1, NULL);
+  mock_sending(mounted.cache, TRUE);
+  mock_left(mounted.cache, 1, NULL);
   gint64 begin = g_get_monotonic_time();
   GPid pid = mount_fork(only_fsync, path_hello);
-  mount_await_parked(&mount, 1);
+  mount_await_parked(&mounted, 1);
   while (mount_seconds(begin) < 2.5)
     g_usleep(10000);
-  ck_assert_uint_eq(fs_waiting(mount.fs), 1);
-  mock_left(mount.cache, 1, "the server is not there");
+  ck_assert_uint_eq(fs_waiting(mounted.fs), 1);
+  mock_left(mounted.cache, 1, "the server is not there");
   ck_assert_int_eq(mount_exit(pid), ETIMEDOUT);
 }
 END_TEST
@@ -161,17 +132,17 @@ static int fsync_folder(const char *path) {
 }
 
 START_TEST(folders_never_wait) {
-  mock_sending(mount.cache, TRUE);
-  ck_assert_int_eq(mount_child(fsync_folder, mount.dir), 0);
-  mock_deny(mount.cache, CACHE_ERROR_LOCAL);
-  ck_assert_int_eq(mount_child(fsync_folder, mount.dir), EIO);
+  mock_sending(mounted.cache, TRUE);
+  ck_assert_int_eq(mount_child(fsync_folder, mounted.dir), 0);
+  mock_deny(mounted.cache, CACHE_ERROR_LOCAL);
+  ck_assert_int_eq(mount_child(fsync_folder, mounted.dir), EIO);
 }
 END_TEST
 
 /* ---- how writers end -------------------------------------------------------------------------------- */
 static int leave_open(const char *path) {
   int fd = open(path, O_CREAT | O_WRONLY, 0600);
-  return fd < 0 || write(fd, TEXT, strlen(TEXT)) < 0;
+  return fd < 0 || write(fd, HELLO, strlen(HELLO)) < 0;
 }
 
 static int die(const char *path) {
@@ -214,10 +185,10 @@ START_TEST(writers_that_were_killed) {
   for (int round = 0; round < 10; round++) {
     gboolean killed;
     mount_child(ends[_i].writer, path_new);
-    gint64 row = mock_row(mount.cache, inbox, "new.eml"), begin = g_get_monotonic_time();
+    gint64 row = mock_row(mounted.cache, inbox, "new.eml"), begin = g_get_monotonic_time();
     ck_assert_int_gt(row, 0);
-    while (mock_flushes(mount.cache, row, &killed) == 0)
-      ck_assert(mount_seconds(begin) < 10);
+    while (mock_flushes(mounted.cache, row, &killed) == 0)
+      ck_assert(mount_seconds(begin) < MOUNT_NEVER);
     ck_assert_msg(killed == ends[_i].killed, "round %d", round);
     ck_assert_int_eq(unlink(path_new), 0);
   }
@@ -262,53 +233,37 @@ START_TEST(unmounted_under_a_writer) {
   gboolean killed;
   int fd = open(path_new, O_CREAT | O_WRONLY, 0600);
   ck_assert_int_ge(fd, 0);
-  ck_assert_int_eq(write(fd, TEXT, strlen(TEXT)), strlen(TEXT));
-  gint64 row = mock_row(mount.cache, inbox, "new.eml");
-  fs_unmount(mount.fs);
-  ck_assert_uint_eq(mock_flushes(mount.cache, row, &killed), 1);
+  ck_assert_int_eq(write(fd, HELLO, strlen(HELLO)), strlen(HELLO));
+  gint64 row = mock_row(mounted.cache, inbox, "new.eml");
+  fs_unmount(mounted.fs);
+  ck_assert_uint_eq(mock_flushes(mounted.cache, row, &killed), 1);
   ck_assert(killed);
-  ck_assert(!mock_open(mount.cache, row));
-  g_autofree char *content = mock_content(mount.cache, row);
-  ck_assert_str_eq(content, TEXT);
+  ck_assert(!mock_open(mounted.cache, row));
+  g_autofree char *content = mock_content(mounted.cache, row);
+  ck_assert_str_eq(content, HELLO);
   close(fd);
-  cache_stop(mount.cache);
-  fs_free(mount.fs);
-  cache_free(mount.cache);
-  ck_assert_int_eq(rmdir(mount.dir), 0);
-  g_free(mount.dir);
+  cache_stop(mounted.cache);
+  fs_free(mounted.fs);
+  cache_free(mounted.cache);
+  ck_assert_int_eq(rmdir(mounted.dir), 0);
+  g_free(mounted.dir);
 }
 END_TEST
 
-static TCase *tcase(const char *name, void (*begin)(void), void (*end)(void)) {
-  TCase *tc = tcase_create(name);
-  tcase_add_checked_fixture(tc, begin, end);
-  tcase_set_timeout(tc, 60);
-  return tc;
-}
-
-static Suite *suite(void) {
-  Suite *s = suite_create("fs/fsync");
-  TCase *tc = tcase("patient", start_patient, stop);
-  tcase_add_test(tc, fsync_of_what_is_there);
-  tcase_add_test(tc, fsync_waits_for_the_server);
-  tcase_add_test(tc, fsync_tells_of_failure);
-  tcase_add_test(tc, fsync_is_interrupted);
-  tcase_add_test(tc, fsync_holds_up_nobody);
-  tcase_add_test(tc, folders_never_wait);
-  tcase_add_loop_test(tc, writers_that_were_killed, 0, G_N_ELEMENTS(ends));
-  tcase_add_test(tc, what_proc_says);
-  suite_add_tcase(s, tc);
-  tc = tcase("hasty", start_hasty, stop);
-  tcase_add_test(tc, fsync_is_patient_without_trouble);
-  suite_add_tcase(s, tc);
-  tc = tcase("end", start_patient, NULL);
-  tcase_add_test(tc, unmounted_under_a_writer);
-  suite_add_tcase(s, tc);
-  return s;
-}
-
 int main(void) {
-  if (!mount_possible())
-    return 77;
-  return suite_run(suite());
+  Suite *suite = suite_create("fs/fsync");
+  TCase *tests = mount_case(suite, "patient", hello_start, hello_stop);
+  tcase_add_test(tests, fsync_of_what_is_there);
+  tcase_add_test(tests, fsync_waits_for_the_server);
+  tcase_add_test(tests, fsync_tells_of_failure);
+  tcase_add_test(tests, fsync_is_interrupted);
+  tcase_add_test(tests, fsync_holds_up_nobody);
+  tcase_add_test(tests, folders_never_wait);
+  tcase_add_loop_test(tests, writers_that_were_killed, 0, G_N_ELEMENTS(ends));
+  tcase_add_test(tests, what_proc_says);
+  tests = mount_case(suite, "hasty", hello_start_hasty, hello_stop);
+  tcase_add_test(tests, fsync_is_patient_without_trouble);
+  tests = mount_case(suite, "end", hello_start, NULL);
+  tcase_add_test(tests, unmounted_under_a_writer);
+  return mount_suite_run(suite);
 }

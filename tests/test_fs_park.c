@@ -198,7 +198,6 @@ static Suite *suite(void) {
   Suite *s = suite_create("fs/park");
   TCase *tc = tcase_create("park");
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, news_of_the_key);
   tcase_add_test(tc, news_between_question_and_wait);
   tcase_add_test(tc, taken_back);

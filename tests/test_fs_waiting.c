@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "tests/mock_mount.h"
-#include "tests/suite.h"
 
 #define READERS 200
 #define TEXT "Subject: Slow\r\n\r\nIt took its time.\r\n"
@@ -94,7 +93,7 @@ START_TEST(others_go_on) {
   ck_assert_str_eq(text, "here");
   g_free(mount_run(&status, ARGV("ls", "-lR", mount.dir)));
   ck_assert_int_eq(status, 0);
-  ck_assert_msg(mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+  ck_assert_msg(mount_seconds(begin) < MOUNT_SOON, "%.1f s", mount_seconds(begin));
 
   begin = g_get_monotonic_time();
   for (guint i = 0; i < READERS; i++)
@@ -103,7 +102,7 @@ START_TEST(others_go_on) {
     status = mount_reap(pids[i]);
     ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
   }
-  ck_assert_msg(mount_seconds(begin) < 3, "%.1f s", mount_seconds(begin));
+  ck_assert_msg(mount_seconds(begin) < MOUNT_SOON, "%.1f s", mount_seconds(begin));
   mount_await_parked(&mount, 0);
   ck_assert_uint_eq(mock_wanted(mount.cache, away), 0);
   ck_assert_uint_eq(mock_wanted(mount.cache, claimed), 0);
@@ -118,7 +117,7 @@ START_TEST(the_end_comes_at_once) {
   cache_stop(mount.cache);
   fs_free(mount.fs);
   cache_free(mount.cache);
-  ck_assert_msg(mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+  ck_assert_msg(mount_seconds(begin) < MOUNT_SOON, "%.1f s", mount_seconds(begin));
   for (guint i = 0; i < READERS; i++)
     ck_assert(WEXITSTATUS(mount_reap(pids[i])) == 1);
   ck_assert_int_eq(rmdir(mount.dir), 0);
@@ -223,18 +222,14 @@ START_TEST(deadline_is_silence) {
   char text[100];
   mount_await_parked(&mount, 1);
   gint64 begin = g_get_monotonic_time();
-  while (mount_seconds(begin) < 2.5) { /* a long answer that moves */
-    mock_hear(mount.cache);
-    g_usleep(100000);
-  }
-  ck_assert_uint_eq(fs_waiting(mount.fs), 1);
+  mock_hear(mount.cache, 2500); /* a long answer that moves */
   int status = finish(&reader, text, sizeof text);
   ck_assert_int_eq(WEXITSTATUS(status), 1);
-  ck_assert(mount_seconds(begin) > 3 && mount_seconds(begin) < 6);
+  ck_assert(mount_seconds(begin) > 3);
   ck_assert_uint_eq(mock_wanted(mount.cache, away), 0);
-  begin = g_get_monotonic_time();
+  guint waits = mock_waits(mount.cache, away);
   ck_assert_int_eq(mount_child(by_read, path_away), ETIMEDOUT);
-  ck_assert_msg(mount_seconds(begin) < 1.9, "the kernel's second READ waited, too");
+  ck_assert_msg(mock_waits(mount.cache, away) == waits + 1, "the kernel's second READ waited, too");
   ck_assert_int_eq(mount_child(by_open, path_claimed), ETIMEDOUT);
 }
 END_TEST
@@ -283,13 +278,16 @@ START_TEST(fresh_news_are_awaited_a_second) {
   mock_listed(mount.cache, inbox, CACHE_STALE);
   gint64 begin = g_get_monotonic_time();
   ck_assert_int_eq(mount_child(by_opendir, path_inbox), 0);
-  ck_assert_msg(mount_seconds(begin) > 0.9 && mount_seconds(begin) < 2, "%.1f s", mount_seconds(begin));
+  ck_assert_msg(mount_seconds(begin) > 0.9 && mount_seconds(begin) < MOUNT_SOON, "%.1f s", mount_seconds(begin));
 
-  begin = g_get_monotonic_time();
-  GPid pid = mount_fork(by_opendir, path_inbox); /* or until they come */
-  list_when_asked();
-  ck_assert_int_eq(mount_exit(pid), 0);
-  ck_assert(mount_seconds(begin) < 0.9);
+  GPid pid;
+  do { /* or until they come; soon, but for a busy machine */
+    mock_listed(mount.cache, inbox, CACHE_STALE);
+    begin = g_get_monotonic_time();
+    pid = mount_fork(by_opendir, path_inbox);
+    list_when_asked();
+    ck_assert_int_eq(mount_exit(pid), 0);
+  } while (mount_seconds(begin) > 0.9);
 
   mock_listed(mount.cache, inbox, CACHE_STALE); /* their failure does not matter */
   pid = mount_fork(by_opendir, path_inbox);
@@ -304,9 +302,9 @@ static void ignore(int signal) {
 
 static int with_alarm(const char *path, int (*function)(const char *)) {
   struct sigaction action = {.sa_handler = ignore};
-  struct itimerval soon = {.it_value.tv_usec = 300000};
+  struct itimerval often = {{0, 300000}, {0, 300000}}; /* the first may come before the call */
   sigaction(SIGALRM, &action, NULL);
-  setitimer(ITIMER_REAL, &soon, NULL);
+  setitimer(ITIMER_REAL, &often, NULL);
   return function(path);
 }
 
@@ -323,7 +321,7 @@ START_TEST(handled_signal) {
   gint64 begin = g_get_monotonic_time();
   ck_assert_int_eq(mount_child(read_with_alarm, path_away), EINTR);
   ck_assert_int_eq(mount_child(open_with_alarm, path_claimed), EINTR);
-  ck_assert(mount_seconds(begin) < 2);
+  ck_assert(mount_seconds(begin) < MOUNT_SOON);
   mount_await_parked(&mount, 0);
 }
 END_TEST
@@ -338,7 +336,7 @@ START_TEST(busy_umount_changes_nothing) {
   ck_assert_int_ne(status, 0);
   g_free(mount_run(&status, ARGV("fusermount3", "-u", mount.dir)));
   ck_assert_int_ne(status, 0);
-  ck_assert(mount_seconds(begin) < 2);
+  ck_assert(mount_seconds(begin) < MOUNT_SOON);
   g_autofree char *other = mount_run(&status, ARGV("cat", path_here));
   ck_assert_str_eq(other, "here");
   mock_deliver(mount.cache, away);
@@ -394,38 +392,22 @@ START_TEST(forgetful_kernel) {
 }
 END_TEST
 
-static TCase *tcase(const char *name, void (*begin)(void), void (*end)(void)) {
-  TCase *tc = tcase_create(name);
-  tcase_add_checked_fixture(tc, begin, end);
-  tcase_set_timeout(tc, 60);
-  return tc;
-}
-
-static Suite *suite(void) {
-  Suite *s = suite_create("fs/waiting");
-  TCase *tc = tcase("patient", start_patient, stop);
-  tcase_add_test(tc, others_go_on);
-  tcase_add_test(tc, body_for_all_who_wait);
-  tcase_add_loop_test(tc, wrong_claims, 0, (int)(WAYS * G_N_ELEMENTS(claims)));
-  tcase_add_test(tc, failure_is_told);
-  tcase_add_test(tc, first_listing_is_awaited);
-  tcase_add_test(tc, fresh_news_are_awaited_a_second);
-  tcase_add_test(tc, handled_signal);
-  tcase_add_test(tc, busy_umount_changes_nothing);
-  tcase_add_test(tc, lazy_umount);
-  tcase_add_test(tc, forgetful_kernel);
-  suite_add_tcase(s, tc);
-  tc = tcase("hasty", start_hasty, stop);
-  tcase_add_test(tc, deadline_is_silence);
-  suite_add_tcase(s, tc);
-  tc = tcase("end", start_patient, NULL);
-  tcase_add_test(tc, the_end_comes_at_once);
-  suite_add_tcase(s, tc);
-  return s;
-}
-
 int main(void) {
-  if (!mount_possible())
-    return 77;
-  return suite_run(suite());
+  Suite *suite = suite_create("fs/waiting");
+  TCase *tests = mount_case(suite, "patient", start_patient, stop);
+  tcase_add_test(tests, others_go_on);
+  tcase_add_test(tests, body_for_all_who_wait);
+  tcase_add_loop_test(tests, wrong_claims, 0, (int)(WAYS * G_N_ELEMENTS(claims)));
+  tcase_add_test(tests, failure_is_told);
+  tcase_add_test(tests, first_listing_is_awaited);
+  tcase_add_test(tests, fresh_news_are_awaited_a_second);
+  tcase_add_test(tests, handled_signal);
+  tcase_add_test(tests, busy_umount_changes_nothing);
+  tcase_add_test(tests, lazy_umount);
+  tcase_add_test(tests, forgetful_kernel);
+  tests = mount_case(suite, "hasty", start_hasty, stop);
+  tcase_add_test(tests, deadline_is_silence);
+  tests = mount_case(suite, "end", start_patient, NULL);
+  tcase_add_test(tests, the_end_comes_at_once);
+  return mount_suite_run(suite);
 }

@@ -10,30 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/mock_mount.h"
-#include "tests/suite.h"
+#include "tests/mock_hello.h"
 
-#define TEXT "Subject: Hello\r\n\r\nHello, world.\r\n"
 #define FRESH "Subject: Fresh\n\nWritten here.\n"
-
-static TestMount mount;
-static gint64 inbox, hello;
-static char *path_hello, *path_new;
-
-static void setup(void) {
-  Cache *cache = mock_new();
-  inbox = mock_folder(cache, 1, "INBOX");
-  hello = mock_message(cache, inbox, "hello.eml", TEXT);
-  mount_start(&mount, cache, 60);
-  path_hello = mount_path(&mount, "INBOX/hello.eml");
-  path_new = mount_path(&mount, "INBOX/new.eml");
-}
-
-static void teardown(void) {
-  mount_stop(&mount);
-  g_free(path_hello);
-  g_free(path_new);
-}
 
 /* For child processes, too: the line that failed, and nothing of Check. */
 #define TRY(what)                                                                                                      \
@@ -51,43 +30,25 @@ static int create(const char *path, const char *text) {
   return fd;
 }
 
-static void check_content(gint64 row, const char *expected) {
-  g_autofree char *content = mock_content(mount.cache, row);
-  ck_assert_str_eq(content, expected);
-}
-
-static gint64 row_of(const char *name) {
-  gint64 row = mock_row(mount.cache, inbox, name);
-  ck_assert_int_gt(row, 0);
-  return row;
-}
-
-/* RELEASE comes after close(2) has returned. */
-static void await_released(gint64 row) {
-  gint64 start = g_get_monotonic_time();
-  while (mock_open(mount.cache, row))
-    ck_assert(mount_seconds(start) < 10);
-}
-
 /* ---- creating --------------------------------------------------------------------------------------- */
 START_TEST(creates) {
   struct stat st, by_name, folder;
   int fd = create(path_new, FRESH);
-  gint64 row = row_of("new.eml");
+  gint64 row = hello_row("new.eml");
   ck_assert_int_eq(fstat(fd, &st), 0);
   ck_assert_int_eq(st.st_size, strlen(FRESH));
   ck_assert_int_eq(st.st_mode, S_IFREG | 0600);
-  ck_assert_uint_eq(mock_flushes(mount.cache, row, NULL), 0);
+  ck_assert_uint_eq(mock_flushes(mounted.cache, row, NULL), 0);
   ck_assert_int_eq(close(fd), 0);
-  ck_assert_uint_eq(mock_flushes(mount.cache, row, NULL), 1);
-  check_content(row, FRESH);
+  ck_assert_uint_eq(mock_flushes(mounted.cache, row, NULL), 1);
+  hello_check_content(row, FRESH);
   mount_check_file(path_new, FRESH);
   ck_assert_int_eq(stat(path_new, &by_name), 0);
   ck_assert_uint_eq(by_name.st_ino, st.st_ino);
   g_autofree char *dir = g_path_get_dirname(path_new);
   ck_assert_int_eq(stat(dir, &folder), 0);
   ck_assert_msg(folder.st_mtim.tv_sec > 1763900001, "the directory's mtime did not move");
-  await_released(row);
+  hello_await_released(row);
 }
 END_TEST
 
@@ -111,7 +72,7 @@ START_TEST(other_kinds) {
   FAILS(EPERM, link(path_hello, path_new));
   ck_assert_int_eq(mknod(path_new, S_IFREG | 0600, 0), 0);
   mount_check_file(path_new, "");
-  ck_assert(!mock_open(mount.cache, row_of("new.eml")));
+  ck_assert(!mock_open(mounted.cache, hello_row("new.eml")));
 }
 END_TEST
 
@@ -129,7 +90,7 @@ START_TEST(denied) {
   for (gsize i = 0; i < G_N_ELEMENTS(denials); i++) {
     g_autofree char *another = g_strdup_printf("%s.%zu", path_new, i);
     int number = denials[i].number;
-    mock_deny(mount.cache, (int)denials[i].code);
+    mock_deny(mounted.cache, (int)denials[i].code);
     FAILS(number, open(another, O_CREAT | O_WRONLY, 0600));
     FAILS(number, open(path_hello, O_WRONLY));
     FAILS(number, open(path_hello, O_WRONLY | O_TRUNC));
@@ -141,7 +102,7 @@ START_TEST(denied) {
     int twin = dup(fd);
     FAILS(number, close(twin));
   }
-  mock_deny(mount.cache, -1);
+  mock_deny(mounted.cache, -1);
   ck_assert_int_eq(close(fd), 0);
 }
 END_TEST
@@ -171,7 +132,7 @@ START_TEST(append_through_two_handles) {
   ck_assert_int_eq(close(one), 0);
   ck_assert_int_eq(close(two), 0);
   ck_assert_int_eq(close(fd), 0);
-  check_content(row_of("new.eml"), "1234");
+  hello_check_content(hello_row("new.eml"), "1234");
 }
 END_TEST
 
@@ -185,36 +146,36 @@ START_TEST(large) {
   ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
   mount_check_file(path_new, text); /* from the draft */
   ck_assert_int_eq(close(fd), 0);
-  check_content(row_of("new.eml"), text);
+  hello_check_content(hello_row("new.eml"), text);
 }
 END_TEST
 
 START_TEST(truncation) {
   struct stat st;
   FAILS(EPERM, truncate(path_hello, 3));
-  mount_check_file(path_hello, TEXT);
+  mount_check_file(path_hello, HELLO);
   int fd = open(path_hello, O_WRONLY);
   ck_assert_int_ge(fd, 0);
   ck_assert_int_eq(truncate(path_hello, 5), 0); /* by path, of what is open */
   ck_assert_int_eq(stat(path_hello, &st), 0);
   ck_assert_int_eq(st.st_size, 5);
   ck_assert_int_eq(close(fd), 0);
-  check_content(hello, "Subje");
-  await_released(hello);
+  hello_check_content(hello, "Subje");
+  hello_await_released(hello);
   ck_assert_int_eq(close(open(path_hello, O_RDONLY | O_TRUNC)), 0);
-  check_content(hello, "");
+  hello_check_content(hello, "");
 }
 END_TEST
 
 /* Truncating needs no octets; the rest does. */
 START_TEST(opens_what_is_away) {
-  mock_state(mount.cache, hello, MOCK_AWAY, 0);
+  mock_state(mounted.cache, hello, MOCK_AWAY, 0);
   int fd = open(path_hello, O_WRONLY | O_TRUNC);
   ck_assert_int_ge(fd, 0);
-  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
+  ck_assert_uint_eq(mock_wanted(mounted.cache, hello), 0);
   ck_assert_int_eq(write(fd, FRESH, strlen(FRESH)), strlen(FRESH));
   ck_assert_int_eq(close(fd), 0);
-  check_content(hello, FRESH);
+  hello_check_content(hello, FRESH);
 }
 END_TEST
 
@@ -229,27 +190,27 @@ static int append_more(const char *path) {
 static const guint64 claims[] = {3, 5000, 0};
 
 START_TEST(appends_at_the_true_end) {
-  mock_state(mount.cache, hello, MOCK_CLAIMED, claims[_i]);
+  mock_state(mounted.cache, hello, MOCK_CLAIMED, claims[_i]);
   if (claims[_i])
     g_free(mount_run(NULL, ARGV("ls", "-l", path_hello)));
   GPid pid = mount_fork(append_more, path_hello);
-  mount_await_parked(&mount, 1);
-  mock_deliver(mount.cache, hello);
+  mount_await_parked(&mounted, 1);
+  mock_deliver(mounted.cache, hello);
   ck_assert_int_eq(mount_exit(pid), 0);
-  check_content(hello, TEXT "More.\r\n");
+  hello_check_content(hello, HELLO "More.\r\n");
 }
 END_TEST
 
 START_TEST(waiting_for_octets_ends_with_the_caller) {
-  mock_state(mount.cache, hello, MOCK_AWAY, 0);
+  mock_state(mounted.cache, hello, MOCK_AWAY, 0);
   GPid pid = mount_fork(append_more, path_hello);
-  mount_await_parked(&mount, 1);
-  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 1);
+  mount_await_parked(&mounted, 1);
+  ck_assert_uint_eq(mock_wanted(mounted.cache, hello), 1);
   kill(pid, SIGKILL);
   mount_reap(pid);
-  mount_await_parked(&mount, 0);
-  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
-  ck_assert(!mock_open(mount.cache, hello));
+  mount_await_parked(&mounted, 0);
+  ck_assert_uint_eq(mock_wanted(mounted.cache, hello), 0);
+  ck_assert(!mock_open(mounted.cache, hello));
 }
 END_TEST
 
@@ -258,12 +219,12 @@ static int open_to_append(const char *path) {
 }
 
 START_TEST(octets_that_cannot_be_kept) {
-  mock_state(mount.cache, hello, MOCK_FLEETING, 0);
+  mock_state(mounted.cache, hello, MOCK_FLEETING, 0);
   GPid pid = mount_fork(open_to_append, path_hello);
-  mount_await_parked(&mount, 1);
-  mock_deliver(mount.cache, hello);
+  mount_await_parked(&mounted, 1);
+  mock_deliver(mounted.cache, hello);
   ck_assert_int_eq(mount_exit(pid), ENOSPC);
-  ck_assert_uint_eq(mock_wanted(mount.cache, hello), 0);
+  ck_assert_uint_eq(mock_wanted(mounted.cache, hello), 0);
 }
 END_TEST
 
@@ -275,15 +236,15 @@ START_TEST(readers_see_the_draft) {
   ck_assert_int_eq(pwrite(fd, "Written", 7, 0), 7);
   int after = open(path_hello, O_RDONLY);
   for (int round = 0; round < 2; round++) {
-    ck_assert_int_eq(pread(before, buf, sizeof buf, 0), strlen(TEXT));
+    ck_assert_int_eq(pread(before, buf, sizeof buf, 0), strlen(HELLO));
     ck_assert(memcmp(buf, "Written: Hello", 14) == 0);
-    ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(TEXT));
+    ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(HELLO));
     ck_assert(memcmp(buf, "Written: Hello", 14) == 0);
     ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
   }
   close(before);
   ck_assert_int_eq(close(fd), 0);
-  ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(TEXT));
+  ck_assert_int_eq(pread(after, buf, sizeof buf, 0), strlen(HELLO));
   close(after);
   mount_check_file(path_hello, "Written: Hello\r\n\r\nHello, world.\r\n");
 }
@@ -318,7 +279,7 @@ START_TEST(preallocated) {
   ck_assert_int_eq(st.st_size, 100);
   ck_assert_int_eq(ftruncate(fd, 1), 0);
   ck_assert_int_eq(close(fd), 0);
-  check_content(row_of("new.eml"), "x");
+  hello_check_content(hello_row("new.eml"), "x");
 }
 END_TEST
 
@@ -332,46 +293,37 @@ static char *map(int fd, gsize len) {
 START_TEST(written_through_a_mapping) {
   int fd = create(path_new, FRESH);
   char *address = map(fd, strlen(FRESH));
-  gint64 row = row_of("new.eml");
+  gint64 row = hello_row("new.eml");
   memcpy(address, "SUBJECT", 7);
   ck_assert_int_eq(msync(address, strlen(FRESH), MS_SYNC), 0);
   memcpy(address + 9, "FRESH", 5);
   ck_assert_int_eq(close(fd), 0); /* which flushes the dirty pages, too */
-  check_content(row, "SUBJECT: FRESH\n\nWritten here.\n");
+  hello_check_content(row, "SUBJECT: FRESH\n\nWritten here.\n");
   memcpy(address + 16, "WRITTEN", 7); /* after the last flush */
   ck_assert_int_eq(munmap(address, strlen(FRESH)), 0);
-  await_released(row);
-  check_content(row, "SUBJECT: FRESH\n\nWRITTEN here.\n");
+  hello_await_released(row);
+  hello_check_content(row, "SUBJECT: FRESH\n\nWRITTEN here.\n");
 }
 END_TEST
 
-static Suite *suite(void) {
-  Suite *s = suite_create("fs/write");
-  TCase *tc = tcase_create("write");
-  tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_set_timeout(tc, 60);
-  tcase_add_test(tc, creates);
-  tcase_add_test(tc, names_that_cannot_be_made);
-  tcase_add_test(tc, other_kinds);
-  tcase_add_test(tc, denied);
-  tcase_add_test(tc, any_order);
-  tcase_add_test(tc, append_through_two_handles);
-  tcase_add_test(tc, large);
-  tcase_add_test(tc, truncation);
-  tcase_add_test(tc, opens_what_is_away);
-  tcase_add_loop_test(tc, appends_at_the_true_end, 0, G_N_ELEMENTS(claims));
-  tcase_add_test(tc, waiting_for_octets_ends_with_the_caller);
-  tcase_add_test(tc, octets_that_cannot_be_kept);
-  tcase_add_test(tc, readers_see_the_draft);
-  tcase_add_test(tc, unlinked_while_open);
-  tcase_add_test(tc, preallocated);
-  tcase_add_test(tc, written_through_a_mapping);
-  suite_add_tcase(s, tc);
-  return s;
-}
-
 int main(void) {
-  if (!mount_possible())
-    return 77;
-  return suite_run(suite());
+  Suite *suite = suite_create("fs/write");
+  TCase *tests = mount_case(suite, "write", hello_start, hello_stop);
+  tcase_add_test(tests, creates);
+  tcase_add_test(tests, names_that_cannot_be_made);
+  tcase_add_test(tests, other_kinds);
+  tcase_add_test(tests, denied);
+  tcase_add_test(tests, any_order);
+  tcase_add_test(tests, append_through_two_handles);
+  tcase_add_test(tests, large);
+  tcase_add_test(tests, truncation);
+  tcase_add_test(tests, opens_what_is_away);
+  tcase_add_loop_test(tests, appends_at_the_true_end, 0, G_N_ELEMENTS(claims));
+  tcase_add_test(tests, waiting_for_octets_ends_with_the_caller);
+  tcase_add_test(tests, octets_that_cannot_be_kept);
+  tcase_add_test(tests, readers_see_the_draft);
+  tcase_add_test(tests, unlinked_while_open);
+  tcase_add_test(tests, preallocated);
+  tcase_add_test(tests, written_through_a_mapping);
+  return mount_suite_run(suite);
 }

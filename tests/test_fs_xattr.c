@@ -8,37 +8,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tests/mock_mount.h"
-#include "tests/suite.h"
+#include "tests/mock_hello.h"
 
 #define FLAGS "user.imap.flags"
 #define SEEN "\\Seen $Label1"
-
-static TestMount mount;
-static char *path_hello, *path_inbox;
-
-static void start(guint timeout) {
-  Cache *cache = mock_new();
-  gint64 inbox = mock_folder(cache, 1, "INBOX");
-  mock_message(cache, inbox, "hello.eml", "Subject: Hello\r\n");
-  mount_start(&mount, cache, timeout);
-  path_inbox = mount_path(&mount, "INBOX");
-  path_hello = mount_path(&mount, "INBOX/hello.eml");
-}
-
-static void setup(void) {
-  start(60);
-}
-
-static void setup_hasty(void) {
-  start(1);
-}
-
-static void teardown(void) {
-  mount_stop(&mount);
-  g_free(path_inbox);
-  g_free(path_hello);
-}
 
 static int set(const char *path, const char *name, const char *value, int flags) {
   return setxattr(path, name, value, strlen(value), flags);
@@ -64,7 +37,7 @@ START_TEST(flags) {
   check_value(path_hello, FLAGS, "\\Seen");
   ck_assert_int_eq(removexattr(path_hello, FLAGS), 0);
   check_value(path_hello, FLAGS, "");
-  mock_deny(mount.cache, CACHE_ERROR_READONLY);
+  mock_deny(mounted.cache, CACHE_ERROR_READONLY);
   FAILS(EROFS, set(path_hello, FLAGS, SEEN, 0));
   FAILS(EROFS, removexattr(path_hello, FLAGS));
 }
@@ -75,7 +48,7 @@ START_TEST(listed) {
   char names[100];
   ck_assert_int_eq(listxattr(path_hello, names, sizeof names), 0);
   ck_assert_int_eq(listxattr(path_inbox, names, sizeof names), 0);
-  ck_assert_int_eq(listxattr(mount.dir, names, sizeof names), 0);
+  ck_assert_int_eq(listxattr(mounted.dir, names, sizeof names), 0);
   ck_assert_int_eq(set(path_hello, FLAGS, SEEN, 0), 0);
   ck_assert_int_eq(listxattr(path_hello, NULL, 0), sizeof FLAGS);
   ck_assert_int_eq(listxattr(path_hello, names, sizeof names), sizeof FLAGS);
@@ -132,19 +105,19 @@ static int get_subject(const char *path) {
 
 /* What is read from the body waits for it, and once only. */
 START_TEST(from_the_body) {
-  gint64 row = mock_row(mount.cache, 2, "hello.eml");
-  mock_state(mount.cache, row, MOCK_AWAY, 0);
+  gint64 row = mock_row(mounted.cache, 2, "hello.eml");
+  mock_state(mounted.cache, row, MOCK_AWAY, 0);
   GPid pid = mount_fork(get_subject, path_hello);
-  mount_await_parked(&mount, 1);
-  mock_deliver(mount.cache, row);
+  mount_await_parked(&mounted, 1);
+  mock_deliver(mounted.cache, row);
   ck_assert_int_eq(mount_exit(pid), 0);
 
-  mock_state(mount.cache, row, MOCK_FLEETING, 0);
+  mock_state(mounted.cache, row, MOCK_FLEETING, 0);
   pid = mount_fork(get_subject, path_hello);
-  mount_await_parked(&mount, 1);
-  mock_deliver(mount.cache, row);
+  mount_await_parked(&mounted, 1);
+  mock_deliver(mounted.cache, row);
   ck_assert_int_eq(mount_exit(pid), ENOSPC);
-  ck_assert_uint_eq(mock_wanted(mount.cache, row), 0);
+  ck_assert_uint_eq(mock_wanted(mounted.cache, row), 0);
 }
 END_TEST
 
@@ -156,88 +129,73 @@ static int await_drained(const char *path) {
 }
 
 START_TEST(drained) {
-  ck_assert_int_eq(mount_child(await_drained, mount.dir), 0);
-  mock_left(mount.cache, 3, NULL);
-  ck_assert_int_eq(getxattr(mount.dir, "user.imapfs.drained", NULL, 0), 1);
-  GPid pid = mount_fork(await_drained, mount.dir);
-  mount_await_parked(&mount, 1);
-  check_value(mount.dir, "user.imapfs.left", "3 changes, 3000 bytes");
-  mock_sent(mount.cache, CACHE_ALL); /* and then something new came: it goes on waiting */
-  mount_await_parked(&mount, 1);
-  mock_left(mount.cache, 0, NULL);
-  mock_sent(mount.cache, CACHE_ALL);
+  ck_assert_int_eq(mount_child(await_drained, mounted.dir), 0);
+  mock_left(mounted.cache, 3, NULL);
+  ck_assert_int_eq(getxattr(mounted.dir, "user.imapfs.drained", NULL, 0), 1);
+  GPid pid = mount_fork(await_drained, mounted.dir);
+  mount_await_parked(&mounted, 1);
+  check_value(mounted.dir, "user.imapfs.left", "3 changes, 3000 bytes");
+  mock_sent(mounted.cache, CACHE_ALL); /* and then something new came: it goes on waiting */
+  mount_await_parked(&mounted, 1);
+  mock_left(mounted.cache, 0, NULL);
+  mock_sent(mounted.cache, CACHE_ALL);
   ck_assert_int_eq(mount_exit(pid), 0);
-  check_value(mount.dir, "user.imapfs.left", "0 changes, 0 bytes");
+  check_value(mounted.dir, "user.imapfs.left", "0 changes, 0 bytes");
 }
 END_TEST
 
 START_TEST(drained_is_interrupted) {
-  mock_left(mount.cache, 1, NULL);
-  GPid pid = mount_fork(await_drained, mount.dir);
-  mount_await_parked(&mount, 1);
+  mock_left(mounted.cache, 1, NULL);
+  GPid pid = mount_fork(await_drained, mounted.dir);
+  mount_await_parked(&mounted, 1);
   kill(pid, SIGKILL);
   ck_assert(WIFSIGNALED(mount_reap(pid)));
-  mount_await_parked(&mount, 0);
+  mount_await_parked(&mounted, 0);
 }
 END_TEST
 
 START_TEST(drained_tells_of_failure) {
-  mock_left(mount.cache, 1, "the server says that the mailbox is full");
-  check_value(mount.dir, "user.imapfs.left", "1 change, 1000 bytes: the server says that the mailbox is full");
-  mock_deny(mount.cache, CACHE_ERROR_OFFLINE);
-  ck_assert_int_eq(mount_child(await_drained, mount.dir), EHOSTUNREACH);
-  check_value(mount.dir, "user.imapfs.left", "1 change, 1000 bytes: the server says that the mailbox is full");
+  mock_left(mounted.cache, 1, "the server says that the mailbox is full");
+  check_value(mounted.dir, "user.imapfs.left", "1 change, 1000 bytes: the server says that the mailbox is full");
+  mock_deny(mounted.cache, CACHE_ERROR_OFFLINE);
+  ck_assert_int_eq(mount_child(await_drained, mounted.dir), EHOSTUNREACH);
+  check_value(mounted.dir, "user.imapfs.left", "1 change, 1000 bytes: the server says that the mailbox is full");
 }
 END_TEST
 
 /* As long as it goes on there is no deadline; where it does not, there is one. */
 START_TEST(drained_is_patient_without_trouble) {
-  mock_left(mount.cache, 2, NULL);
+  mock_left(mounted.cache, 2, NULL);
   gint64 begin = g_get_monotonic_time();
-  GPid pid = mount_fork(await_drained, mount.dir);
-  mount_await_parked(&mount, 1);
+  GPid pid = mount_fork(await_drained, mounted.dir);
+  mount_await_parked(&mounted, 1);
   while (mount_seconds(begin) < 2.5)
     g_usleep(10000);
-  ck_assert_uint_eq(fs_waiting(mount.fs), 1);
-  mock_left(mount.cache, 2, "the server is busy");
+  ck_assert_uint_eq(fs_waiting(mounted.fs), 1);
+  mock_left(mounted.cache, 2, "the server is busy");
   ck_assert_int_eq(mount_exit(pid), ETIMEDOUT);
 }
 END_TEST
 
 START_TEST(brake_is_released) {
-  ck_assert_int_eq(set(mount.dir, "user.imapfs.brake", "released", 0), 0);
-  ck_assert_uint_eq(mock_released(mount.cache), 1);
+  ck_assert_int_eq(set(mounted.dir, "user.imapfs.brake", "released", 0), 0);
+  ck_assert_uint_eq(mock_released(mounted.cache), 1);
   FAILS(EPERM, set(path_inbox, "user.imapfs.brake", "released", 0));
 }
 END_TEST
 
-static TCase *tcase(const char *name, void (*begin)(void)) {
-  TCase *tc = tcase_create(name);
-  tcase_add_checked_fixture(tc, begin, teardown);
-  tcase_set_timeout(tc, 60);
-  return tc;
-}
-
-static Suite *suite(void) {
-  Suite *s = suite_create("fs/xattr");
-  TCase *tc = tcase("xattr", setup);
-  tcase_add_test(tc, flags);
-  tcase_add_test(tc, listed);
-  tcase_add_test(tc, other_names);
-  tcase_add_test(tc, from_the_body);
-  tcase_add_test(tc, drained);
-  tcase_add_test(tc, drained_is_interrupted);
-  tcase_add_test(tc, drained_tells_of_failure);
-  tcase_add_test(tc, brake_is_released);
-  suite_add_tcase(s, tc);
-  tc = tcase("hasty", setup_hasty);
-  tcase_add_test(tc, drained_is_patient_without_trouble);
-  suite_add_tcase(s, tc);
-  return s;
-}
-
 int main(void) {
-  if (!mount_possible())
-    return 77;
-  return suite_run(suite());
+  Suite *suite = suite_create("fs/xattr");
+  TCase *tests = mount_case(suite, "xattr", hello_start, hello_stop);
+  tcase_add_test(tests, flags);
+  tcase_add_test(tests, listed);
+  tcase_add_test(tests, other_names);
+  tcase_add_test(tests, from_the_body);
+  tcase_add_test(tests, drained);
+  tcase_add_test(tests, drained_is_interrupted);
+  tcase_add_test(tests, drained_tells_of_failure);
+  tcase_add_test(tests, brake_is_released);
+  tests = mount_case(suite, "hasty", hello_start_hasty, hello_stop);
+  tcase_add_test(tests, drained_is_patient_without_trouble);
+  return mount_suite_run(suite);
 }

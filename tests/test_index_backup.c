@@ -149,7 +149,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index_backup");
   TCase *tests = tcase_create("backup");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, the_copy_is_whole_private_and_the_last_one);
   tcase_add_test(tests, who_writes_meanwhile_does_not_wait);
   tcase_add_test(tests, rows_go_on_where_they_were);

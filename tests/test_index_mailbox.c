@@ -147,7 +147,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index: mailboxes");
   TCase *tests = tcase_create("mailboxes");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, mailboxes_are_kept_and_found);
   tcase_add_test(tests, mailboxes_come_parents_first);
   tcase_add_test(tests, two_folders_of_one_name_are_refused);

@@ -245,7 +245,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index: messages");
   TCase *tests = tcase_create("messages");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, a_message_keeps_every_field);
   tcase_add_test(tests, a_uid_added_again_changes_only_flags);
   tcase_add_test(tests, a_name_that_is_taken_gets_a_suffix);

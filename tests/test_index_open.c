@@ -331,7 +331,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index: opening");
   TCase *tests = tcase_create("opening");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, a_killed_run_is_noticed_and_loses_nothing);
   tcase_add_test(tests, files_are_private_whatever_the_umask);
   tcase_add_loop_test(tests, a_damaged_index_is_set_aside, 0, 2);

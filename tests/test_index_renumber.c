@@ -155,7 +155,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index: renumbering");
   TCase *tests = tcase_create("renumbering");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, renumbered_messages_keep_their_rows);
   tcase_add_test(tests, twins_are_not_matched_by_guess);
   tcase_add_test(tests, an_emailid_tells_twins_apart_and_proves_the_body);

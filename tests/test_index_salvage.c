@@ -523,7 +523,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index_salvage");
   TCase *tests = tcase_create("salvage");
   tcase_add_checked_fixture(tests, setup, teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, what_can_be_read_is_kept);
   tcase_add_loop_test(tests, any_one_page, 0, 4);
   tcase_add_loop_test(tests, bits_that_flip, 0, 4);

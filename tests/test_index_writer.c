@@ -289,7 +289,6 @@ int main(void) {
   Suite *suite = suite_create("cache/index: the writer");
   TCase *tests = tcase_create("the writer");
   tcase_add_checked_fixture(tests, index_setup, index_teardown);
-  tcase_set_timeout(tests, 300);
   tcase_add_test(tests, a_job_that_fails_takes_nobody_along);
   tcase_add_test(tests, a_flush_waits_for_what_was_posted);
   tcase_add_test(tests, closing_runs_what_was_posted);

@@ -354,7 +354,6 @@ int main(void) {
   Suite *suite = suite_create("cache/journal: what users do");
   TCase *tests = tcase_create("users");
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, a_new_file_is_shown_sent_placed_and_finished);
   tcase_add_test(tests, a_name_is_given_once);
   tcase_add_test(tests, what_the_server_was_told_of_is_not_edited);

@@ -248,7 +248,6 @@ int main(void) {
   Suite *suite = suite_create("cache/journal: a model");
   TCase *tests = tcase_create("model");
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
-  tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, what_is_shown_is_what_was_done, 0, 6);
   tcase_add_loop_test(tests, refusals_lose_nothing, 100, 106);
   suite_add_tcase(suite, tests);

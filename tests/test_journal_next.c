@@ -256,7 +256,6 @@ int main(void) {
   Suite *suite = suite_create("cache/journal: what is next");
   TCase *tests = tcase_create("next");
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, the_oldest_first_and_equals_with_it);
   tcase_add_test(tests, a_batch_has_its_limits);
   tcase_add_test(tests, what_is_not_due_says_when);

@@ -376,7 +376,6 @@ int main(void) {
   Suite *suite = suite_create("cache/journal: what the replay does");
   TCase *tests = tcase_create("settle");
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, what_was_edited_meanwhile_is_not_sent);
   tcase_add_test(tests, what_was_put_off_is_due_when_the_user_says_so);
   tcase_add_test(tests, what_is_ready_again_is_folded);

@@ -194,7 +194,6 @@ int main(void) {
   Suite *suite = suite_create("cache/journal: beside the sync");
   TCase *tests = tcase_create("sync");
   tcase_add_checked_fixture(tests, journal_setup, journal_teardown);
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, it_leaves_the_folder_where_it_was_shown);
   tcase_add_test(tests, new_ones_outlive_their_folder);
   tcase_add_test(tests, local_ones_in_a_folder_that_is_gone_are_found_again);

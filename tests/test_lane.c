@@ -543,7 +543,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/lane");
   TCase *tests = tcase_create("lane");
-  tcase_set_timeout(tests, 20);
   tcase_add_test(tests, serves_each_as_it_comes);
   tcase_add_test(tests, a_message_that_we_moved_is_asked_for_at_its_new_place);
   tcase_add_test(tests, a_message_that_we_are_moving_is_asked_for_when_that_is_done);

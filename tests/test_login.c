@@ -493,7 +493,6 @@ static void stop_dovecot(void) {
 int main(void) {
   Suite *suite = suite_create("login");
   TCase *fake = tcase_create("fake");
-  tcase_set_timeout(fake, 60);
   tcase_add_loop_test(fake, test_bad, 0, G_N_ELEMENTS(bad));
   tcase_add_test(fake, test_injection);
   tcase_add_test(fake, test_plaintext_is_for_loopback);
@@ -505,7 +504,6 @@ int main(void) {
   tcase_add_loop_test(fake, test_compress, 0, G_N_ELEMENTS(choices));
   suite_add_tcase(suite, fake);
   TCase *tc = tcase_create("dovecot");
-  tcase_set_timeout(tc, 60);
   tcase_add_unchecked_fixture(tc, start_dovecot, stop_dovecot);
   tcase_add_loop_test(tc, test_good, 0, G_N_ELEMENTS(good));
   tcase_add_loop_test(tc, test_wrong_password, 0, 5);

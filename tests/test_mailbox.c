@@ -551,7 +551,6 @@ static void stop_dovecot(void) {
 int main(void) {
   Suite *suite = suite_create("mailbox");
   TCase *tc = tcase_create("fake");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_delta, 0, G_N_ELEMENTS(deltas));
   tcase_add_loop_test(tc, test_since, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tc, test_leaves_first);
@@ -561,7 +560,6 @@ int main(void) {
   tcase_add_test(tc, test_vanished_limit);
   suite_add_tcase(suite, tc);
   TCase *real = tcase_create("dovecot");
-  tcase_set_timeout(real, 60);
   tcase_add_unchecked_fixture(real, start_dovecot, stop_dovecot);
   tcase_add_test(real, test_dovecot_qresync);
   tcase_add_test(real, test_dovecot_condstore);

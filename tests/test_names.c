@@ -363,7 +363,6 @@ END_TEST
 int main(void) {
   Suite *s = suite_create("names");
   TCase *c = tcase_create("names");
-  tcase_set_timeout(c, 120);
   tcase_add_loop_test(c, a_message_has_a_name_a_user_can_type, 0, G_N_ELEMENTS(messages));
   tcase_add_test(c, dates);
   tcase_add_loop_test(c, long_names_are_cut_between_characters, 0, 7);

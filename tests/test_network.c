@@ -79,7 +79,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/network");
   TCase *tests = tcase_create("network");
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, a_sleep_is_more_than_a_moment);
   tcase_add_test(tests, the_clocks_agree_while_awake);
   tcase_add_test(tests, many_words_are_one_change);

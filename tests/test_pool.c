@@ -305,7 +305,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("pool");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_kept_and_replaced);
   tcase_add_test(tc, test_idle_death);
   tcase_add_test(tc, test_logout);

@@ -156,7 +156,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("pool_pause");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_pause_counts_for_all, 0, G_N_ELEMENTS(pleas));
   tcase_add_loop_test(tc, test_no_pause, 0, G_N_ELEMENTS(own_matters));
   tcase_add_test(tc, test_pause_of_the_last_run);

@@ -275,7 +275,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("pool_turns");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_prompt_goes_first);
   tcase_add_test(tc, test_nobody_oversleeps);
   tcase_add_test(tc, test_cancel_in_line);

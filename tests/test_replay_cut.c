@@ -189,7 +189,6 @@ static void stop_dovecot(void) {
 int main(void) {
   Suite *suite = suite_create("replay, cut");
   TCase *tcase = tcase_create("cut");
-  tcase_set_timeout(tcase, 120);
   tcase_add_unchecked_fixture(tcase, start_dovecot, stop_dovecot);
   tcase_add_checked_fixture(tcase, start_relay, stop_relay);
   if (dovecot_installed()) {

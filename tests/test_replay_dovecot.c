@@ -136,7 +136,6 @@ int main(void) {
   if (!dovecot_installed())
     return 0;
   tcase_add_unchecked_fixture(tests, begin, end);
-  tcase_set_timeout(tests, 60);
   tcase_add_loop_test(tests, a_hundred_go_in_order_and_stay_readable, 0, G_N_ELEMENTS(without));
   tcase_add_test(tests, a_large_one_comes_from_the_spool);
   suite_add_tcase(suite, tests);

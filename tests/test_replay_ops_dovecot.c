@@ -201,7 +201,6 @@ static void stop_dovecot(void) {
 int main(void) {
   Suite *suite = suite_create("replay ops on Dovecot");
   TCase *tcase = tcase_create("replay");
-  tcase_set_timeout(tcase, 60);
   tcase_add_unchecked_fixture(tcase, start_dovecot, stop_dovecot);
   if (dovecot_installed()) {
     tcase_add_loop_test(tcase, test_changes, 0, G_N_ELEMENTS(variants));

@@ -336,7 +336,6 @@ int main(void) {
   Suite *suite = suite_create("cache/resync: Dovecot");
   TCase *tests = tcase_create("dovecot");
   tcase_add_unchecked_fixture(tests, start_dovecot, stop_dovecot);
-  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, every_way_leads_to_the_same_index);
   tcase_add_test(tests, another_uidvalidity_keeps_rows_and_bodies);
   tcase_add_test(tests, a_rename_that_renumbers_keeps_rows_and_bodies);

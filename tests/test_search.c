@@ -91,7 +91,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("search");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_uids, 0, G_N_ELEMENTS(searches));
   tcase_add_loop_test(tc, test_uids_of_a_large_mailbox, 0, G_N_ELEMENTS(large));
   tcase_add_test(tc, test_more_uids_than_a_mailbox_has);

@@ -381,7 +381,6 @@ int main(void) {
   tcase_add_test(tc, test_part_refused);
   tcase_add_test(tc, test_literal_name);
   tcase_add_test(tc, test_never);
-  tcase_set_timeout(tc, 60);
   Suite *suite = suite_create("store");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

@@ -204,7 +204,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("stream");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_connect, 0, 3);
   tcase_add_loop_test(tc, test_second_address, 0, 2);
   tcase_add_test(tc, test_nobody_listens);

@@ -251,7 +251,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/sync");
   TCase *tests = tcase_create("sync");
-  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, the_first_conversation_is_a_login_and_the_folders);
   tcase_add_test(tests, who_mounts_need_not_wait_for_it);
   tcase_add_test(tests, its_failure_is_told);

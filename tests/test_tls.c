@@ -272,7 +272,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("tls");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_row, 0, G_N_ELEMENTS(rows));
   tcase_add_loop_test(tc, test_binding, 0, 2);
   tcase_add_loop_test(tc, test_no_tls, 0, 2);

@@ -230,7 +230,6 @@ int main(void) {
   tcase_add_test(tests, a_local_folder_is_none_of_its_business);
   tcase_add_test(tests, inbox_is_always_there);
   tcase_add_test(tests, inbox_has_one_spelling);
-  tcase_set_timeout(tests, 30);
   tcase_add_test(tests, parents_count_against_the_limit);
   tcase_add_test(tests, a_folder_missing_once_is_not_gone);
   tcase_add_test(tests, hidden_folders_keep_their_rows);

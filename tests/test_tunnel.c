@@ -132,7 +132,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("tunnel");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_echo);
   tcase_add_test(tc, test_no_shell);
   tcase_add_test(tc, test_last_words);

@@ -144,7 +144,6 @@ int main(void) {
   tcase_add_loop_test(tc, test_settle, 0, G_N_ELEMENTS(settling));
   tcase_add_test(tc, test_find);
   tcase_add_test(tc, test_limit);
-  tcase_set_timeout(tc, 30);
   Suite *suite = suite_create("uidmap");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

@@ -380,7 +380,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("watch");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_notify_tells);
   tcase_add_test(tc, test_notify_asks_for_less);
   tcase_add_test(tc, test_notify_may_not_look);

@@ -97,7 +97,6 @@ int main(void) {
     return 77;
   Suite *suite = suite_create("watch_dovecot");
   TCase *tc = tcase_create("all");
-  tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_dovecot_notify);
   tcase_add_test(tc, test_dovecot_idle);
   suite_add_tcase(suite, tc);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # one.sh PROGRAM: runs one test program, output to $LOGS/NAME.log and exit status to $LOGS/NAME.rc, and prints one line
-# about it, or on failure its log. A program has $LIMIT seconds. Status 77 means skipped, the last line says why.
+# about it, or on failure its log. A program has $LIMIT seconds: what has not ended by then hangs, however busy the machine
+# is. Status 77 means skipped, the last line says why.
 set -u
 
 program=$1
@@ -11,7 +12,7 @@ log=$LOGS/$name.log
 
 start=$SECONDS
 # A job in the background of a script would have SIGINT and SIGQUIT ignored.
-env --default-signal=INT,QUIT timeout -k 15 "${LIMIT:-600}" "$program" >"$log" 2>&1 </dev/null &
+env --default-signal=INT,QUIT timeout -k 15 "${LIMIT:=900}" "$program" >"$log" 2>&1 </dev/null &
 trap 'kill $! 2>/dev/null' INT TERM
 wait $!
 rc=$?
