@@ -14,74 +14,48 @@
 
 #include "tests/faulty.h"
 #include "tests/suite.h"
+#include "tests/sweep.h"
 
-#define WORKERS 8 /* most of a session is waiting */
 #define DEFAULT_STEP 397
 
-/* ---- many at once ------------------------------------------------------------------------------------------ */
-
-static gpointer work(gpointer data) {
-  GPtrArray *jobs = ((gpointer *)data)[0];
-  gint *next = ((gpointer *)data)[1];
-  g_autoptr(FaultRelay) plain = fault_relay_new(faulty_port(FALSE));
-  g_autoptr(FaultRelay) tls = fault_relay_new(faulty_port(TRUE));
-  for (gint i; (i = g_atomic_int_add(next, 1)) < (gint)jobs->len;) {
-    Faulty *job = jobs->pdata[i];
-    faulty_run(job, job->tls ? tls : plain);
-  }
-  return NULL;
+static gboolean is_tls(gconstpointer job) {
+  return ((const Faulty *)job)->tls;
 }
 
-static void run_all(GPtrArray *jobs) {
-  gint next = 0;
-  gpointer data[] = {jobs, &next};
-  GThread *threads[WORKERS];
-  for (guint i = 0; i < WORKERS; i++)
-    threads[i] = g_thread_new("worker", work, data);
-  for (guint i = 0; i < WORKERS; i++)
-    g_thread_join(threads[i]);
+static void run(gpointer job, FaultRelay *relay) {
+  faulty_run(job, relay);
 }
+
+static const SweepSessions lines = {.workers = 8, .port = faulty_port, .is_tls = is_tls, .run = run};
 
 /* ---- the sweep --------------------------------------------------------------------------------------------- */
 
-typedef struct {
-  Fault fault;
-  gboolean tls, plain; /* where it is tried */
-  guint coarse;        /* this many steps are one */
-} Way;
-
-static const Way ways[] = {
-    {{FAULT_CLOSE, FAULT_DOWN, 0, 1, NULL}, TRUE, TRUE, 1},
-    {{FAULT_RESET, FAULT_DOWN, 0, 1, NULL}, FALSE, TRUE, 2},
-    {{FAULT_STALL, FAULT_DOWN, 0, 1, NULL}, TRUE, TRUE, 2},
-    {{FAULT_DRIBBLE, FAULT_DOWN, 0, 1, NULL}, TRUE, TRUE, 4},
-    {{FAULT_FLIP, FAULT_DOWN, 0, 1, NULL}, TRUE, FALSE, 1},
-    {{FAULT_NUL, FAULT_DOWN, 0, 1, NULL}, TRUE, TRUE, 1},
-    {{FAULT_CLOSE, FAULT_UP, 0, 1, NULL}, FALSE, TRUE, 1},
-    {{FAULT_RESET, FAULT_UP, 0, 1, NULL}, FALSE, TRUE, 2},
-    {{FAULT_STALL, FAULT_UP, 0, 1, NULL}, FALSE, TRUE, 2},
-    {{FAULT_DRIBBLE, FAULT_UP, 0, 1, NULL}, FALSE, TRUE, 2},
-    {{FAULT_NUL, FAULT_UP, 0, 1, NULL}, FALSE, TRUE, 1},
-    {{FAULT_FLIP, FAULT_UP, 0, 1, NULL}, TRUE, FALSE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* BYE fault"}, FALSE, TRUE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* 1 EXPUNGE"}, FALSE, TRUE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* 9 EXISTS"}, FALSE, TRUE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* 0 EXISTS"}, FALSE, TRUE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* 3 FETCH (FLAGS (\\Seen))"}, FALSE, TRUE, 1},
-    {{FAULT_LINE, FAULT_DOWN, 0, 1, "* OK [ALERT] mind the gap"}, FALSE, TRUE, 2},
-    {{FAULT_CLOSE, FAULT_DOWN, 0, FAULT_EACH, NULL}, FALSE, TRUE, 4},
-    {{FAULT_STALL, FAULT_DOWN, 0, FAULT_EACH, NULL}, FALSE, TRUE, 8},
-    {{FAULT_LINE, FAULT_DOWN, 0, FAULT_EACH, "* BYE fault"}, FALSE, TRUE, 4},
+static const SweepWay ways[] = {
+    {SWEEP_FIRST(FAULT_CLOSE, FAULT_DOWN, NULL), TRUE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_RESET, FAULT_DOWN, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_STALL, FAULT_DOWN, NULL), TRUE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_DRIBBLE, FAULT_DOWN, NULL), TRUE, TRUE, 4},
+    {SWEEP_FIRST(FAULT_FLIP, FAULT_DOWN, NULL), TRUE, FALSE, 1},
+    {SWEEP_FIRST(FAULT_NUL, FAULT_DOWN, NULL), TRUE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_CLOSE, FAULT_UP, NULL), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_RESET, FAULT_UP, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_STALL, FAULT_UP, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_DRIBBLE, FAULT_UP, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_NUL, FAULT_UP, NULL), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_FLIP, FAULT_UP, NULL), TRUE, FALSE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 1 EXPUNGE"), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 9 EXISTS"), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 0 EXISTS"), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 3 FETCH (FLAGS (\\Seen))"), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* OK [ALERT] mind the gap"), FALSE, TRUE, 2},
+    {SWEEP_EACH(FAULT_CLOSE, FAULT_DOWN, NULL), FALSE, TRUE, 4},
+    {SWEEP_EACH(FAULT_STALL, FAULT_DOWN, NULL), FALSE, TRUE, 8},
+    {SWEEP_EACH(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 4},
 };
 
-static guint64 step_of(void) {
-  const char *text = g_getenv("FAULT_STEP");
-  guint64 step = text ? g_ascii_strtoull(text, NULL, 10) : 0;
-  return step > 0 ? step : DEFAULT_STEP;
-}
-
 /* A server that falls silent in the login is given a minute, which is too long for more than the full sweep. */
-static guint64 first_octet(const Way *way, const FaultyLength *length, guint64 stride) {
+static guint64 first_octet(const SweepWay *way, const FaultyLength *length, guint64 stride) {
   gsize i = (gsize)(way - ways);
   gboolean skips = way->fault.kind == FAULT_STALL && stride > 1;
   /* Each way begins elsewhere, so that together they meet more octets. */
@@ -91,11 +65,10 @@ static guint64 first_octet(const Way *way, const FaultyLength *length, guint64 s
 static GPtrArray *plan(FaultySession which, gboolean tls) {
   GPtrArray *jobs = g_ptr_array_new_with_free_func(faulty_free);
   const char *one = g_getenv("FAULT_ONE");
-  guint64 step = step_of();
   FaultyLength length = faulty_measure(which, tls);
-  for (const Way *way = ways; way < ways + G_N_ELEMENTS(ways) && !one; way++) {
+  for (const SweepWay *way = ways; way < ways + G_N_ELEMENTS(ways) && !one; way++) {
     Fault fault = way->fault;
-    guint64 stride = step == 1 ? 1 : step * way->coarse;
+    guint64 stride = sweep_stride(way, DEFAULT_STEP);
     if (!(tls ? way->tls : way->plain))
       continue;
     for (fault.at = first_octet(way, &length, stride); fault.at < length.all.octets[fault.direction];
@@ -146,7 +119,7 @@ START_TEST(nothing_is_ever_wrong) {
   if (only && !g_str_equal(only, sessions[_i].name))
     return;
   g_autoptr(GPtrArray) jobs = plan(sessions[_i].session, sessions[_i].tls);
-  run_all(jobs);
+  sweep_run(&lines, jobs);
   report(jobs);
 }
 END_TEST
@@ -155,9 +128,7 @@ int main(void) {
   if (!dovecot_installed())
     return 77;
   Suite *suite = suite_create("sweep");
-  TCase *tests = tcase_create("dovecot");
-  tcase_set_timeout(tests, step_of() < DEFAULT_STEP ? 36000 : 200);
-  tcase_add_unchecked_fixture(tests, faulty_setup, faulty_teardown);
+  TCase *tests = sweep_case(DEFAULT_STEP, faulty_setup, faulty_teardown);
   tcase_add_loop_test(tests, nothing_is_ever_wrong, 0, G_N_ELEMENTS(sessions));
   suite_add_tcase(suite, tests);
   return suite_run(suite);

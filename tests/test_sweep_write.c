@@ -17,9 +17,9 @@
 #include "tests/dovecot.h"
 #include "tests/scribe.h"
 #include "tests/suite.h"
+#include "tests/sweep.h"
 #include "tests/tally.h"
 
-#define WORKERS 16 /* most of a session is waiting */
 #define DEFAULT_STEP 7999
 #define LARGE 70000 /* over what LITERAL+ is used for */
 #define FEW 8192    /* octets of a direction: of more, so much fewer are tried */
@@ -33,78 +33,47 @@ static const ScribeManner manners[] = {
     {.name = "tls", .large = LARGE, .tls = TRUE},
 };
 
-/* ---- many at once ------------------------------------------------------------------------------------------ */
-
-static gpointer work(gpointer data) {
-  GPtrArray *jobs = ((gpointer *)data)[0];
-  gint *next = ((gpointer *)data)[1];
-  g_autoptr(FaultRelay) plain = fault_relay_new(scribe_port(FALSE));
-  g_autoptr(FaultRelay) tls = fault_relay_new(scribe_port(TRUE));
-  for (gint i; (i = g_atomic_int_add(next, 1)) < (gint)jobs->len;) {
-    Scribe *job = jobs->pdata[i];
-    scribe_run(job, job->manner->tls ? tls : plain);
-  }
-  return NULL;
+static gboolean is_tls(gconstpointer job) {
+  return ((const Scribe *)job)->manner->tls;
 }
 
-static void run_all(GPtrArray *jobs) {
-  gint next = 0;
-  gpointer data[] = {jobs, &next};
-  GThread *threads[WORKERS];
-  for (guint i = 0; i < WORKERS; i++)
-    threads[i] = g_thread_new("worker", work, data);
-  for (guint i = 0; i < WORKERS; i++)
-    g_thread_join(threads[i]);
+static void run(gpointer job, FaultRelay *relay) {
+  scribe_run(job, relay);
 }
+
+static const SweepSessions lines = {.workers = 16, .port = scribe_port, .is_tls = is_tls, .run = run};
 
 /* ---- the sweep --------------------------------------------------------------------------------------------- */
 
-typedef struct {
-  Fault fault;
-  gboolean tls, plain; /* where it is tried */
-  guint coarse;        /* this many steps are one */
-} Way;
-
-#define FIRST(kind, direction, line)                                                                                   \
-  { kind, direction, 0, 1, (char *)line }
-#define EACH(kind, direction, line)                                                                                    \
-  { kind, direction, 0, FAULT_EACH, (char *)line }
-
-static const Way ways[] = {
-    {FIRST(FAULT_CLOSE, FAULT_DOWN, NULL), TRUE, TRUE, 1},
-    {FIRST(FAULT_RESET, FAULT_DOWN, NULL), FALSE, TRUE, 4},
-    {FIRST(FAULT_STALL, FAULT_DOWN, NULL), FALSE, TRUE, 2},
-    {FIRST(FAULT_DRIBBLE, FAULT_DOWN, NULL), FALSE, TRUE, 8},
-    {FIRST(FAULT_FLIP, FAULT_DOWN, NULL), TRUE, FALSE, 2},
-    {FIRST(FAULT_NUL, FAULT_DOWN, NULL), FALSE, TRUE, 2},
-    {FIRST(FAULT_TWICE, FAULT_DOWN, NULL), FALSE, TRUE, 1},
-    {FIRST(FAULT_CLOSE, FAULT_UP, NULL), TRUE, TRUE, 1},
-    {FIRST(FAULT_RESET, FAULT_UP, NULL), FALSE, TRUE, 4},
-    {FIRST(FAULT_STALL, FAULT_UP, NULL), FALSE, TRUE, 2},
-    {FIRST(FAULT_DRIBBLE, FAULT_UP, NULL), FALSE, TRUE, 8},
-    {FIRST(FAULT_FLIP, FAULT_UP, NULL), TRUE, FALSE, 2},
-    {FIRST(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 2},
-    {FIRST(FAULT_LINE, FAULT_DOWN, "* 1 EXPUNGE"), FALSE, TRUE, 2},
-    {FIRST(FAULT_LINE, FAULT_DOWN, "* 9 EXISTS"), FALSE, TRUE, 4},
-    {FIRST(FAULT_LINE, FAULT_DOWN, "* 3 FETCH (FLAGS (\\Seen))"), FALSE, TRUE, 4},
-    {FIRST(FAULT_LINE, FAULT_DOWN, "+ go on"), FALSE, TRUE, 2},
-    {EACH(FAULT_CLOSE, FAULT_DOWN, NULL), FALSE, TRUE, 4},
-    {EACH(FAULT_CLOSE, FAULT_UP, NULL), FALSE, TRUE, 4},
-    {EACH(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 8},
+static const SweepWay ways[] = {
+    {SWEEP_FIRST(FAULT_CLOSE, FAULT_DOWN, NULL), TRUE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_RESET, FAULT_DOWN, NULL), FALSE, TRUE, 4},
+    {SWEEP_FIRST(FAULT_STALL, FAULT_DOWN, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_DRIBBLE, FAULT_DOWN, NULL), FALSE, TRUE, 8},
+    {SWEEP_FIRST(FAULT_FLIP, FAULT_DOWN, NULL), TRUE, FALSE, 2},
+    {SWEEP_FIRST(FAULT_NUL, FAULT_DOWN, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_TWICE, FAULT_DOWN, NULL), FALSE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_CLOSE, FAULT_UP, NULL), TRUE, TRUE, 1},
+    {SWEEP_FIRST(FAULT_RESET, FAULT_UP, NULL), FALSE, TRUE, 4},
+    {SWEEP_FIRST(FAULT_STALL, FAULT_UP, NULL), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_DRIBBLE, FAULT_UP, NULL), FALSE, TRUE, 8},
+    {SWEEP_FIRST(FAULT_FLIP, FAULT_UP, NULL), TRUE, FALSE, 2},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 1 EXPUNGE"), FALSE, TRUE, 2},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 9 EXISTS"), FALSE, TRUE, 4},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "* 3 FETCH (FLAGS (\\Seen))"), FALSE, TRUE, 4},
+    {SWEEP_FIRST(FAULT_LINE, FAULT_DOWN, "+ go on"), FALSE, TRUE, 2},
+    {SWEEP_EACH(FAULT_CLOSE, FAULT_DOWN, NULL), FALSE, TRUE, 4},
+    {SWEEP_EACH(FAULT_CLOSE, FAULT_UP, NULL), FALSE, TRUE, 4},
+    {SWEEP_EACH(FAULT_LINE, FAULT_DOWN, "* BYE fault"), FALSE, TRUE, 8},
 };
-
-static guint64 step_of(void) {
-  const char *text = g_getenv("FAULT_STEP");
-  guint64 step = text ? g_ascii_strtoull(text, NULL, 10) : 0;
-  return step > 0 ? step : DEFAULT_STEP;
-}
 
 /* An undisturbed session of each manner, in which nothing is wrong. */
 static GPtrArray *measure(void) {
   GPtrArray *calm = g_ptr_array_new_with_free_func(scribe_free);
   for (gsize i = 0; i < G_N_ELEMENTS(manners); i++)
     g_ptr_array_add(calm, scribe_new(&manners[i], &(Fault){.kind = FAULT_NONE, .at = G_MAXUINT64}));
-  run_all(calm);
+  sweep_run(&lines, calm);
   for (guint i = 0; i < calm->len; i++) {
     const Scribe *job = calm->pdata[i];
     if (job->failure)
@@ -114,10 +83,10 @@ static GPtrArray *measure(void) {
   return calm;
 }
 
-static void plan_way(const Way *way, const Scribe *calm, GPtrArray *jobs) {
+static void plan_way(const SweepWay *way, const Scribe *calm, GPtrArray *jobs) {
   Fault fault = way->fault;
   guint64 from = calm->login.octets[fault.direction], to = calm->all.octets[fault.direction];
-  guint64 step = step_of(), stride = step == 1 ? 1 : step * way->coarse;
+  guint64 stride = sweep_stride(way, DEFAULT_STEP);
   if (!(calm->manner->tls ? way->tls : way->plain))
     return;
   stride *= 1 + (to - from) / FEW;
@@ -167,7 +136,7 @@ START_TEST(no_letter_is_lost_or_doubled) {
   g_autoptr(GPtrArray) calm = measure(), jobs = g_ptr_array_new_with_free_func(scribe_free);
   for (guint i = 0; i < calm->len; i++)
     plan(calm->pdata[i], jobs);
-  run_all(jobs);
+  sweep_run(&lines, jobs);
   report(jobs);
 }
 END_TEST
@@ -176,9 +145,7 @@ int main(void) {
   if (!dovecot_installed())
     return 77;
   Suite *suite = suite_create("sweep_write");
-  TCase *tests = tcase_create("dovecot");
-  tcase_set_timeout(tests, step_of() < DEFAULT_STEP ? 36000 : 200);
-  tcase_add_unchecked_fixture(tests, scribe_setup, scribe_teardown);
+  TCase *tests = sweep_case(DEFAULT_STEP, scribe_setup, scribe_teardown);
   tcase_add_test(tests, no_letter_is_lost_or_doubled);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
