@@ -4,8 +4,8 @@
  * ahead and what takes more than a second of line; with fewer one lane does all. Looking ahead has a thread of its own,
  * because it asks the index, and a reader should not wait for a guess about what it will do next.
  *
- * `expected` holds what was said to come next and has not been opened since. Only an open of one of those, or of a body
- * that is not here, tells anything about where a reader is heading: whoever reads what is cached costs neither a
+ * `expected` holds what was said to come next and has not been opened since. Only an open of one of those, or a read of
+ * a body that is not here, tells anything about where a reader is heading: whoever reads what is cached costs neither a
  * message to that thread nor a look into the index.
  *
  * `resized` holds the rows whose size the kernel may know wrongly, from the moment the true one is in the index until

@@ -25,7 +25,6 @@
 #include "cache/place_private.h"
 
 #define SKIP (G_GINT64_CONSTANT(1) << 26) /* rows that a run may have made: more than any account has messages */
-#define GROUP "imapfs"
 
 typedef struct {
   char id[33], nonce[33], boot[64];

@@ -15,9 +15,12 @@ typedef struct {
   gint64 root, inbox, archive;
 } Offline;
 
-void offline_init(Offline *offline); /* as a fixture does */
+extern Offline offline; /* of a checked fixture: */
+void offline_setup(void);
+void offline_teardown(void);
+/* One that has something to change before it is opened begins in two steps. */
+void offline_init(Offline *offline);
 void offline_open(Offline *offline);
-void offline_clear(Offline *offline);
 
 gint64 offline_mailbox(Offline *offline, gint64 parent, const char *name, guint attrs);
 /* A message that the server has, with this UID; its size and hash are those of `octets`, or not known with NULL. */
@@ -28,6 +31,7 @@ gint64 offline_fresh(Offline *offline, gint64 folder, const char *name, const ch
 void offline_because(Offline *offline, gint64 row, const char *reason);
 gint64 offline_refused(Offline *offline, const char *name, const char *octets); /* one that is in lost+found */
 JournalNew offline_new(Offline *offline, gint64 row);                           /* seq 0: it has no NEW */
+JournalState offline_state(Offline *offline, gint64 row);                       /* of its NEW, or the test fails */
 guint64 offline_left(Offline *offline);                                         /* changes to be sent */
 IndexMailbox offline_folder(Offline *offline, gint64 row);                      /* or the test fails */
 /* cache_rename(). 0: done; OFFLINE_ABSENT; else the code of the error. */

@@ -12,19 +12,13 @@
   "Subject: =?utf-8?q?Two=0Alines?= and\r\n a\x01 fold\r\nMessage-ID: <1@example.org>\r\n\r\nSubject: not this "       \
   "one\r\n"
 
-static Offline offline;
 static Cache *cache;
 static Index *the_index;
 
 static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
+  offline_setup();
   cache = offline.cache;
   the_index = cache->account.index;
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
 }
 
 static void do_write(IndexJob job, gpointer data) {
@@ -365,7 +359,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/attribute");
   TCase *tests = tcase_create("attributes");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, setup, offline_teardown);
   tcase_add_test(tests, a_list_is_set_and_shown);
   tcase_add_test(tests, one_flag_leaves_the_others);
   tcase_add_test(tests, what_is_shown_already_changes_nothing);

@@ -12,17 +12,6 @@
 
 #define LETTER "Subject: a letter\r\n\r\ntext\r\n"
 
-static Offline offline;
-
-static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
-}
-
 #define ABSENT OFFLINE_ABSENT
 
 /* 0: done; else the code of the error. */
@@ -230,7 +219,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/change: removing, and times");
   TCase *tests = tcase_create("change");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
   tcase_add_test(tests, a_message_goes_at_once_here_and_by_the_journal_there);
   tcase_add_test(tests, what_is_no_message);
   tcase_add_test(tests, what_was_never_sent_leaves_no_trace);
@@ -245,7 +234,7 @@ int main(void) {
   tcase_add_test(tests, folders_have_one_too);
   suite_add_tcase(suite, tests);
   TCase *brake = tcase_create("the brake");
-  tcase_add_checked_fixture(brake, braked, teardown);
+  tcase_add_checked_fixture(brake, braked, offline_teardown);
   tcase_add_test(brake, the_brake);
   suite_add_tcase(suite, brake);
   return suite_run(suite);

@@ -11,17 +11,6 @@
 #define LETTER "Subject: a letter\r\n\r\ntext\r\n"
 #define LF_LETTER "Subject: a letter\n\ntext\n"
 
-static Offline offline;
-
-static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
-}
-
 static int renamed(const char *name, const char *to_name) {
   return offline_rename(&offline, offline.inbox, name, offline.inbox, to_name, 0);
 }
@@ -50,9 +39,7 @@ static guint64 size_of(gint64 row) {
 }
 
 static JournalState state_of(gint64 row) {
-  g_auto(JournalNew) entry = offline_new(&offline, row);
-  ck_assert_int_ne(entry.seq, 0);
-  return entry.state;
+  return offline_state(&offline, row);
 }
 
 /* It waits to be sent, and nobody holds it. */
@@ -248,7 +235,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/change: what is open");
   TCase *tests = tcase_create("open");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
   tcase_add_test(tests, what_is_open_is_judged_by_its_new_name);
   tcase_add_test(tests, also_if_nothing_was_written_since_it_was_opened);
   tcase_add_test(tests, mail_that_becomes_debris_while_it_is_open);

@@ -12,21 +12,10 @@
 #define LETTER "Subject: a letter\r\n\r\ntext\r\n"
 #define OTHER "Subject: another letter\r\n\r\ntext\r\n"
 
-static Offline offline;
-
-static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
-}
-
 static void setup_uid(void) {
   offline_init(&offline);
   offline.config.names_uid = TRUE;
   offline_open(&offline);
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
 }
 
 static int renamed(gint64 folder, const char *name, gint64 to, const char *to_name, guint flags) {
@@ -43,11 +32,8 @@ static IndexMessage message_at(gint64 row) {
   return message;
 }
 
-/* Of its NEW; 0: it has none. */
 static JournalState state_of(gint64 row) {
-  g_auto(JournalNew) entry = offline_new(&offline, row);
-  ck_assert_int_ne(entry.seq, 0);
-  return entry.state;
+  return offline_state(&offline, row);
 }
 
 static gboolean has_new(gint64 row) {
@@ -489,7 +475,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/change: renaming");
   TCase *tests = tcase_create("renames");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
   tcase_add_test(tests, within_a_folder_a_name_is_ours_alone);
   tcase_add_test(tests, to_another_folder_it_is_moved_and_back_it_was_nothing);
   tcase_add_test(tests, what_is_not_there_and_what_stands_in_the_way);
@@ -521,7 +507,7 @@ int main(void) {
   tcase_add_test(tests, what_is_replaced_may_be_removed_meanwhile);
   suite_add_tcase(suite, tests);
   TCase *numbers = tcase_create("names=uid");
-  tcase_add_checked_fixture(numbers, setup_uid, teardown);
+  tcase_add_checked_fixture(numbers, setup_uid, offline_teardown);
   tcase_add_test(numbers, with_names_uid_a_number_is_nobody_elses);
   suite_add_tcase(suite, numbers);
   return suite_run(suite);

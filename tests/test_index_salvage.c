@@ -494,11 +494,9 @@ END_TEST
 
 /* Somebody put an old index.db back: what it says was not sent may have been. */
 START_TEST(a_restored_index_sends_nothing_blindly) {
-  Offline offline;
   CacheEntry entry;
   CacheDraft *draft = NULL;
-  offline_init(&offline);
-  offline_open(&offline);
+  offline_setup();
   ck_assert_int_eq(cache_create(offline.cache, offline.inbox, "a.eml", &entry, &draft, NULL), CACHE_READY);
   ck_assert(cache_draft_write(draft, "Subject: x\r\n\r\n", 14, 0, NULL) && cache_draft_flush(draft, FALSE, NULL));
   cache_draft_close(draft);
@@ -515,7 +513,7 @@ START_TEST(a_restored_index_sends_nothing_blindly) {
     ck_assert(g_file_set_contents(path, old, (gssize)len, NULL));
   }
   offline.cache = NULL;
-  offline_clear(&offline);
+  offline_teardown();
 }
 END_TEST
 

@@ -6,17 +6,6 @@
 #include "tests/offline.h"
 #include "tests/suite.h"
 
-static Offline offline;
-
-static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
-}
-
 /* 0: made. */
 static int make(gint64 parent, const char *name, gint64 *ret) {
   g_autoptr(GError) error = NULL;
@@ -42,11 +31,6 @@ static int renamed(gint64 row, gint64 parent, const char *name, gboolean replace
   g_autoptr(GError) error = NULL;
   g_auto(IndexMailbox) folder = offline_folder(&offline, row);
   return local_rename(&offline.cache->account, &folder, parent, name, replace, &error) ? 0 : error->code;
-}
-
-static gint64 found(gint64 parent, const char *name) {
-  g_auto(IndexMailbox) folder = {0};
-  return index_find_mailbox(offline.cache->account.index, parent, name, &folder, NULL) ? folder.row : 0;
 }
 
 START_TEST(debris_and_what_is_in_it_stays_here) {
@@ -83,7 +67,7 @@ START_TEST(only_an_empty_one_is_removed) {
   ck_assert_int_eq(removed(inner), CACHE_ERROR_NOT_EMPTY);
   gint64 other = made(folder, "other");
   ck_assert_int_eq(removed(other), 0);
-  ck_assert_int_eq(found(folder, "other"), 0);
+  ck_assert_int_eq(offline_find_folder(&offline, folder, "other"), 0);
   ck_assert_int_ne(made(folder, "other"), other);
 }
 END_TEST
@@ -91,9 +75,9 @@ END_TEST
 START_TEST(it_is_renamed_among_its_like) {
   gint64 folder = made(offline.inbox, ".x"), inner = made(folder, "inner");
   ck_assert_int_eq(renamed(folder, offline.archive, "x~", TRUE), 0);
-  ck_assert_int_eq(found(offline.archive, "x~"), folder);
-  ck_assert_int_eq(found(offline.inbox, ".x"), 0);
-  ck_assert_int_eq(found(folder, "inner"), inner);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.archive, "x~"), folder);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, ".x"), 0);
+  ck_assert_int_eq(offline_find_folder(&offline, folder, "inner"), inner);
   g_auto(IndexMailbox) inbox = offline_folder(&offline, offline.inbox);
   g_auto(IndexMailbox) archive = offline_folder(&offline, offline.archive);
   ck_assert_int_gt(MIN(inbox.mtime, archive.mtime), 1);
@@ -110,7 +94,7 @@ START_TEST(where_it_cannot_go) {
   ck_assert_int_eq(renamed(folder, folder, "in", TRUE), CACHE_ERROR_INVALID);
   ck_assert_int_eq(renamed(folder, inner, "in", TRUE), CACHE_ERROR_INVALID);
   ck_assert_int_eq(renamed(folder, 999, ".y", TRUE), CACHE_ERROR_GONE);
-  ck_assert_int_eq(found(offline.inbox, ".x"), folder);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, ".x"), folder);
 }
 END_TEST
 
@@ -125,8 +109,8 @@ START_TEST(what_stands_there_gives_way_when_it_is_empty) {
   ck_assert_int_eq(renamed(folder, offline.inbox, ".file", FALSE), CACHE_ERROR_EXISTS);
   ck_assert_int_eq(removed(inner), 0);
   ck_assert_int_eq(renamed(folder, offline.inbox, ".y", TRUE), 0);
-  ck_assert_int_eq(found(offline.inbox, ".y"), folder);
-  ck_assert_int_eq(found(offline.inbox, ".real"), real);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, ".y"), folder);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, ".real"), real);
 }
 END_TEST
 
@@ -137,7 +121,7 @@ START_TEST(it_is_there_after_a_restart) {
   other.cache = cache_open(&offline.config, NULL);
   offline.cache = other.cache;
   ck_assert_ptr_nonnull(offline.cache);
-  ck_assert_int_eq(found(offline.inbox, ".x"), folder);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, ".x"), folder);
 }
 END_TEST
 
@@ -162,7 +146,7 @@ START_TEST(of_two_one_makes_it) {
     g_thread_join(thread);
     ck_assert_int_eq(MIN(race.outcomes[0], race.outcomes[1]), 0);
     ck_assert_int_eq(MAX(race.outcomes[0], race.outcomes[1]), CACHE_ERROR_EXISTS);
-    ck_assert_int_eq(removed(found(offline.inbox, ".x")), 0);
+    ck_assert_int_eq(removed(offline_find_folder(&offline, offline.inbox, ".x")), 0);
   }
 }
 END_TEST
@@ -170,7 +154,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/local");
   TCase *tests = tcase_create("local folders");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
   tcase_add_test(tests, debris_and_what_is_in_it_stays_here);
   tcase_add_test(tests, what_cannot_be_made);
   tcase_add_test(tests, only_an_empty_one_is_removed);

@@ -8,22 +8,6 @@
 #include "tests/offline.h"
 #include "tests/suite.h"
 
-static Offline offline;
-
-static void setup(void) {
-  offline_init(&offline);
-  offline_open(&offline);
-}
-
-static void teardown(void) {
-  offline_clear(&offline);
-}
-
-static gint64 found(gint64 parent, const char *name) {
-  g_auto(IndexMailbox) folder = {0};
-  return index_find_mailbox(offline.cache->account.index, parent, name, &folder, NULL) ? folder.row : 0;
-}
-
 static gint64 row_of(gint64 root) {
   gint64 row = 0;
   ck_assert(lostfound_row(&offline.cache->account, root, &row, NULL));
@@ -60,18 +44,18 @@ static void empty(gint64 row) {
 START_TEST(it_is_seen_only_while_it_holds_something) {
   gint64 row = row_of(offline.root);
   ck_assert_int_eq(row_of(offline.root), row);
-  ck_assert_int_eq(found(offline.root, LOSTFOUND_NAME), 0);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.root, LOSTFOUND_NAME), 0);
   ck_assert(!show(row));
   offline_message(&offline, row, 0, "refused", "octets");
   ck_assert(show(row) && !show(row));
-  ck_assert_int_eq(found(offline.root, LOSTFOUND_NAME), row);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.root, LOSTFOUND_NAME), row);
   g_autofree char *came = offline_events(&offline), *came_line = g_strdup_printf("CHANGED %d\n", (int)offline.root);
   ck_assert_str_eq(came, came_line);
   g_auto(IndexMailbox) root = offline_folder(&offline, offline.root);
   ck_assert_int_gt(root.mtime, 1);
   empty(row);
   ck_assert(show(row));
-  ck_assert_int_eq(found(offline.root, LOSTFOUND_NAME), 0);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.root, LOSTFOUND_NAME), 0);
   g_autofree char *left = offline_events(&offline);
   g_autofree char *left_lines = g_strdup_printf("MOVED %d lost+found\nCHANGED %d\n", (int)row, (int)offline.root);
   ck_assert_str_eq(left, left_lines);
@@ -83,8 +67,8 @@ START_TEST(the_servers_folder_keeps_its_name) {
   gint64 theirs = offline_mailbox(&offline, offline.root, LOSTFOUND_NAME, 0), row = row_of(offline.root);
   offline_message(&offline, row, 0, "refused", "octets");
   ck_assert(show(row));
-  ck_assert_int_eq(found(offline.root, LOSTFOUND_NAME), theirs);
-  ck_assert_int_eq(found(offline.root, LOSTFOUND_NAME "%~2"), row);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.root, LOSTFOUND_NAME), theirs);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.root, LOSTFOUND_NAME "%~2"), row);
   g_free(offline_events(&offline));
   empty(row);
   ck_assert(show(row));
@@ -105,10 +89,10 @@ START_TEST(it_follows_the_root_of_the_mount) {
   ck_assert(lostfound_open(&offline.cache->account, offline.inbox, NULL));
   offline_message(&offline, row, 0, "refused", "octets");
   ck_assert(show(row));
-  ck_assert_int_eq(found(offline.inbox, LOSTFOUND_NAME), row);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, LOSTFOUND_NAME), row);
   ck_assert(lostfound_open(&offline.cache->account, offline.archive, NULL));
-  ck_assert_int_eq(found(offline.inbox, LOSTFOUND_NAME), 0);
-  ck_assert_int_eq(found(offline.archive, LOSTFOUND_NAME), row);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.inbox, LOSTFOUND_NAME), 0);
+  ck_assert_int_eq(offline_find_folder(&offline, offline.archive, LOSTFOUND_NAME), row);
 }
 END_TEST
 
@@ -147,7 +131,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cache/lostfound");
   TCase *tests = tcase_create("lost+found");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
   tcase_add_test(tests, it_is_seen_only_while_it_holds_something);
   tcase_add_test(tests, the_servers_folder_keeps_its_name);
   tcase_add_test(tests, while_it_is_hidden_its_name_is_free);

@@ -168,13 +168,6 @@ static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
   return index_set_state(txn, mailbox, error);
 }
 
-#define MESSAGE(uid, size)                                                                                             \
-  "S: * " uid " FETCH (UID " uid " FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE " size ")\n"
-#define LOOK(name, sizes)                                                                                              \
-  "C: @ EXAMINE \"" name "\"\nS: * 2 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 3] x\nS: @ OK\n"              \
-  "C: @ UID SEARCH ALL\nS: * SEARCH 1 2\nS: @ OK\n"                                                                    \
-  "C: @ UID FETCH 1:2 (UID FLAGS INTERNALDATE RFC822.SIZE)\n" sizes "S: @ OK\n"
-
 static TestAccount *with_old_folder(const char *script) {
   TestAccount *test = test_account_new("", script);
   test->config.names_uid = TRUE;
