@@ -42,14 +42,14 @@ CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error) {
     return CACHE_FAILED;
   gint64 shown = drafts_successor(cache->drafts, row);
   Due due = {shown};
-  if (!journal_waits(cache->account.index, shown, &waits, error))
+  if (!journal_awaited(cache->account.index, shown, &waits, error))
     return CACHE_FAILED;
   if (!waits)
     return judge(cache, shown, error);
   sync_kick(cache->sync);
   if (!replay_await(cache->replay, shown, row, error) ||
       !index_write(cache->account.index, INDEX_JOURNAL, write_due, &due, error) ||
-      !journal_waits(cache->account.index, shown, &waits, error))
+      !journal_awaited(cache->account.index, shown, &waits, error))
     return CACHE_FAILED;
   replay_wake(cache->replay);
   return waits ? CACHE_WAIT : judge(cache, shown, error);

@@ -120,6 +120,7 @@ static CacheAnswer remove_once(Remove *job, GError **error) {
       spool_drop(account->spool, job->what.message.row);
     if (job->shown)
       lostfound_tell(account, job->folder);
+    replay_taken_back(job->cache->replay, job->what.message.row);
     replay_wake(job->cache->replay);
     return CACHE_READY;
   }

@@ -126,6 +126,8 @@ static CacheAnswer rename_once(Rename *job, GError **error) {
       judge_again(job, &job->what, job->state, job->to_name);
     if (rename_exchanges(job))
       judge_again(job, &job->there, job->there_state, job->name);
+    replay_taken_back(job->cache->replay, job->what.message.row);
+    replay_taken_back(job->cache->replay, job->there.message.row);
     replay_wake(job->cache->replay);
     return CACHE_READY;
   }

@@ -118,6 +118,8 @@ GBytes *journal_bytes(Index *index, gint64 row, GError **error); /* NULL and no 
 gboolean journal_flags(Index *index, gint64 row, guint *ret, char **ret_keywords, GError **error); /* as shown */
 /* It has rows that are to be sent, or were and nobody knows: all but LOCAL, REFUSED and CONFIRMED. */
 gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error);
+/* The same of one that is shown: with what is removed its changes are nobody's concern. */
+gboolean journal_awaited(Index *index, gint64 row, gboolean *ret, GError **error);
 /* How many such there are in all, and the octets of the NEWs among them; not what waits for a LOCAL one. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
 gboolean journal_refused(Index *index, guint64 *ret, GError **error); /* how many NEWs are */

@@ -65,6 +65,13 @@ gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error) 
   return any(index, "SELECT 1 FROM journal WHERE message = ?1 AND state IN " WAITING " LIMIT 1", row, ret, error);
 }
 
+gboolean journal_awaited(Index *index, gint64 row, gboolean *ret, GError **error) {
+  return any(index,
+             "SELECT 1 FROM journal WHERE message = ?1 AND state IN " WAITING
+             " AND NOT EXISTS (SELECT 1 FROM journal WHERE message = ?1 AND op = 3) LIMIT 1",
+             row, ret, error);
+}
+
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error) {
   return any(index,
              "SELECT 1 FROM journal WHERE op IN (1, 2, 3, 4) AND mailbox = ?1 AND NOT (op = 3 AND state = 4)"

@@ -24,3 +24,5 @@ gboolean replay_trouble(Replay *replay, char **ret); /* why nothing moves, a cle
 /* From now on CACHE_EVENT_DONE of JOURNAL `as` tells that this row (0: everything) is on the server, or why not; of
  * everything once nothing is left. FALSE: it is known that it cannot be reached. */
 gboolean replay_await(Replay *replay, gint64 row, gint64 as, GError **error);
+/* What was to be sent of this row is not to be any more: a user removed or replaced it. Who waits for it is told. */
+void replay_taken_back(Replay *replay, gint64 row);

@@ -73,8 +73,12 @@ static void tell_waiters(Replay *replay, gint64 row, const GError *error) {
 void replay_tell(Replay *replay, gint64 row, const GError *error) {
   gboolean waits = FALSE;
   if (row != 0 && is_awaited(replay, row) &&
-      (error || !journal_waits(replay->account->index, row, &waits, NULL) || !waits))
+      (error || !journal_awaited(replay->account->index, row, &waits, NULL) || !waits))
     tell_waiters(replay, row, error);
+}
+
+void replay_taken_back(Replay *replay, gint64 row) {
+  replay_tell(replay, row, NULL);
 }
 
 void replay_note_refused(Replay *replay, const GError *refusal) {

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/index_private.h"
 #include "tests/offline.h"
 #include "tests/suite.h"
 
@@ -168,6 +169,46 @@ START_TEST(a_file_that_is_removed_while_it_is_open_is_never_sent) {
 }
 END_TEST
 
+static CacheAnswer await_sent(gint64 row) {
+  g_autoptr(GError) error = NULL;
+  CacheAnswer answer = cache_await_sent(offline.cache, row, &error);
+  ck_assert_msg(!error, "%s", error ? error->message : "");
+  return answer;
+}
+
+static gboolean set_sent(IndexTxn *txn, gpointer row, GError **error) {
+  g_autofree char *sql = g_strdup_printf("UPDATE journal SET state = 2 WHERE message = %d", (int)*(gint64 *)row);
+  return index_db_exec(txn->db, sql, error);
+}
+
+/* fsync() of an unlinked file is a success, as on other filesystems: also of one that the server is just being given,
+ * whose removal may wait for long. */
+START_TEST(nobody_waits_for_what_was_removed) {
+  gint64 row;
+  CacheDraft *draft = written("letter", LETTER, FALSE, &row);
+  ck_assert_int_eq(await_sent(row), CACHE_WAIT);
+  if (_i == 1)
+    ck_assert(index_write(offline.cache->account.index, INDEX_CHANGE, set_sent, &row, NULL));
+  g_free(offline_events(&offline));
+  ck_assert_int_eq(cache_remove(offline.cache, offline.inbox, "letter", NULL), CACHE_READY);
+  check_events("DONE", row);
+  ck_assert_int_eq(await_sent(row), CACHE_READY);
+  cache_draft_close(draft);
+}
+END_TEST
+
+START_TEST(nor_for_what_was_replaced) {
+  gint64 row, other;
+  cache_draft_close(written("letter", LETTER, FALSE, &row));
+  cache_draft_close(written("letter.tmp", LETTER, FALSE, &other));
+  ck_assert_int_eq(await_sent(row), CACHE_WAIT);
+  g_free(offline_events(&offline));
+  ck_assert_int_eq(renamed("letter.tmp", "letter"), 0);
+  g_autofree char *events = offline_events(&offline), *done = g_strdup_printf("DONE %d\n", (int)row);
+  ck_assert_msg(strstr(events, done) != NULL, "%s", events);
+}
+END_TEST
+
 START_TEST(an_mtime_that_is_set_while_it_is_open) {
   gint64 row;
   CacheDraft *draft = written("letter", LETTER, FALSE, &row);
@@ -245,6 +286,8 @@ int main(void) {
   tcase_add_test(tests, equal_octets_while_it_is_open);
   tcase_add_test(tests, what_is_written_after_that_is_a_rewrite);
   tcase_add_test(tests, a_file_that_is_removed_while_it_is_open_is_never_sent);
+  tcase_add_loop_test(tests, nobody_waits_for_what_was_removed, 0, 2);
+  tcase_add_test(tests, nor_for_what_was_replaced);
   tcase_add_test(tests, an_mtime_that_is_set_while_it_is_open);
   tcase_add_test(tests, closing_and_renaming_at_once);
   tcase_add_test(tests, closing_and_renaming_over_its_like_at_once);
