@@ -101,8 +101,7 @@ gboolean access_check(Account *account, gint64 mailbox, AccessWish wish, GError 
 /* What waits to be sent will be there before it. It may be this very message that waits, and was smaller then: so much
  * is not counted. */
 static gboolean others_waiting(Account *account, guint64 size, guint64 *ret_octets, GError **error) {
-  guint64 changes = 0;
-  if (!journal_left(account->index, &changes, ret_octets, error))
+  if (!journal_waiting_bytes(account->index, ret_octets, error))
     return FALSE;
   learnt_waiting_told(account->learnt, *ret_octets);
   *ret_octets -= MIN(*ret_octets, size);

@@ -18,6 +18,7 @@
  *            mailbox = folder = target; so inode, name and dates do not change when the server gets it.
  *   MOVE     to `target`, from wherever the server has it when its turn comes
  *   REMOVE   as delete= says. Not before `after` (a NEW), or the uploads into its folder that waited when it was made
+ *            (of files that are still open only one whose backup it seems to be)
  *   FLAGS    what to add and to take away
  *   RMDIR    of a folder; after all that concerns the folder
  *
@@ -120,12 +121,14 @@ gboolean journal_flags(Index *index, gint64 row, guint *ret, char **ret_keywords
 gboolean journal_waits(Index *index, gint64 row, gboolean *ret, GError **error);
 /* The same of one that is shown: with what is removed its changes are nobody's concern. */
 gboolean journal_awaited(Index *index, gint64 row, gboolean *ret, GError **error);
-/* How many such there are in all, and the octets of the NEWs among them; not what waits for a LOCAL one. */
+/* How many such there are in all, and the octets of the NEWs among them; not what is open, nor what waits for that or
+ * for a LOCAL one: nobody but the user can bring it on. */
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error);
 gboolean journal_refused(Index *index, guint64 *ret, GError **error); /* how many NEWs are */
 /* Any row from or to it; not its own RMDIR. */
 gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **error);
-gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error); /* of all that is LOCAL */
+gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error);   /* of all that is LOCAL */
+gboolean journal_waiting_bytes(Index *index, guint64 *ret, GError **error); /* of all that is to be sent, open or not */
 GArray *journal_held(Index *index, GError **error); /* gint64: NEWs that are held; before journal_open(): by a crash */
 GArray *journal_spooled(Index *index, GError **error); /* gint64: rows whose octets are in the spool */
 /* UIDs there that listings brought after this row was made, and that nobody has touched: one of them may be it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The questions. Each is one statement by an index, but journal_left() and journal_local_bytes(), which add up.
+ * The questions. Each is one statement by an index, but journal_left() and those of bytes, which add up.
  */
 #include "cache/journal_private.h"
 
@@ -79,15 +79,25 @@ gboolean journal_concerns(Index *index, gint64 mailbox, gboolean *ret, GError **
              mailbox, ret, error);
 }
 
-/* A REMOVE behind a NEW that stays local, as that of a message that was made empty, is as local as that. */
+#define OPEN "9223372036854775807"
+
+/* What waits for the user and not for the server: a file that is open; a REMOVE behind a NEW that is, or that stays
+ * local, as that of a message that was made empty; one of a message whose octets such a NEW has and nobody else. */
+#define HELD_UP                                                                                                        \
+  "(j.op = 1 AND j.due = " OPEN ")"                                                                                    \
+  " OR EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after AND (e.state = 0 OR e.due = " OPEN "))"                \
+  " OR (j.op = 3 AND (EXISTS (SELECT 1 FROM journal AS e WHERE e.copy > 0 AND e.copy = j.message"                      \
+  " AND (e.state IN (0, 5) OR e.due = " OPEN ")) OR EXISTS (SELECT 1 FROM journal AS e WHERE e.target = j.target"      \
+  " AND e.op = 1 AND e.state = 1 AND e.due = " OPEN " AND e.seq <= j.uploads AND e.tries = 0 AND instr("               \
+  "(SELECT name FROM message WHERE row = j.message), (SELECT name FROM message WHERE row = e.message)) > 0)))"
+
 gboolean journal_left(Index *index, guint64 *ret_changes, guint64 *ret_bytes, GError **error) {
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return FALSE;
   g_autoptr(IndexStmt) stmt =
       index_use(reader, "SELECT count(*), ifnull(sum(iif(j.op = 1, m.size, 0)), 0) FROM journal AS j LEFT JOIN message"
-                        " AS m ON j.op = 1 AND m.row = j.message WHERE j.state IN " WAITING
-                        " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after AND e.state = 0)");
+                        " AS m ON j.op = 1 AND m.row = j.message WHERE j.state IN " WAITING " AND NOT (" HELD_UP ")");
   if (index_step(reader, stmt, error) != INDEX_STEP_ROW)
     return FALSE;
   *ret_changes = (guint64)sqlite3_column_int64(stmt, 0);
@@ -158,20 +168,26 @@ ImapSeqset *journal_echoes(Index *index, gint64 mailbox, gint64 row, GError **er
   return step == INDEX_STEP_DONE ? g_steal_pointer(&found) : NULL;
 }
 
-gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error) {
+#define SUM "SELECT sum(m.size) FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.op = ?1 AND j.state "
+
+static gboolean add_up(Index *index, const char *sql, guint64 *ret, GError **error) {
   gint64 bytes = 0;
   g_autoptr(GError) failed = NULL;
   g_autoptr(IndexReader) reader = index_reader_take(index, error);
   if (!reader)
     return FALSE;
-  if (!JOURNAL_NUMBER(reader, &bytes, &failed,
-                      "SELECT sum(m.size) FROM journal AS j JOIN message AS m ON m.row = j.message"
-                      " WHERE j.state = ?1 AND j.op = ?2",
-                      JOURNAL_LOCAL, JOURNAL_NEW) &&
-      failed) {
+  if (!JOURNAL_NUMBER(reader, &bytes, &failed, sql, JOURNAL_NEW) && failed) {
     g_propagate_error(error, g_steal_pointer(&failed));
     return FALSE;
   }
   *ret = (guint64)bytes;
   return TRUE;
+}
+
+gboolean journal_local_bytes(Index *index, guint64 *ret, GError **error) {
+  return add_up(index, SUM "= 0", ret, error);
+}
+
+gboolean journal_waiting_bytes(Index *index, guint64 *ret, GError **error) {
+  return add_up(index, SUM "IN " WAITING, ret, error);
 }

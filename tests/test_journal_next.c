@@ -93,6 +93,55 @@ START_TEST(removals_wait_for_uploads_but_for_refused_ones) {
 }
 END_TEST
 
+static guint64 left(void) {
+  guint64 changes, bytes;
+  ck_assert(journal_left(journal_test.index, &changes, &bytes, NULL));
+  return changes;
+}
+
+/* An editor that keeps the file open removes its backup after what it wrote is on the server, whenever that is; nobody
+ * else waits for it, nor does who unmounts. */
+START_TEST(an_open_file_holds_up_nothing_but_its_backup) {
+  gint64 backup = journal_server(INBOX, 5, "letter.eml~"), other = journal_server(INBOX, 6, "other.eml");
+  gint64 old = journal_server(INBOX, 7, "rewritten.eml"), open = journal_make(INBOX, "letter.eml");
+  journal_fill(open, JOURNAL_READY, JOURNAL_HELD);
+  journal_fill(journal_rewrite(old), JOURNAL_READY, JOURNAL_HELD);
+  journal_rm(backup);
+  journal_rm(other);
+  ck_assert_uint_eq(left(), 1);
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 1);
+  ck_assert_int_eq(journal_item(&batch, 0)->row, other);
+  journal_end(journal_item(&batch, 0)->seq, FALSE);
+  ck_assert(!journal_take(&batch, 9));
+  ck_assert_uint_eq(left(), 0);
+  journal_fill(open, JOURNAL_READY, JOURNAL_NOW);
+  ck_assert_uint_eq(left(), 2);
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  gint64 seq = journal_item(&batch, 0)->seq;
+  journal_sent(&batch);
+  ck_assert(!journal_take(&batch, 9));
+  journal_place(seq, INBOX, 8);
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 1);
+  ck_assert_int_eq(journal_item(&batch, 0)->row, backup);
+}
+END_TEST
+
+/* The copy stays here, or the server would not make it: nobody else has its octets. */
+START_TEST(removals_wait_for_what_could_not_be_copied) {
+  gint64 old = journal_server(INBOX, 5, "five"), copy = journal_make(INBOX, ".copy");
+  g_autofree char *sql =
+      g_strdup_printf("UPDATE journal SET copy = %d, due = 0, state = %d WHERE message = %d", (int)old, _i, (int)copy);
+  do_write(journal_test.index, exec_sql, sql);
+  journal_rm(old);
+  g_auto(JournalBatch) batch = {0};
+  ck_assert(!journal_take(&batch, 9));
+  ck_assert_uint_eq(left(), 0);
+  journal_rm(copy);
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 1);
+}
+END_TEST
+
 START_TEST(removals_wait_for_what_is_copied) {
   gint64 old = journal_server(INBOX, 5, "five"), copy = journal_upload(ARCHIVE, "copy");
   g_autofree char *sql = g_strdup_printf("UPDATE journal SET copy = %d WHERE message = %d", (int)old, (int)copy);
@@ -260,6 +309,9 @@ int main(void) {
   tcase_add_test(tests, a_batch_has_its_limits);
   tcase_add_test(tests, what_is_not_due_says_when);
   tcase_add_test(tests, removals_wait_for_uploads_but_for_refused_ones);
+  tcase_add_test(tests, an_open_file_holds_up_nothing_but_its_backup);
+  tcase_add_loop_test(tests, removals_wait_for_what_could_not_be_copied, JOURNAL_LOCAL, JOURNAL_LOCAL + 1);
+  tcase_add_loop_test(tests, removals_wait_for_what_could_not_be_copied, JOURNAL_REFUSED, JOURNAL_REFUSED + 1);
   tcase_add_test(tests, removals_wait_for_what_is_copied);
   tcase_add_test(tests, what_replaces_must_be_there_first);
   tcase_add_test(tests, a_folder_goes_after_all_that_concerns_it);
