@@ -83,11 +83,15 @@ static gboolean put_digest(IndexTxn *txn, const JournalContent *content, GError 
   return index_run(txn->db, stmt, error);
 }
 
+/* What is in lost+found (1073741826: INDEX_LOCAL, NOINFERIORS) is there for the same reason whatever is written to it.
+ */
 static gboolean put_row(IndexTxn *txn, const JournalContent *content, gint64 seq, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(
       txn->db,
-      "UPDATE journal SET due = ?3, state ="
-      " iif((SELECT gone FROM mailbox WHERE row = target) > 0, 1, ?2), copy = ?4, spooled = ?5, reason = ?6, tries = 0,"
+      "UPDATE journal SET due = ?3, state = CASE WHEN state = 5 THEN 5"
+      " WHEN (SELECT gone FROM mailbox WHERE row = target) > 0 THEN 1 ELSE ?2 END, copy = ?4, spooled = ?5, reason ="
+      " iif((SELECT attrs & 1073741826 FROM mailbox WHERE row = target) = 1073741826, ifnull(reason, ?6), ?6), tries = "
+      "0,"
       " edition = edition + 1 WHERE seq = ?1");
   sqlite3_bind_int64(stmt, 1, seq);
   sqlite3_bind_int64(stmt, 2, content->state);

@@ -209,6 +209,23 @@ START_TEST(nor_for_what_was_replaced) {
 }
 END_TEST
 
+START_TEST(in_lost_found_it_keeps_its_reason) {
+  gint64 row = offline_refused(&offline, "letter", LF_LETTER), lost = 0;
+  CacheDraft *draft = edited(row);
+  ck_assert(cache_draft_write(draft, "X", 1, 0, NULL));
+  ck_assert(cache_draft_flush(draft, FALSE, NULL));
+  cache_draft_close(draft);
+  g_auto(JournalNew) entry = offline_new(&offline, row);
+  ck_assert_int_eq(entry.state, JOURNAL_REFUSED);
+  ck_assert_str_eq(entry.reason, "the server says no");
+  lost = offline_find_folder(&offline, offline.root, "lost+found");
+  ck_assert_int_eq(offline_rename(&offline, lost, "letter", offline.inbox, "letter", 0), 0);
+  g_auto(JournalNew) again = offline_new(&offline, row);
+  ck_assert_ptr_null(again.reason);
+  check_ready(row, strlen(LETTER));
+}
+END_TEST
+
 START_TEST(an_mtime_that_is_set_while_it_is_open) {
   gint64 row;
   CacheDraft *draft = written("letter", LETTER, FALSE, &row);
@@ -288,6 +305,7 @@ int main(void) {
   tcase_add_test(tests, a_file_that_is_removed_while_it_is_open_is_never_sent);
   tcase_add_loop_test(tests, nobody_waits_for_what_was_removed, 0, 2);
   tcase_add_test(tests, nor_for_what_was_replaced);
+  tcase_add_test(tests, in_lost_found_it_keeps_its_reason);
   tcase_add_test(tests, an_mtime_that_is_set_while_it_is_open);
   tcase_add_test(tests, closing_and_renaming_at_once);
   tcase_add_test(tests, closing_and_renaming_over_its_like_at_once);
