@@ -42,6 +42,11 @@ static gboolean place(const Rename *job, IndexTxn *txn, GError **error) {
   return journal_rename(txn, row, job->to_folder, job->to_name, job->state, job->same ? 0 : there, error);
 }
 
+static void describe(Account *account, const Standing *what) {
+  if (what->unsent && what->entry.spooled)
+    drafts_describe(account, what->message.row);
+}
+
 static gboolean write_rename(IndexTxn *txn, gpointer data, GError **error) {
   Rename *job = data;
   Account *account = &job->cache->account;
@@ -55,6 +60,10 @@ static gboolean write_rename(IndexTxn *txn, gpointer data, GError **error) {
   if (job->stale || !(rename_exchanges(job) ? exchange(job, txn, error) : place(job, txn, error)) ||
       !index_touch_mailbox(txn, job->folder, g_get_real_time() * 1000, error))
     return FALSE;
+  if (!job->same)
+    describe(account, &what);
+  if (rename_exchanges(job))
+    describe(account, &there);
   return !local_is_closed(&job->from) || lostfound_show(account, txn, job->folder, &job->shown, error);
 }
 

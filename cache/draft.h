@@ -48,6 +48,8 @@ gboolean drafts_hurry(Drafts *drafts, gint64 row, GError **error);
  * CR LF where it becomes mail. INVALID: under this name it had to be a message, and is none. Of what is open LOCAL is
  * said: it is judged by its name when it is closed. */
 gboolean drafts_prepare(Drafts *drafts, gint64 row, gint64 folder, const char *name, JournalState *ret, GError **error);
+/* In the job of such a rename, where the octets are in the spool: their file tells its new name. */
+void drafts_describe(Account *account, gint64 row);
 /* After a rename of what was open. TRUE: it will be judged by the name it has now. FALSE: it was closed meanwhile, and
  * perhaps judged by the old one. */
 gboolean drafts_still_open(Drafts *drafts, gint64 row);

@@ -3,8 +3,8 @@
 
 /* What the files of the drafts share: drafts.c has the table and the turns, draft.c what is done with one draft,
  * draft_finish.c when it goes into the journal and draft_put.c how, draft_hold.c what keeps it from being sent
- * meanwhile, draft_lend.c octets that are another's, draft_after.c what comes when nobody has it open; write.c has the
- * handles that fs/ holds. Nobody else includes this. */
+ * meanwhile, draft_about.c what its file says of itself, draft_lend.c octets that are another's, draft_after.c what
+ * comes when nobody has it open; write.c has the handles that fs/ holds. Nobody else includes this. */
 #include "cache/draft.h"
 #include "cache/draft_bytes.h"
 
@@ -118,6 +118,9 @@ typedef struct {
 gboolean draft_set_due(Index *index, gint64 row, gint64 due, DraftHeld *ret, GError **error);
 /* The octets are those of `source`, known without a look at them. */
 void draft_lend(Draft *draft, gint64 row, const IndexMessage *source);
+
+/* ---- draft_about.c ---- */
+char *draft_about(Account *account, const IndexMessage *message); /* for spool_keep(); a new string */
 
 /* ---- draft_put.c ---- */
 /* What becomes of octets under a name. */

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "cache/access.h"
-#include "cache/attribute_flags.h"
 #include "cache/draft_private.h"
 #include "cache/error.h"
 #include "cache/local.h"
@@ -55,30 +54,6 @@ gboolean draft_judge(Account *account, gint64 folder, const char *name, const Oc
   if (!access_check_size(account, folder, octets->size + octets->bare_lf, &ret->refusal))
     return stays(ret, ret->refusal->message, FALSE);
   return TRUE;
-}
-
-/* ---- what a file is ------------------------------------------------------------------------------------------ */
-
-static char *path_of(Account *account, gint64 folder) {
-  g_autoptr(GString) path = g_string_new(NULL);
-  for (guint depth = 0; folder != 0 && depth < 64; depth++) {
-    g_auto(IndexMailbox) mailbox = {0};
-    if (!index_get_mailbox(account->index, folder, &mailbox, NULL) || mailbox.parent == 0)
-      break;
-    if (path->len)
-      g_string_prepend_c(path, '/');
-    g_string_prepend(path, mailbox.name ? mailbox.name : "");
-    folder = mailbox.parent;
-  }
-  return imap_clean_text(path->str, (gssize)path->len);
-}
-
-/* How it describes itself in the spool. A new string. */
-static char *about_file(Account *account, const IndexMessage *message) {
-  g_autofree char *folder = path_of(account, message->folder), *name = imap_clean_text(message->name, -1);
-  g_autofree char *flags = attribute_flags_format(message->flags, message->keywords);
-  return g_strdup_printf("folder: %s\nname: %s\ndate: %" G_GINT64_FORMAT "\nflags: %s\n", folder, name,
-                         message->internaldate, flags);
 }
 
 /* ---- the job ------------------------------------------------------------------------------------------------- */
@@ -183,7 +158,7 @@ static gboolean keep_file(Put *put, GError **error) {
   Draft *draft = put->draft;
   if (draft->copy || draft->bytes.fd < 0 || draft->kept == put->message.row)
     return TRUE;
-  g_autofree char *about = about_file(put->account, &put->message);
+  g_autofree char *about = draft_about(put->account, &put->message);
   return spool_keep(put->account->spool, draft->bytes.fd, put->message.row, about, error);
 }
 

@@ -169,7 +169,7 @@ static gboolean put_in_place(Spool *spool, int fd, const char *name) {
   return FALSE;
 }
 
-static gboolean keep_about(Spool *spool, gint64 row, const char *about, GError **error) {
+gboolean spool_describe(Spool *spool, gint64 row, const char *about, GError **error) {
   Name name;
   name_of(row, ".about", name);
   int fd = spool_temp(spool, error);
@@ -185,7 +185,7 @@ static gboolean keep_about(Spool *spool, gint64 row, const char *about, GError *
 gboolean spool_keep(Spool *spool, int fd, gint64 row, const char *about, GError **error) {
   Name name;
   name_of(row, "", name);
-  if (!keep_about(spool, row, about, error))
+  if (!spool_describe(spool, row, about, error))
     return FALSE;
   steps_one();
   return (put_in_place(spool, fd, name) && fsync(spool->dir) == 0) ||

@@ -18,6 +18,7 @@ int spool_temp(Spool *spool, GError **error); /* an fd of a nameless file in spo
 /* The file, on the disk, is called ROW from now on, and replaces what was called so. `about` says what it is, as clean
  * lines. Durable when it returns. Nothing may be written to fd afterwards. */
 gboolean spool_keep(Spool *spool, int fd, gint64 row, const char *about, GError **error);
+gboolean spool_describe(Spool *spool, gint64 row, const char *about, GError **error); /* `about` anew */
 int spool_get(Spool *spool, gint64 row, GError **error); /* an fd to read, at the start; -1 */
 void spool_drop(Spool *spool, gint64 row);
 /* Keeps these octets in discarded/ under a name that is not taken yet. */

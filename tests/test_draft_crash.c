@@ -178,6 +178,16 @@ static gboolean lose_change(IndexTxn *txn, gpointer row, GError **error) {
   return index_db_exec(txn->db, sql, error);
 }
 
+START_TEST(a_file_goes_by_its_last_name) {
+  g_autofree char *text = large_text("\r\n");
+  gint64 row = make_file(INBOX, ".a.tmp", text), ticket = 0;
+  ck_assert_int_eq(cache_rename(draft_test.cache, INBOX, ".a.tmp", draft_test.sent, "letter.eml", 0, &ticket, NULL),
+                   CACHE_READY);
+  g_autofree char *about = spool_about(draft_test.cache->account.spool, row, NULL);
+  ck_assert_msg(g_str_has_prefix(about, "folder: Sent\nname: letter.eml\n"), "%s", about);
+}
+END_TEST
+
 /* The index was damaged, and knows the message and not that it is new. */
 START_TEST(what_the_journal_has_lost_stands_there_too) {
   g_autofree char *text = large_text("\r\n");
@@ -356,6 +366,7 @@ int main(void) {
   tcase_add_test(tests, a_rewrite_is_there_or_is_not);
   tcase_add_test(tests, a_copy_is_still_one);
   tcase_add_test(tests, orphans_stand_in_lost_and_found);
+  tcase_add_test(tests, a_file_goes_by_its_last_name);
   tcase_add_test(tests, orphans_keep_their_numbers);
   tcase_add_test(tests, what_the_journal_has_lost_stands_there_too);
   tcase_add_test(tests, what_could_not_be_finished_is_finished_later);
