@@ -83,7 +83,7 @@ static gboolean check_names(const Rename *job, GError **error) {
     return cache_fail(error, CACHE_ERROR_EXISTS, "another message has this name by its number");
   if (local_is_closed(&job->to) && (!rename_within(job) || job->there.there))
     return cache_fail(error, CACHE_ERROR_PERMISSION, "nothing can be put there");
-  if (local_is(&job->to) && !rename_within(job) && !job->what.unsent)
+  if (local_is(&job->to) && !rename_within(job) && (!job->what.unsent || job->what.entry.copy != 0))
     return cache_fail(error, CACHE_ERROR_CROSS, "a mail does not leave its account by a rename");
   return TRUE;
 }
@@ -112,7 +112,8 @@ static gboolean check_replaced(const Rename *job, GError **error) {
 
 /* ---- what it will be ------------------------------------------------------------------------------------------- */
 
-/* Its octets may be written anew, and what was known of it with them. */
+/* Its octets may be written anew, and what was known of it with them. A copy that the server is to make has none here,
+ * and is mail from the first moment on, whatever it is called. */
 static gboolean prepare(const Rename *job, Standing *what, gint64 folder, const char *name, JournalState *ret,
                         GError **error) {
   Index *index = job->cache->account.index;
@@ -121,6 +122,10 @@ static gboolean prepare(const Rename *job, Standing *what, gint64 folder, const 
     return TRUE;
   if (local_is_closed(&job->to)) {
     *ret = what->entry.state;
+    return TRUE;
+  }
+  if (what->entry.copy != 0 && local_keeps(&job->to, name)) {
+    *ret = JOURNAL_READY;
     return TRUE;
   }
   gint64 at = what->message.folder;

@@ -3,7 +3,8 @@
  * Renames. What a name means depends on where it stands:
  *
  *   folder of the server, proper name    mail: what is new there is sent, what comes from elsewhere is moved
- *   folder of the server, debris         a new file stays local; a message that the server has is merely called so
+ *   folder of the server, debris         a new file stays local; a message that the server has, or is to copy, is
+ *                                        merely called so
  *   local folder                         new files only; a mail cannot leave the account by a rename: CROSS
  *   lost+found                           nothing comes in; what goes out is new once more
  *

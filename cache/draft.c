@@ -71,6 +71,13 @@ static gboolean fetch_lent(Draft *draft, GError **error) {
   return draft_bytes_fix(&draft->bytes, fd, error);
 }
 
+void draft_own(Draft *draft) {
+  if (!draft->copy || !fetch_lent(draft, NULL))
+    return;
+  draft->copy = 0;
+  draft_show(draft, draft_wrote(draft));
+}
+
 static void changed(Draft *draft) {
   if (!draft->written) /* whoever was killed before, somebody goes on */
     draft->killed = FALSE;

@@ -38,6 +38,12 @@ static gboolean is_removed(const IndexMessage *message, const Draft *draft) {
   return (message->gone && draft->row) || (!message->gone && message->folder == 0);
 }
 
+/* A whole message was copied at once: whoever did it, it is no half of one. */
+static gboolean judge(const Draft *draft, gint64 folder, const char *name, DraftVerdict *ret, GError **error) {
+  return draft_judge(draft_account(draft), folder, name, &draft->digest.octets, draft->killed && !draft->copy, ret,
+                     error);
+}
+
 /* ret_verdict: cleared by the caller. FALSE: it could not be kept; what it is told apart is in the verdict. */
 static gboolean put(Draft *draft, IndexPriority priority, gint64 due, DraftVerdict *ret_verdict, GError **error) {
   g_auto(IndexMessage) message = {0};
@@ -49,9 +55,11 @@ static gboolean put(Draft *draft, IndexPriority priority, gint64 due, DraftVerdi
     return TRUE;
   }
   gint64 folder = message.folder ? message.folder : message.mailbox;
-  if (!draft_judge(draft_account(draft), folder, message.name, &draft->digest.octets, draft->killed, ret_verdict,
-                   error) ||
-      draft_put(draft, ret_verdict, priority, due, error) == DRAFT_FAILED)
+  if (!judge(draft, folder, message.name, ret_verdict, error))
+    return FALSE;
+  if (ret_verdict->state == JOURNAL_LOCAL)
+    draft_own(draft);
+  if (draft_put(draft, ret_verdict, priority, due, error) == DRAFT_FAILED)
     return FALSE;
   draft->dirty = FALSE;
   draft_show(draft, 0);
@@ -115,8 +123,7 @@ static gboolean finish_judged(Draft *draft, const IndexMessage *message, gint64 
                               GError **error) {
   g_auto(DraftVerdict) verdict = {0};
   g_auto(DraftVerdict) last = {0};
-  if (!digest(draft, error) || !draft_judge(draft_account(draft), message->folder, message->name, &draft->digest.octets,
-                                            draft->killed, &verdict, error))
+  if (!digest(draft, error) || !judge(draft, message->folder, message->name, &verdict, error))
     return FALSE;
   *ret_ready = verdict.state == JOURNAL_READY;
   if (verdict.state != JOURNAL_READY && draft->put == JOURNAL_LOCAL)
@@ -154,8 +161,7 @@ gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalSta
   *ret = JOURNAL_READY;
   if (!draft->row)
     return TRUE;
-  if (!digest(draft, error) ||
-      !draft_judge(draft_account(draft), folder, name, &draft->digest.octets, draft->killed, &verdict, error))
+  if (!digest(draft, error) || !judge(draft, folder, name, &verdict, error))
     return FALSE;
   if (verdict.refusal) {
     g_propagate_error(error, g_steal_pointer(&verdict.refusal));

@@ -97,6 +97,9 @@ gboolean draft_write(Draft *draft, const void *octets, gsize len, guint64 offset
 gboolean draft_truncate(Draft *draft, guint64 size, GError **error);
 gboolean draft_clear(Draft *draft, GError **error); /* as by O_TRUNC, also of nothing */
 gssize draft_read(Draft *draft, void *buffer, gsize len, guint64 offset, GError **error);
+/* What stays local may do so for ever, and as long as its octets are those of a message that could not be removed: they
+ * are its own from now on, where they are here. */
+void draft_own(Draft *draft);
 CacheAnswer draft_copy(Draft *draft, gint64 row, guint64 *ret_size, GError **error);
 
 /* ---- draft_finish.c ---- */

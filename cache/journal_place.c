@@ -187,11 +187,12 @@ gboolean journal_rename(IndexTxn *txn, gint64 row, gint64 folder, const char *na
 /* A NEW under another name: it may be debris now, or no longer. */
 static gboolean judge_name(IndexTxn *txn, gint64 row, const char *name, GError **error) {
   JournalState state = debris_name(name) ? JOURNAL_LOCAL : JOURNAL_READY;
-  return JOURNAL_RUN(txn, error,
-                     "UPDATE journal SET state = ?2, edition = edition + 1 WHERE message = ?1 AND op = 1"
-                     " AND state IN (0, 1) AND reason IS NULL AND (SELECT size FROM message WHERE row = ?1) > 0"
-                     " AND (SELECT attrs & 1073741824 FROM mailbox WHERE row = target) = 0",
-                     row, state);
+  return JOURNAL_RUN(
+      txn, error,
+      "UPDATE journal SET state = ?2, edition = edition + 1 WHERE message = ?1 AND op = 1"
+      " AND state IN (0, 1) AND reason IS NULL AND copy = 0 AND (SELECT size FROM message WHERE row = ?1) > 0"
+      " AND (SELECT attrs & 1073741824 FROM mailbox WHERE row = target) = 0",
+      row, state);
 }
 
 gboolean journal_exchange(IndexTxn *txn, gint64 row, gint64 other, GError **error) {

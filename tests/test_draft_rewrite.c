@@ -384,6 +384,61 @@ START_TEST(what_stays_local_has_its_own_octets) {
 }
 END_TEST
 
+static int renamed(const char *name, gint64 folder, const char *to_name) {
+  g_autoptr(GError) error = NULL;
+  gint64 ticket = 0;
+  cache_rename(draft_test.cache, INBOX, name, folder, to_name, 0, &ticket, &error);
+  return error ? error->code : -1;
+}
+
+/* Its source can be removed then, and the octets are not lost. */
+START_TEST(a_copy_is_mail_whatever_it_is_called) {
+  gint64 row = copy_of(old, "copy.eml"), ticket = 0;
+  CacheDraft *open = _i == 1 ? edit_file(row, FALSE) : NULL;
+  ck_assert_int_eq(renamed("copy.eml", INBOX, ".copy.eml"), -1);
+  g_clear_pointer(&open, cache_draft_close);
+  g_auto(JournalNew) entry = {0};
+  ck_assert(new_of(row, &entry));
+  ck_assert_int_eq(entry.copy, old);
+  ck_assert_int_eq(entry.state, JOURNAL_READY);
+  ck_assert_int_ne(entry.due, JOURNAL_HELD);
+  CacheEntry made;
+  ck_assert_int_eq(cache_make_folder(draft_test.cache, INBOX, ".trash", &ticket, &made, NULL), CACHE_READY);
+  ck_assert_int_eq(renamed(".copy.eml", made.row, "copy.eml"), CACHE_ERROR_CROSS); /* so `mv` copies its octets */
+  ck_assert_int_eq(renamed(".copy.eml", INBOX, "copy.eml"), -1);
+  ck_assert_int_eq(state_of(row), JOURNAL_READY);
+}
+END_TEST
+
+START_TEST(what_was_copied_under_another_name_has_its_own_octets) {
+  gint64 row;
+  guint64 size = 0;
+  CacheDraft *draft = create_file(INBOX, "copy.eml", &row);
+  ck_assert_int_eq(cache_draft_copy(draft, old, &size, NULL), CACHE_READY);
+  ck_assert_int_eq(renamed("copy.eml", INBOX, ".copy.eml"), -1); /* nothing was flushed yet */
+  flush_file(draft);
+  cache_draft_close(draft);
+  g_auto(JournalNew) entry = {0};
+  ck_assert(new_of(row, &entry));
+  ck_assert_int_eq(entry.state, JOURNAL_LOCAL);
+  ck_assert_int_eq(entry.copy, 0);
+  remove_file(old);
+  body_drop(draft_test.cache->account.bodies, old);
+  check_octets(row, OLD);
+}
+END_TEST
+
+START_TEST(who_copied_a_whole_one_may_be_killed) {
+  gint64 row;
+  guint64 size = 0;
+  CacheDraft *draft = create_file(INBOX, "copy.eml", &row);
+  ck_assert_int_eq(cache_draft_copy(draft, old, &size, NULL), CACHE_READY);
+  ck_assert(cache_draft_flush(draft, TRUE, NULL));
+  cache_draft_close(draft);
+  ck_assert_int_eq(state_of(row), JOURNAL_READY);
+}
+END_TEST
+
 START_TEST(a_copy_that_is_written_has_its_own) {
   gint64 row = copy_of(old, "copy.eml");
   CacheDraft *draft = edit_file(row, FALSE);
@@ -469,6 +524,9 @@ int main(void) {
   tcase_add_test(tests, who_is_in_a_hurry_waits_for_no_grace);
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_stays_local_has_its_own_octets);
+  tcase_add_loop_test(tests, a_copy_is_mail_whatever_it_is_called, 0, 2);
+  tcase_add_test(tests, what_was_copied_under_another_name_has_its_own_octets);
+  tcase_add_test(tests, who_copied_a_whole_one_may_be_killed);
   tcase_add_test(tests, a_copy_that_is_written_has_its_own);
   tcase_add_test(tests, who_reads_a_copy_waits_for_the_other);
   tcase_add_test(tests, only_whole_messages_of_the_server_are_copied);
