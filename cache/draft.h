@@ -54,6 +54,9 @@ void drafts_describe(Account *account, gint64 row);
  * perhaps judged by the old one. */
 gboolean drafts_still_open(Drafts *drafts, gint64 row);
 
+/* The server refused a NEW, or has it: a copy that is in lost+found gets octets of its own. */
+void drafts_settled(Drafts *drafts, gint64 row);
+
 /* The octets of a message that the server does not have yet: an fd to read, at the start. READY, ABSENT (they are not
  * here) or FAILED. *ret_lender: the message whose body they are, where they are not here; else 0. */
 CacheAnswer drafts_open_octets(Account *account, gint64 row, int *ret_fd, gint64 *ret_lender, GError **error);

@@ -82,8 +82,7 @@ gboolean draft_flush(Draft *draft, gboolean killed, GError **error) {
 
 /* ---- the last writer goes ------------------------------------------------------------------------------------ */
 
-/* The kernel has other octets than we have now. */
-static void tell_data(Draft *draft) {
+void draft_tell_data(Draft *draft) {
   const DraftsHooks *hooks = &draft->drafts->hooks;
   gint64 rows[] = {draft->row, draft->base, draft->opened};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -132,7 +131,7 @@ static gboolean finish_judged(Draft *draft, const IndexMessage *message, gint64 
   if ((converts && !to_crlf(draft, error)) || !put(draft, INDEX_CHANGE, due, &last, error))
     return FALSE;
   if (converts)
-    tell_data(draft);
+    draft_tell_data(draft);
   return TRUE;
 }
 
@@ -147,7 +146,7 @@ static gboolean finish(Draft *draft, gint64 due, gboolean *ret_ready, GError **e
     return FALSE;
   draft->put = entry.state;                                          /* a rename may have changed that */
   if (!unsent && draft->written && draft->digest.octets.bare_lf > 0) /* it took over a message that has them in CR LF */
-    tell_data(draft);
+    draft_tell_data(draft);
   if (is_removed(&message, draft) || !unsent)
     return TRUE;
   gboolean settled = draft->put == JOURNAL_READY && draft->checked && draft->digest.octets.bare_lf == 0;
@@ -174,7 +173,7 @@ gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalSta
     return TRUE;
   if (!to_crlf(draft, error) || draft_put(draft, &as_it_was, INDEX_CHANGE, JOURNAL_HELD, error) == DRAFT_FAILED)
     return FALSE;
-  tell_data(draft);
+  draft_tell_data(draft);
   return TRUE;
 }
 
@@ -204,7 +203,7 @@ void draft_finish(Draft *draft) {
   if (kept && draft->row && draft_message(draft, &message, NULL))
     kept = finish(draft, due_of(draft, &message), &ready, &error);
   else if (kept && !draft->row && (written || draft->other_lines))
-    tell_data(draft);
+    draft_tell_data(draft);
   if (!kept)
     g_warning("a file that was closed cannot be sent yet: %s", error->message);
   if (!kept && draft->row)

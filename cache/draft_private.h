@@ -4,7 +4,8 @@
 /* What the files of the drafts share: drafts.c has the table and the turns, draft.c what is done with one draft,
  * draft_finish.c when it goes into the journal and draft_put.c how, draft_hold.c what keeps it from being sent
  * meanwhile, draft_about.c what its file says of itself, draft_lend.c octets that are another's, draft_after.c what
- * comes when nobody has it open; write.c has the handles that fs/ holds. Nobody else includes this. */
+ * comes when nobody has it open, draft_recover.c what a crash left; write.c has the handles that fs/ holds. Nobody else
+ * includes this. */
 #include "cache/draft.h"
 #include "cache/draft_bytes.h"
 
@@ -108,6 +109,13 @@ void draft_finish(Draft *draft); /* the last writer went */
 /* What state the NEW would have there, and its octets ready for it. */
 gboolean draft_prepare(Draft *draft, gint64 folder, const char *name, JournalState *ret, GError **error);
 gboolean draft_seal(Draft *draft, GError **error);
+
+void draft_tell_data(Draft *draft); /* the kernel has other octets than we have now */
+
+/* ---- draft_after.c ---- */
+/* One that is not open: as a writer, with the octets that the journal has, and the turn. NULL and no error: there is no
+ * such NEW. */
+Draft *drafts_open_again(Drafts *drafts, gint64 row, GError **error);
 
 /* ---- draft_hold.c ---- */
 /* The NEW of a row, and whether the server was not told of it. */

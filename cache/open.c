@@ -74,7 +74,9 @@ static gboolean doubt_uploads(IndexTxn *txn, gpointer data, GError **error) {
 }
 
 static void on_settled(gint64 row, gpointer data) {
-  fetch_settled(((Cache *)data)->fetch, row);
+  Cache *cache = data;
+  fetch_settled(cache->fetch, row);
+  drafts_settled(cache->drafts, row);
 }
 
 static gboolean open_stores(Cache *cache, GError **error) {

@@ -12,6 +12,9 @@
 
 #include "cache/ask.h"
 
+#define GONE_REASON                                                                                                    \
+  "somebody removed the message before the server had copied it, and its octets were not here: so this file is empty"
+
 struct _ReplayOctets {
   Account *account;
   gint64 row, copy;
@@ -188,25 +191,34 @@ static gboolean fetch_body(ReplayOctets *octets, ImapConn *conn, guint32 uid, GE
   if (!ask_bodies(octets->account, conn, uids, &sink, take_body, &fetched, error))
     return FALSE;
   if (!fetched.has)
-    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is gone");
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_REFUSED, GONE_REASON);
   else if (!is_whole(octets))
-    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is another now");
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_REFUSED, "the message that was copied is another now");
   else
     return TRUE;
+  return FALSE;
+}
+
+/* What is being matched again has no number for a while. */
+static gboolean find_source(ReplayOctets *octets, IndexKey *ret, IndexMailbox *ret_mailbox, GError **error) {
+  Index *index = octets->account->index;
+  g_auto(IndexMessage) message = {0};
+  g_autoptr(GError) failed = NULL;
+  if (index_get_key(index, octets->copy, ret, &failed) && index_get_mailbox(index, ret->mailbox, ret_mailbox, &failed))
+    return TRUE;
+  if (!failed && index_get_message(index, octets->copy, &message, &failed) && !message.gone)
+    g_set_error_literal(&failed, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE, "the message that was copied is being looked for");
+  else if (!failed)
+    g_set_error_literal(&failed, IMAP_ERROR, IMAP_ERROR_REFUSED, GONE_REASON);
+  g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
 
 gboolean replay_octets_fetch(ReplayOctets *octets, ImapConn *conn, GError **error) {
   IndexKey key = {0};
   g_auto(IndexMailbox) mailbox = {0};
-  g_autoptr(GError) failed = NULL;
-  if (!index_get_key(octets->account->index, octets->copy, &key, &failed) ||
-      !index_get_mailbox(octets->account->index, key.mailbox, &mailbox, &failed)) {
-    if (!failed)
-      g_set_error_literal(&failed, IMAP_ERROR, IMAP_ERROR_GONE, "the message that was copied is gone");
-    g_propagate_error(error, g_steal_pointer(&failed));
+  if (!find_source(octets, &key, &mailbox, error))
     return FALSE;
-  }
   if (!account_open_mailbox(octets->account, conn, &mailbox, NULL, NULL, error))
     return FALSE;
   octets->fd = spool_temp(octets->account->spool, error);

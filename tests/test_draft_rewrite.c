@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include "cache/draft.h"
+#include "cache/index_private.h"
+#include "cache/lostfound.h"
 #include "tests/drafts.h"
+#include "tests/index.h"
 #include "tests/suite.h"
 
 #define INBOX draft_test.inbox
@@ -468,6 +471,42 @@ START_TEST(who_reads_a_copy_waits_for_the_other) {
 }
 END_TEST
 
+typedef struct {
+  gint64 row, source, lost_found;
+} Refusal;
+
+/* Somebody else has removed the source, and the server does not want the copy. */
+static gboolean refuse_copy(IndexTxn *txn, gpointer data, GError **error) {
+  const Refusal *refusal = data;
+  g_auto(JournalNew) entry = {0};
+  g_autofree char *sql = g_strdup_printf("UPDATE message SET gone = 1 WHERE row = %d", (int)refusal->source);
+  return journal_get_new(draft_test.cache->account.index, refusal->row, &entry, error) &&
+         journal_refuse(txn, entry.seq, "why", refusal->lost_found, NULL, error) && index_db_exec(txn->db, sql, error);
+}
+
+START_TEST(a_refused_copy_gets_octets_of_its_own) {
+  gboolean here = _i == 0;
+  Refusal refusal = {.source = server_message(INBOX, 8, "far.eml", OLD, here)};
+  refusal.row = copy_of(refusal.source, "copy.eml");
+  ck_assert(lostfound_row(&draft_test.cache->account, draft_test.root, &refusal.lost_found, NULL));
+  do_write(draft_test.cache->account.index, refuse_copy, &refusal);
+  g_free(events());
+  drafts_settled(draft_test.cache->drafts, refusal.row);
+  g_auto(JournalNew) entry = {0};
+  ck_assert(new_of(refusal.row, &entry));
+  ck_assert_int_eq(entry.state, JOURNAL_REFUSED);
+  ck_assert_int_eq(entry.copy, 0);
+  ck_assert_str_eq(entry.reason, "why");
+  body_drop(draft_test.cache->account.bodies, refusal.source);
+  check_octets(refusal.row, here ? OLD : "");
+  ck_assert_uint_eq(entry_of(refusal.row).size, here ? strlen(OLD) : 0);
+  g_autofree char *told = events();
+  ck_assert_int_eq(strstr(told, "DATA") != NULL, !here);
+  drafts_settled(draft_test.cache->drafts, refusal.row);
+  drafts_settled(draft_test.cache->drafts, old);
+}
+END_TEST
+
 START_TEST(only_whole_messages_of_the_server_are_copied) {
   guint64 size;
   gint64 local = make_file(INBOX, "a.eml", LF_TEXT);
@@ -529,6 +568,7 @@ int main(void) {
   tcase_add_test(tests, who_copied_a_whole_one_may_be_killed);
   tcase_add_test(tests, a_copy_that_is_written_has_its_own);
   tcase_add_test(tests, who_reads_a_copy_waits_for_the_other);
+  tcase_add_loop_test(tests, a_refused_copy_gets_octets_of_its_own, 0, 2);
   tcase_add_test(tests, only_whole_messages_of_the_server_are_copied);
   tcase_add_test(tests, no_stranger_is_overwritten_by_number);
   suite_add_tcase(suite, tests);

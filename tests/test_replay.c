@@ -506,6 +506,19 @@ START_TEST(of_a_source_that_is_gone_the_cached_body_is_sent) {
 }
 END_TEST
 
+START_TEST(of_a_source_that_is_gone_and_nowhere_here_nothing_is_left) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, "");
+  gint64 source = add_source(u), a = uploads_add(u, "a.eml", TEXT("a"), source);
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, end_source, &source, NULL));
+  g_test_expect_message("cache", G_LOG_LEVEL_WARNING, "the server refused a new message*lost+found");
+  step(u);
+  g_test_assert_expected_messages();
+  ck_state(u, a,
+           "refused: somebody removed the message before the server had copied it, and its octets were not here: so "
+           "this file is empty");
+}
+END_TEST
+
 /* ---- the disk --------------------------------------------------------------------------------------------------- */
 
 static gboolean exec(IndexTxn *txn, gpointer sql, GError **error) {
@@ -704,6 +717,7 @@ int main(void) {
   tcase_add_test(tests, a_copy_moves_no_octets);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
   tcase_add_test(tests, of_a_source_that_is_gone_the_cached_body_is_sent);
+  tcase_add_test(tests, of_a_source_that_is_gone_and_nowhere_here_nothing_is_left);
   tcase_add_test(tests, what_cannot_be_written_down_is_kept_in_mind);
   tcase_add_test(tests, one_that_cannot_be_written_down_does_not_keep_others);
   tcase_add_loop_test(tests, who_waits_is_told, 0, G_N_ELEMENTS(ends));
