@@ -146,6 +146,8 @@ typedef struct {
   char *keywords;               /* or NULL */
   gint64 internaldate;          /* NEW */
   gint64 copy;                  /* NEW: row */
+  gint64 replaces;              /* NEW, READY: row of the message that it replaces, of which nothing else waits, and
+                                   which may have the same octets, for all we know; or 0 */
   gboolean spooled;             /* NEW */
   guint32 uidvalidity, uidnext; /* of the target, as written by journal_send() */
   guint tries;
@@ -171,6 +173,9 @@ gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, Journ
                       GError **error);
 
 /* The rest inside a job of priority SYNC, but send, which is JOURNAL. `seqs`: GArray of gint64. */
+/* The message that it replaces has the same octets: as journal_adopt(), but that its flags are those of `row`. BUSY
+ * where a user changed it since journal_next(). */
+gboolean journal_unchanged(IndexTxn *txn, const JournalItem *item, GError **error);
 /* All are SENT, or none: FALSE, BUSY where a user changed one of them since journal_next(); ask again. */
 gboolean journal_send(IndexTxn *txn, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error);
 gboolean journal_set_state(IndexTxn *txn, const GArray *seqs, JournalState state, GError **error);

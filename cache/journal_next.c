@@ -43,9 +43,18 @@ static const char lead[] = "SELECT j.op, j.mailbox, j.target, j.flags_add, j.fla
                            " j.keywords_remove FROM journal AS j INDEXED BY journal_state LEFT JOIN message AS m ON"
                            " m.row = j.message WHERE j.state = ?2 AND " FREE " ORDER BY j.seq LIMIT 1";
 
+/* What a NEW would replace without having been compared with it: its octets were never here, and their number, and as
+ * far as it is known its header, agree. Once is enough. */
+#define REPLACES                                                                                                       \
+  "(SELECT o.row FROM journal AS r JOIN message AS o ON o.row = r.message WHERE r.after = j.seq AND r.after > 0"       \
+  " AND r.op = 3 AND r.state = 1 AND j.op = 1 AND j.state = 1 AND j.copy = 0 AND j.tries = 0 AND o.gone = 0"           \
+  " AND o.uid > 0 AND o.mailbox = j.target AND o.size IS NULL AND o.claim = m.size"                                    \
+  " AND ifnull(o.fingerprint, m.fingerprint) IS m.fingerprint"                                                         \
+  " AND NOT EXISTS (SELECT 1 FROM journal AS f WHERE f.message = o.row AND f.seq <> r.seq) LIMIT 1)"
+
 static const char follow[] =
     "SELECT j.seq, j.message, m.uid, coalesce(m.size, m.claim), m.sha256, m.fingerprint, m.flags, m.keywords,"
-    " m.internaldate, j.copy, j.spooled, j.uidvalidity, j.uidnext, j.tries, j.edition FROM journal AS j"
+    " m.internaldate, j.copy, j.spooled, j.uidvalidity, j.uidnext, j.tries, j.edition, " REPLACES " FROM journal AS j"
     " INDEXED BY journal_group LEFT JOIN message AS m ON m.row = j.message WHERE j.op = ?3 AND j.mailbox = ?4"
     " AND j.target = ?5 AND j.state = ?2 AND j.flags_add = ?6 AND j.flags_remove = ?7 AND j.keywords_add IS ?8"
     " AND j.keywords_remove IS ?9 AND " FREE " ORDER BY j.seq LIMIT ?10";
@@ -99,6 +108,7 @@ static void read_item(IndexStmt *stmt, JournalItem *ret) {
       .uidnext = (guint32)sqlite3_column_int64(stmt, 12),
       .tries = (guint)sqlite3_column_int64(stmt, 13),
       .edition = (guint)sqlite3_column_int64(stmt, 14),
+      .replaces = sqlite3_column_int64(stmt, 15),
   };
   index_octets(stmt, 4, ret->sha256, sizeof ret->sha256);
   index_octets(stmt, 5, ret->fingerprint, sizeof ret->fingerprint);

@@ -19,12 +19,11 @@ static gboolean is_local(IndexTxn *txn, gint64 folder, gboolean *ret, GError **e
   return TRUE;
 }
 
-static gboolean give_up_place(IndexTxn *txn, gint64 row, GError **error) {
+gboolean journal_give_up_place(IndexTxn *txn, gint64 row, GError **error) {
   return JOURNAL_RUN(txn, error, "UPDATE message SET folder = NULL WHERE row = ?1", row);
 }
 
-/* FALSE and no error: it has none. */
-static gboolean find_new(IndexTxn *txn, gint64 row, JournalRow *ret, gboolean *ret_has, GError **error) {
+gboolean journal_has_new(IndexTxn *txn, gint64 row, JournalRow *ret, gboolean *ret_has, GError **error) {
   g_autoptr(GError) failed = NULL;
   *ret_has = journal_find_new(txn, row, ret, &failed);
   if (!failed)
@@ -46,8 +45,8 @@ gboolean journal_replace(IndexTxn *txn, gint64 old, IndexMessage *fresh, GError 
     return FALSE;
   g_strlcpy(fresh->name, before.name, sizeof fresh->name);
   fresh->mailbox = before.folder;
-  return give_up_place(txn, old, error) && journal_create(txn, fresh, error) &&
-         find_new(txn, fresh->row, &row, &has, error) && journal_leave(txn, &before, row.seq, NULL, error);
+  return journal_give_up_place(txn, old, error) && journal_create(txn, fresh, error) &&
+         journal_has_new(txn, fresh->row, &row, &has, error) && journal_leave(txn, &before, row.seq, NULL, error);
 }
 
 /* ---- renames ------------------------------------------------------------------------------------------------ */
@@ -78,8 +77,7 @@ static gboolean find_base(IndexTxn *txn, const IndexMessage *message, gint64 *re
   return TRUE;
 }
 
-/* At most one MOVE waits, and none to where the message will be anyhow. */
-static gboolean move(IndexTxn *txn, const IndexMessage *message, gint64 folder, GError **error) {
+gboolean journal_move(IndexTxn *txn, const IndexMessage *message, gint64 folder, GError **error) {
   gint64 base = 0, seq = 0;
   if (!find_base(txn, message, &base, error) ||
       !journal_number_or_none(txn, "SELECT min(seq) FROM journal WHERE message = ?1 AND op = 2 AND state = 1",
@@ -126,12 +124,12 @@ gboolean journal_fold(IndexTxn *txn, gint64 row, GError **error) {
   g_auto(JournalRow) fresh = {0};
   gboolean is_new = FALSE;
   gint64 target = 0;
-  if (!journal_message(txn, row, &message, error) || !find_new(txn, row, &fresh, &is_new, error) ||
+  if (!journal_message(txn, row, &message, error) || !journal_has_new(txn, row, &fresh, &is_new, error) ||
       !find_target(txn, row, &target, error))
     return FALSE;
   if (is_new && fresh.state == JOURNAL_READY)
     return absorb(txn, &fresh, target, error);
-  return (target == 0 || move(txn, &message, target, error)) && journal_fold_flags(txn, row, error);
+  return (target == 0 || journal_move(txn, &message, target, error)) && journal_fold_flags(txn, row, error);
 }
 
 /* ---- over another ------------------------------------------------------------------------------------------- */
@@ -166,7 +164,7 @@ gboolean journal_rename(IndexTxn *txn, gint64 row, gint64 folder, const char *na
   g_auto(IndexMessage) before = {0};
   g_auto(JournalRow) fresh = {0};
   gboolean is_new = FALSE, local = FALSE;
-  if (!journal_shown(txn, row, &before, error) || !find_new(txn, row, &fresh, &is_new, error) ||
+  if (!journal_shown(txn, row, &before, error) || !journal_has_new(txn, row, &fresh, &is_new, error) ||
       !is_local(txn, folder, &local, error))
     return FALSE;
   gboolean unsent = is_new && journal_is_unsent(fresh.state);
@@ -175,11 +173,11 @@ gboolean journal_rename(IndexTxn *txn, gint64 row, gint64 folder, const char *na
     return FALSE;
   }
   if ((replaces != 0 && !push_out(txn, replaces, row, &fresh, error)) ||
-      !journal_name_free(txn, folder, name, row, error) || !give_up_place(txn, row, error) ||
+      !journal_name_free(txn, folder, name, row, error) || !journal_give_up_place(txn, row, error) ||
       !journal_set_name(txn, row, name, error))
     return FALSE;
   if (unsent ? !place_new(txn, &fresh, folder, state, error)
-             : folder != before.folder && !move(txn, &before, folder, error))
+             : folder != before.folder && !journal_move(txn, &before, folder, error))
     return FALSE;
   return journal_show(txn, row, NULL, error) && entered(txn, &before, folder, error);
 }
@@ -203,63 +201,7 @@ gboolean journal_exchange(IndexTxn *txn, gint64 row, gint64 other, GError **erro
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "only within one folder");
     return FALSE;
   }
-  return row == other || (give_up_place(txn, row, error) && journal_set_name(txn, other, left.name, error) &&
+  return row == other || (journal_give_up_place(txn, row, error) && journal_set_name(txn, other, left.name, error) &&
                           journal_set_name(txn, row, right.name, error) && journal_show(txn, row, NULL, error) &&
                           judge_name(txn, row, right.name, error) && judge_name(txn, other, left.name, error));
-}
-
-/* ---- the same octets ---------------------------------------------------------------------------------------- */
-
-static gboolean check_adoptable(IndexTxn *txn, const IndexMessage *old, GError **error) {
-  g_auto(JournalRow) row = {0};
-  gboolean is_new = FALSE;
-  if (!find_new(txn, old->row, &row, &is_new, error))
-    return FALSE;
-  if (!is_new && old->uid != 0)
-    return TRUE;
-  g_set_error(error, CACHE_ERROR, CACHE_ERROR_UNSUPPORTED, "the server does not have it under a number yet");
-  return FALSE;
-}
-
-static gboolean become(IndexTxn *txn, gint64 row, const IndexMessage *old, GError **error) {
-  g_autoptr(IndexStmt) stmt =
-      index_use(txn->db, "UPDATE OR FAIL message SET mailbox = ?2, uid = ?3, flags = ?4, keywords = ?5, emailid = ?6,"
-                         " fingerprint = ?7, claim = ?8, internaldate = ?9, size = ?10, sha256 = ?11 WHERE row = ?1");
-  sqlite3_bind_int64(stmt, 1, row);
-  sqlite3_bind_int64(stmt, 2, old->mailbox);
-  sqlite3_bind_int64(stmt, 3, old->uid);
-  sqlite3_bind_int64(stmt, 4, old->flags);
-  index_bind_text(stmt, 5, old->keywords);
-  index_bind_text(stmt, 6, old->emailid);
-  index_bind_fingerprint(stmt, 7, old->fingerprint);
-  index_bind_size(stmt, 8, old->claim);
-  sqlite3_bind_int64(stmt, 9, old->internaldate);
-  index_bind_size(stmt, 10, old->size);
-  if (old->size != IMAP_UNKNOWN_SIZE)
-    sqlite3_bind_blob(stmt, 11, old->sha256, sizeof old->sha256, SQLITE_STATIC);
-  return index_run(txn->db, stmt, error);
-}
-
-gboolean journal_adopt(IndexTxn *txn, gint64 row, gint64 old, GError **error) {
-  g_auto(IndexMessage) mine = {0}, theirs = {0};
-  g_auto(JournalRow) fresh = {0};
-  gboolean is_new = FALSE;
-  if (!journal_shown(txn, row, &mine, error) || !journal_shown(txn, old, &theirs, error) ||
-      !check_adoptable(txn, &theirs, error) || !find_new(txn, row, &fresh, &is_new, error))
-    return FALSE;
-  if (!is_new || !journal_is_unsent(fresh.state)) {
-    g_set_error(error, CACHE_ERROR, CACHE_ERROR_BUSY, "this message is no longer one that was not sent");
-    return FALSE;
-  }
-  /* What waits for the old one is for the new one now, but for its course; its copies are copies of that. */
-  if (!JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE seq = ?1", fresh.seq) ||
-      !JOURNAL_RUN(txn, error, "DELETE FROM journal WHERE message = ?1 AND op = 2 AND state = 1", old) ||
-      !JOURNAL_RUN(txn, error, "UPDATE journal SET message = ?2 WHERE message = ?1", old, row) ||
-      !JOURNAL_RUN(txn, error, "UPDATE journal SET copy = ?2 WHERE copy = ?1 AND copy > 0", old, row) ||
-      !journal_end_message(txn, old, error) || !become(txn, row, &theirs, error))
-    return FALSE;
-  theirs.row = row;
-  return give_up_place(txn, row, error) && move(txn, &theirs, mine.folder, error) &&
-         journal_show(txn, row, NULL, error) &&
-         index_touch_mailbox(txn, theirs.folder, g_get_real_time() * 1000, error);
 }

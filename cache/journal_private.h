@@ -52,6 +52,11 @@ gboolean journal_leave(IndexTxn *txn, const IndexMessage *message, gint64 after,
 /* A row of this message is READY that was not, or left: what waits behind it becomes part of a NEW that is to be sent,
  * and of several moves and changes of flags one. */
 gboolean journal_fold(IndexTxn *txn, gint64 row, GError **error);
+gboolean journal_give_up_place(IndexTxn *txn, gint64 row, GError **error); /* its name is free */
+/* Its NEW; FALSE in *ret_has: it has none. */
+gboolean journal_has_new(IndexTxn *txn, gint64 row, JournalRow *ret, gboolean *ret_has, GError **error);
+/* At most one MOVE waits, and none to where the message will be anyhow. */
+gboolean journal_move(IndexTxn *txn, const IndexMessage *message, gint64 folder, GError **error);
 
 /* ---- journal_flags.c -------------------------------------------------------------------------------------- */
 /* The flags of a message with what waits on top; with `sent`, only what the server was told. FALSE: no such row. */

@@ -2,6 +2,7 @@
 /*
  * NEW: messages that are to be on the server, in the order in which they were made.
  *
+ *   what the server has already            nothing (replay_same())
  *   a copy of one that the server has      UID COPY: its octets are not moved
  *   else                                   APPEND, small ones many at a time (imap_append())
  *
@@ -336,6 +337,10 @@ static gboolean place_unplaced(Work *work, GError **error) {
 gboolean replay_append(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
   g_auto(Work) work = {.replay = replay, .conn = conn, .batch = batch, .unplaced = g_ptr_array_new()};
   g_autoptr(GError) failed = NULL;
+  if (!replay_same(replay, conn, batch, error))
+    return FALSE;
+  if (batch->items->len == 0)
+    return TRUE;
   if (!begin(&work, &failed))
     return replay_refused_all(replay, conn, batch, g_steal_pointer(&failed), error);
   if (!replay_send(replay, batch, work.uidvalidity, work.uidnext, error))

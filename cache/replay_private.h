@@ -24,6 +24,10 @@ gboolean replay_seek(Replay *replay, ImapConn *conn, JournalBatch *batch, GError
 gboolean replay_seek_new(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 gboolean replay_seek_move(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
+/* NEW, READY: takes out of the batch, and settles, what has the octets of the message that it was to replace. FALSE:
+ * the line is lost, or the disk fails. */
+gboolean replay_same(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
+
 /* The mailbox that a batch changes besides its source: where it goes; 0: nowhere. To be claimed, too. */
 gint64 replay_other(Replay *replay, const JournalBatch *batch);
 

@@ -371,3 +371,15 @@ cmp "$T/large" "$M/online-moved/copy.eml"
 cmp "$T/large" "$M/INBOX/copy.eml"
 [ $(($(octets) - before)) -lt 200000 ] || fail "$(($(octets) - before)) octets for a copy of $(wc -c <"$T/large")"
 has_one INBOX 4
+
+say "what was never read here: the same octets are fetched, and not sent"
+append INBOX 77 78 79
+wait_until 30 sh -c "ls '$M/INBOX' | grep -q Letter-79"
+next=$(uidnext INBOX)
+cp "$T/77" "$M/INBOX/$(name INBOX 77)"
+tr -d '\r' <"$T/78" >"$M/INBOX/$(name INBOX 78)"
+cp "$T/79" "$M/INBOX/.same.tmp" && mv -f "$M/INBOX/.same.tmp" "$M/INBOX/$(name INBOX 79)"
+drained
+eq "UIDNEXT: nothing was sent" "$next" "$(uidnext INBOX)"
+has_one INBOX 7
+is "$T/78" "INBOX/$(name INBOX 78)"
