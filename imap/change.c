@@ -56,20 +56,33 @@ ImapEncoder *imap_change_encode(ImapConn *conn, const char *verb, const char *ma
   return encoder;
 }
 
+static gboolean conclude(gboolean done, ImapEvent *final, GError *failure, ImapEvent *ret_final, GError **error) {
+  if (!done && final->type == IMAP_EVENT_STATUS)
+    imap_change_refine(failure, final);
+  if (!done)
+    g_propagate_error(error, failure);
+  if (ret_final != NULL) {
+    *ret_final = *final;
+    *final = (ImapEvent){0};
+  }
+  return done;
+}
+
 gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
                          GCancellable *c, GError **error) {
   g_auto(ImapEvent) final = {0};
-  g_autoptr(GError) failure = NULL;
+  GError *failure = NULL;
   guint usual = imap_change_be_patient(conn);
   gboolean done = imap_conn_run(conn, encoder, func, data, &final, c, &failure);
   conn->silence = usual;
-  if (!done && final.type == IMAP_EVENT_STATUS)
-    imap_change_refine(failure, &final);
-  if (!done)
-    g_propagate_error(error, g_steal_pointer(&failure));
-  if (ret_final != NULL) {
-    *ret_final = final;
-    final = (ImapEvent){0};
-  }
-  return done;
+  return conclude(done, &final, failure, ret_final, error);
+}
+
+gboolean imap_change_await(ImapConn *conn, guint tag, ImapEvent *ret_final, GCancellable *c, GError **error) {
+  g_auto(ImapEvent) final = {0};
+  GError *failure = NULL;
+  guint usual = imap_change_be_patient(conn);
+  gboolean done = imap_conn_await(conn, tag, NULL, NULL, &final, c, &failure);
+  conn->silence = usual;
+  return conclude(done, &final, failure, ret_final, error);
 }

@@ -16,5 +16,8 @@ ImapEncoder *imap_change_encode(ImapConn *conn, const char *verb, const char *ma
 gboolean imap_change_run(ImapConn *conn, ImapEncoder *encoder, ImapEventFunc func, gpointer data, ImapEvent *ret_final,
                          GCancellable *c, GError **error);
 
+/* The same of a command that was sent. */
+gboolean imap_change_await(ImapConn *conn, guint tag, ImapEvent *ret_final, GCancellable *c, GError **error);
+
 /* Storing a large message or moving thousands takes a server its time. Returns the usual silence, to be put back. */
 guint imap_change_be_patient(ImapConn *conn);

@@ -26,4 +26,5 @@
 #define IMAP_TIMEOUT_CONNECT 15                       /* seconds for one address: name, TCP and TLS each */
 #define IMAP_TIMEOUT_LOGIN 60                         /* seconds: servers delay wrong passwords on purpose */
 #define IMAP_TIMEOUT_SESSION (2 * IMAP_TIMEOUT_LOGIN) /* seconds from nothing to logged in, however answers drip */
+#define IMAP_TIMEOUT_LOOK 2                           /* seconds: somebody's mkdir holds up all others in the folder */
 #define IMAP_TIMEOUT_LOGOUT 1                         /* seconds: a courtesy, not worth waiting for */

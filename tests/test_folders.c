@@ -7,26 +7,75 @@
 
 /* ---- CREATE ----------------------------------------------------------------------------------------- */
 
+#define LOOK(name, lines) "C: @ LIST \"\" \"" name "\"\n" lines "S: @ OK\n"
+#define CREATE "C: @ CREATE \"a/b\""
+
 static const struct {
   const char *capabilities;
   guint use;
   const char *dialogue, *mailboxid; /* NULL: none */
 } creations[] = {
-    {"", 0, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
-    {"OBJECTID", 0, "C: @ CREATE \"a/b\"\nS: @ OK [MAILBOXID (F22)] x\n", "F22"},
-    {"SPECIAL-USE", IMAP_ATTR_TRASH, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
-    {"CREATE-SPECIAL-USE", 0, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
-    {"CREATE-SPECIAL-USE", IMAP_ATTR_TRASH, "C: @ CREATE \"a/b\" (USE (\\Trash))\nS: @ OK [MAILBOXID (F1)]\n", "F1"},
-    {"CREATE-SPECIAL-USE", IMAP_ATTR_SENT, "C: @ CREATE \"a/b\" (USE (\\Sent))\nS: @ OK\n", NULL},
-    {"CREATE-SPECIAL-USE", IMAP_ATTR_NOSELECT, "C: @ CREATE \"a/b\"\nS: @ OK\n", NULL},
-    {"", 0, "C: @ CREATE \"a/b\"\nS: @ OK [COPYUID 1 1 1] odd\n", NULL},
+    {"", 0, CREATE "\nS: @ OK\n", NULL},
+    {"OBJECTID", 0, CREATE "\nS: @ OK [MAILBOXID (F22)] x\n", "F22"},
+    {"SPECIAL-USE", IMAP_ATTR_TRASH, CREATE "\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", 0, CREATE "\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_TRASH, CREATE " (USE (\\Trash))\nS: @ OK [MAILBOXID (F1)]\n", "F1"},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_SENT, CREATE " (USE (\\Sent))\nS: @ OK\n", NULL},
+    {"CREATE-SPECIAL-USE", IMAP_ATTR_NOSELECT, CREATE "\nS: @ OK\n", NULL},
+    {"", 0, CREATE "\nS: @ OK [COPYUID 1 1 1] odd\n", NULL},
 };
 
 START_TEST(test_create) {
-  g_auto(Session) s = session_new(creations[_i].capabilities, creations[_i].dialogue);
+  g_autofree char *dialogue = g_strconcat(LOOK("a/b", ""), creations[_i].dialogue, NULL);
+  g_auto(Session) s = session_new(creations[_i].capabilities, dialogue);
   g_autofree char *mailboxid = NULL;
   ck_assert(imap_create(s.conn, "a/b", creations[_i].use, &mailboxid, NULL, NULL));
   ck_assert_msg(g_strcmp0(mailboxid, creations[_i].mailboxid) == 0, "row %d: %s", _i, mailboxid);
+}
+END_TEST
+
+/* Whose it is. */
+static const struct {
+  const char *look, *answer;
+  int code; /* ImapError, or -1 */
+} races[] = {
+    {LOOK("a/b", ""), "NO [ALREADYEXISTS] Mailbox already exists", -1},
+    {LOOK("a/b", "S: * LIST () \"/\" a/bc\n"), "NO Mailbox already exists", -1},
+    {LOOK("a/b", "S: * LIST () \"/\" a/b\n"), "NO [ALREADYEXISTS] x", IMAP_ERROR_EXISTS},
+    {LOOK("a/b", "S: * LIST () \"/\" a/b\n"), "NO Cannot create this folder.", IMAP_ERROR_EXISTS},
+    {LOOK("a/b", "S: * LIST () \"/\" a/b\n"), "OK somebody removed it", -1},
+    {LOOK("a/b", "S: * LIST (\\Noselect) \"/\" a/b\n"), "NO [ALREADYEXISTS] x", IMAP_ERROR_EXISTS},
+    {LOOK("a/b", "S: * LIST (\\Noselect) \"/\" a/b\n"), "OK", -1},
+    {LOOK("a/b", ""), "NO Cannot create this folder.", IMAP_ERROR_REFUSED},
+    {"C: @ LIST \"\" \"a/b\"\nS: @ NO what\n", "NO [ALREADYEXISTS] x", IMAP_ERROR_EXISTS},
+    {"C: @ LIST \"\" \"a/b\"\nS: @ NO what\n", "OK", -1},
+};
+
+START_TEST(test_what_was_there) {
+  g_autofree char *dialogue = g_strconcat(races[_i].look, CREATE "\nS: @ ", races[_i].answer, "\n", NULL);
+  g_auto(Session) s = session_new("", dialogue);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *mailboxid = NULL;
+  ck_assert_int_eq(imap_create(s.conn, "a/b", 0, &mailboxid, NULL, &error), races[_i].code < 0);
+  ck_assert_msg((error ? error->code : -1) == races[_i].code, "row %d: %s", _i, error ? error->message : "no error");
+  ck_assert_ptr_null(mailboxid);
+}
+END_TEST
+
+/* Both are on their way before the first is answered. */
+START_TEST(test_look_costs_no_round_trip) {
+  g_auto(Session) s = session_new("", "C: @ LIST \"\" \"a/b\"\n" CREATE "\nS: @3 OK\nS: @4 OK\n");
+  ck_assert(imap_create(s.conn, "a/b", 0, NULL, NULL, NULL));
+}
+END_TEST
+
+/* Nobody waits for a line that does not even answer that. */
+START_TEST(test_silence) {
+  g_auto(Session) s = session_log_in(FAKE_LOGIN(""), NULL, 60, "C: @ LIST \"\" \"a/b\"\n" CREATE "\nstall\n");
+  g_autoptr(GError) error = NULL;
+  ck_assert(!imap_create(s.conn, "a/b", 0, NULL, NULL, &error));
+  ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT));
+  ck_assert(imap_conn_failed(s.conn));
 }
 END_TEST
 
@@ -59,17 +108,18 @@ static const struct {
 };
 
 START_TEST(test_refusal) {
-  g_autofree char *dialogue =
-      g_strdup_printf("C: @ CREATE \"x\"\nS: @ %s\nC: @ DELETE \"x\"\nS: @ %s\n"
-                      "C: @ RENAME \"x\" \"y\"\nS: @ %s\nC: @ SUBSCRIBE \"x\"\nS: @ %s\n",
-                      refusals[_i].answer, refusals[_i].answer, refusals[_i].answer, refusals[_i].answer);
+  g_autofree char *dialogue = g_strdup_printf(
+      LOOK("x", "S: * LIST () \"/\" y\n") "C: @ CREATE \"x\"\nS: @ %s\nC: @ DELETE \"x\"\nS: @ %s\n"
+                                          "C: @ RENAME \"x\" \"y\"\nS: @ %s\nC: @ SUBSCRIBE \"x\"\nS: @ %s\n",
+      refusals[_i].answer, refusals[_i].answer, refusals[_i].answer, refusals[_i].answer);
   g_auto(Session) s = session_new("", dialogue);
   GError *errors[4] = {NULL};
-  ck_assert(!imap_create(s.conn, "x", 0, NULL, NULL, &errors[0]));
+  gboolean ours = refusals[_i].code == IMAP_ERROR_EXISTS; /* see above */
+  ck_assert_int_eq(imap_create(s.conn, "x", 0, NULL, NULL, &errors[0]), ours);
   ck_assert(!imap_delete(s.conn, "x", NULL, &errors[1]));
   ck_assert(!imap_rename(s.conn, "x", "y", NULL, &errors[2]));
   ck_assert(!imap_subscribe(s.conn, "x", TRUE, NULL, &errors[3]));
-  for (guint i = 0; i < 4; i++) {
+  for (guint i = ours ? 1 : 0; i < 4; i++) {
     gboolean names = i % 2 == 0; /* CREATE and RENAME */
     gboolean invalid = names && (strstr(refusals[_i].answer, "Invalid") || strstr(refusals[_i].answer, "CANNOT"));
     ImapError expected = invalid ? IMAP_ERROR_INVALID : refusals[_i].code;
@@ -134,6 +184,7 @@ END_TEST
 /* Raw octets, whatever they are; a name refused before it is sent. */
 START_TEST(test_raw_names) {
   g_auto(Session) s = session_new("", "C: @ RENAME \"M&APw-ll\" {3}\nS: + go\nC: a?b\nS: @ OK\n"
+                                      "C: @ LIST \"\" {3}\nS: + go\nC: a?b\nS: @ OK\n"
                                       "C: @ CREATE {3}\nS: @ NO [CANNOT] no tabs\n");
   g_autoptr(GError) error = NULL;
   ck_assert(imap_rename(s.conn, "M&APw-ll", "a\tb", NULL, NULL));
@@ -145,7 +196,7 @@ END_TEST
 static const char *const losses[] = {"half\n", "S: * BYE tired\n", "R: ((((\\r\\n\n", "S: x OK\n"};
 
 START_TEST(test_lost) {
-  g_autofree char *dialogue = g_strconcat("C: @ CREATE \"x\"\n", losses[_i], NULL);
+  g_autofree char *dialogue = g_strconcat(LOOK("x", "") "C: @ CREATE \"x\"\n", losses[_i], NULL);
   g_auto(Session) s = session_new("", dialogue);
   g_autoptr(GError) error = NULL;
   ck_assert(!imap_create(s.conn, "x", 0, NULL, NULL, &error));
@@ -157,6 +208,9 @@ END_TEST
 int main(void) {
   TCase *tc = tcase_create("folders");
   tcase_add_loop_test(tc, test_create, 0, G_N_ELEMENTS(creations));
+  tcase_add_loop_test(tc, test_what_was_there, 0, G_N_ELEMENTS(races));
+  tcase_add_test(tc, test_look_costs_no_round_trip);
+  tcase_add_test(tc, test_silence);
   tcase_add_loop_test(tc, test_refusal, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tc, test_delete_and_rename);
   tcase_add_test(tc, test_leaves_first);

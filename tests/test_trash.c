@@ -10,7 +10,8 @@
 
 #define LIST(lines) "C: @ LIST \"\" \"*\"\n" lines "S: @ OK\n"
 #define BOX(attrs, delimiter, name) "S: * LIST (" attrs ") \"" delimiter "\" \"" name "\"\n"
-#define CREATE(name, use) "C: @ CREATE \"" name "\"" use "\n"
+#define LOOK(name, lines) "C: @ LIST \"\" \"" name "\"\n" lines "S: @ OK\n"
+#define CREATE(name, use) LOOK(name, "") "C: @ CREATE \"" name "\"" use "\n"
 #define MADE(name)                                                                                                     \
   "C: @ SUBSCRIBE \"" name "\"\nS: @ OK\nC: @ STATUS \"" name "\" (MESSAGES UIDNEXT UIDVALIDITY)\nS: @ NO\n"
 
@@ -89,9 +90,11 @@ static const struct {
     {"", BOX("", "/", "INBOX") BOX("", "/", "Trash"), NULL, "", "Trash", -1},
     /* another client was faster */
     {"", BOX("", "/", "INBOX"), NULL,
-     CREATE("Trash", "") "S: @ NO [ALREADYEXISTS] it is\n"
-                         "C: @ LIST \"\" \"Trash\"\n" BOX("", "/", "Trash") "S: @ OK\n",
+     LOOK("Trash", BOX("", "/", "Trash")) "C: @ CREATE \"Trash\"\nS: @ NO [ALREADYEXISTS] it is\n" //
+     LOOK("Trash", BOX("", "/", "Trash")),
      "Trash", -1},
+    /* it was not: it is ours */
+    {"", BOX("", "/", "INBOX"), NULL, CREATE("Trash", "") "S: @ NO [ALREADYEXISTS] it is\n" MADE("Trash"), "Trash", -1},
     {"", BOX("", "/", "INBOX"), NULL, CREATE("Trash", "") "S: @ NO [NOPERM] no\n", NULL, IMAP_ERROR_PERMISSION},
     {"", BOX("", "/", "INBOX"), "what%", "", NULL, IMAP_ERROR_CONFIG},
 };

@@ -8,7 +8,9 @@
 #include "tests/suite.h"
 
 #define LIST(lines) "C: @ LIST \"\" \"*\"\n" lines "S: @ OK\n"
+#define LOOK(name, lines) "C: @ LIST \"\" \"" name "\"\n" lines "S: @ OK\n"
 #define MAKE(name, status)                                                                                             \
+  LOOK(name, "")                                                                                                       \
   "C: @ CREATE \"" name "\"\nS: @ OK\nC: @ SUBSCRIBE \"" name "\"\nS: @ OK\n"                                          \
   "C: @ STATUS \"" name "\" (MESSAGES UIDNEXT UIDVALIDITY)\n" status
 
@@ -166,8 +168,8 @@ END_TEST
 
 START_TEST(a_name_that_is_taken) {
   g_autoptr(TestAccount) test = test_account_new("", LIST("S: * LIST () \"/\" INBOX\n") //
-                                                 "C: @ CREATE \"b\"\nS: @ NO somebody made it\n"
-                                                 "C: @ LIST \"\" \"b\"\nS: * LIST () \"/\" b\nS: @ OK\n");
+                                                 LOOK("b", "") "C: @ CREATE \"b\"\nS: @ NO somebody made it\n"
+                                                               "C: @ LIST \"\" \"b\"\nS: * LIST () \"/\" b\nS: @ OK\n");
   g_autoptr(GError) error = NULL;
   gint64 row = 0;
   update(test);
@@ -178,8 +180,8 @@ START_TEST(a_name_that_is_taken) {
 END_TEST
 
 START_TEST(a_name_that_is_refused) {
-  g_autoptr(TestAccount) test = test_account_new("", "C: @ CREATE \"b\"\nS: @ NO no\n"
-                                                     "C: @ LIST \"\" \"b\"\nS: @ OK\n");
+  g_autoptr(TestAccount) test = test_account_new("", LOOK("b", "") "C: @ CREATE \"b\"\nS: @ NO no\n"
+                                                                   "C: @ LIST \"\" \"b\"\nS: @ OK\n");
   g_autoptr(GError) error = NULL;
   gint64 row = 0;
   ck_assert(!tree_make(&test->account, test->conn, "b", '/', 0, 0, &row, &error));
