@@ -21,7 +21,7 @@ leaves() { # leaves COMMAND...: within two seconds
   start=$(now)
   "$@"
   wait_until 5 ended "$pid"
-  [ $(($(now) - start)) -le 2000 ] || fail "$*: the end took $(($(now) - start)) ms"
+  in_time "$start" 2000 "the end by $*"
   unmounted || fail "$*: still mounted"
 }
 
@@ -29,14 +29,14 @@ say "mounting into it"
 stalled
 start=$(now)
 mount_it "$options"
-[ $(($(now) - start)) -le 10000 ] || fail "mounting took $(($(now) - start)) ms"
+in_time "$start" 10000 "mounting"
 within 1 cmp "$T/1" "$M"/INBOX/*.1.eml
-[ "$(timeout 10 ls "$M/INBOX" | wc -l)" = 60 ] || fail "not all are listed"
+[ "$(timeout 60 ls "$M/INBOX" | wc -l)" = 60 ] || fail "not all are listed"
 
 say "what is not cached"
 start=$(now)
 ! timeout 60 cat "$M"/INBOX/*.50.eml >"$T/out" 2>"$T/err" || fail "octets from nowhere"
-[ $(($(now) - start)) -le 12000 ] || fail "the error came after $(($(now) - start)) ms"
+in_time "$start" 12000 "the error"
 grep -qE 'timed out|No route to host' "$T/err" || fail "$(cat "$T/err")"
 [ ! -s "$T/out" ] || fail "half a file"
 
@@ -48,7 +48,7 @@ leaves kill -TERM "$(daemon)"
 say "the line comes back"
 mount_it "$options"
 kill -USR2 "$RELAY_PID"
-wait_until 60 timeout 10 cat "$M"/INBOX/*.50.eml
+wait_until 60 timeout 60 cat "$M"/INBOX/*.50.eml
 unmount
 
 say "a stranger's account waits for its server"

@@ -17,7 +17,7 @@ on_server() { # on_server FOLDER [FLAG]: the letters there, of those with this f
     "$T/said" | tr -d '\r' | sort -n | xargs
 }
 drained() {
-  timeout 60 getfattr -n user.imapfs.drained "$M" >/dev/null 2>&1 || fail "not drained"
+  timeout 300 getfattr -n user.imapfs.drained "$M" >/dev/null 2>&1 || fail "not drained"
 }
 remove() { # remove FOLDER LETTER...
   local folder=$1 n
@@ -33,7 +33,7 @@ begin() { # begin NAME [OPTIONS]: six letters in the INBOX of an account of its 
   say "$1 ${2:-}"
   append INBOX 1 2 3 4 5 6
   mount_it "${2:-}"
-  timeout 20 ls "$M/INBOX" >"$T/out"
+  timeout 60 ls "$M/INBOX" >"$T/out"
 }
 
 # ---- trash: made where there is none, and in it what is removed really goes

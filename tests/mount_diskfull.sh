@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib/ledger.sh"
 
 drained() {
-  timeout 60 getfattr --absolute-names -n user.imapfs.drained "$M" >/dev/null
+  timeout 300 getfattr --absolute-names -n user.imapfs.drained "$M" >/dev/null
 }
 is_told() { # is_told TEXT COMMAND...: it fails, and says so
   local text=$1

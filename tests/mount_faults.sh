@@ -51,10 +51,10 @@ start_fault "$PORT"
 OPTIONS=tls=off SOURCE=imap://alice@127.0.0.1:$NEAR
 
 entries() { # name, size, time: what a listing shows
-  timeout -s KILL 30 find "$M/INBOX" -maxdepth 1 -name '*.eml' -printf '%f %s %Ts\n' | sort
+  timeout -s KILL 120 find "$M/INBOX" -maxdepth 1 -name '*.eml' -printf '%f %s %Ts\n' | sort
 }
 sums() { # of what can be read as a whole
-  timeout -s KILL 60 bash -c "$(declare -f file_sums); file_sums '$M/INBOX'" | sort
+  timeout -s KILL 120 bash -c "$(declare -f file_sums); file_sums '$M/INBOX'" | sort
 }
 learn() { # learn WHEN: what is true now
   attach

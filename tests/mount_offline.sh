@@ -18,7 +18,7 @@ offline() {
   for uid in 1 2 3; do
     within 1 cmp "$T/$uid" "$M"/INBOX/*."$uid".eml
   done
-  eq "names" "$names" "$(timeout 10 ls "$M/INBOX")"
+  eq "names" "$names" "$(timeout 60 ls "$M/INBOX")"
 }
 say "the line goes"
 kill "$RELAY_PID"
@@ -32,10 +32,10 @@ mount_it refresh=1,timeout=5
 for uid in 1 2; do
   within 1 cmp "$T/$uid" "$M"/INBOX/*."$uid".eml
 done
-wait_until 5 sh -c "! timeout 8 cat '$M'/INBOX/*.3.eml"
+wait_until 5 sh -c "! timeout 60 cat '$M'/INBOX/*.3.eml"
 start=$(now)
 ! cat "$M"/INBOX/*.3.eml >"$T/out" 2>"$T/err" || fail "octets from nowhere"
-[ $(($(now) - start)) -lt 1500 ] || fail "the error came after $(($(now) - start)) ms"
+in_time "$start" 1500 "the error"
 grep -qE 'No route to host|timed out' "$T/err" || fail "$(cat "$T/err")"
 [ ! -s "$T/out" ] || fail "half a file"
 say "the line comes back"

@@ -13,7 +13,7 @@ ledger_open
 
 start_again() {
   dovecot -c "$conf" </dev/null >"$T/start" 2>&1 || fail "$(cat "$T/start")"
-  wait_until 10 timeout 5 bash -c "head -c 4 </dev/tcp/127.0.0.1/$(cat "$T/dovecot/port") | grep -q OK"
+  wait_until 10 timeout 60 bash -c "head -c 4 </dev/tcp/127.0.0.1/$(cat "$T/dovecot/port") | grep -q OK"
 }
 state() {
   find "$XDG_STATE_HOME" -name index.db
@@ -58,6 +58,6 @@ start_again
 mount_it
 eq "the name" "$inode" "$(stat -c %i "$M/INBOX/mine.eml" 2>/dev/null || echo none)"
 # What may have been sent is looked for, for a minute, before it is.
-wait_until 150 timeout 60 getfattr -n user.imapfs.drained "$M" >/dev/null 2>&1
+wait_until 150 timeout 300 getfattr -n user.imapfs.drained "$M" >/dev/null 2>&1
 ledger_check "after five damages"
 unmount

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib/ledger.sh"
 
 ask_drained() {
-  timeout 100 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err"
+  timeout 300 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err"
 }
 drained() { # what was refused is said once
   ask_drained || ask_drained || fail "not drained: $(cat "$T/err")"
@@ -35,7 +35,7 @@ begin() { # begin NAME RULE...: five letters in the INBOX of an account of its o
   ledger_open
   odd
   mount_it compress=off
-  timeout 20 ls "$M/INBOX" "$M/Work" "$M/Trash" >"$T/out"
+  timeout 60 ls "$M/INBOX" "$M/Work" "$M/Trash" >"$T/out"
   odd "${@:2}"
 }
 work() { # three uploads, a move, a removal, a flag

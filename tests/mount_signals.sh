@@ -41,7 +41,7 @@ wait_until 5 ended "$RELAY_PID"
 tool relay --listen "$near" "$(cat "$T/dovecot/port")"
 wait_until 60 logged 'only what is cached is served.*kill -HUP '"$pid"
 within 1 cmp "$T/1" "$M"/INBOX/*.1.eml
-! timeout 20 cat "$M"/INBOX/*.50.eml >"$T/out" 2>"$T/err" || fail "octets from nowhere"
+! timeout 60 cat "$M"/INBOX/*.50.eml >"$T/out" 2>"$T/err" || fail "octets from nowhere"
 grep -q 'Permission denied' "$T/err" || fail "$(cat "$T/err")"
 eq "warnings that it has given up" 1 "$(grep -c 'kill -HUP' "$log")"
 ! grep -qE 'wrong|secret' "$log" || fail "a password in the log"
@@ -50,7 +50,7 @@ told 'offline since .*: .'
 say "the right one, and SIGHUP"
 echo secret >"$T/pass"
 kill -HUP "$pid"
-wait_until 20 timeout 10 cat "$M"/INBOX/*.50.eml
+wait_until 20 timeout 60 cat "$M"/INBOX/*.50.eml
 wait_until 20 tells 'online since '
 eq "daemon" "$pid" "$(daemon)"
 unmount

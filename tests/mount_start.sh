@@ -48,7 +48,7 @@ start=$(now)
 kill "$pid"
 kill "$pid" 2>/dev/null || :
 wait_until 5 gone
-[ $(($(now) - start)) -lt 2000 ] || fail "the end took $(($(now) - start)) ms"
+in_time "$start" 2000 "the end"
 ! wait $reader || fail "the reader ended well"
 
 say "mistakes"

@@ -8,7 +8,7 @@ start_dovecot
 ca=tls_ca=$T/dovecot/cert.pem
 works() { # works OPTIONS SOURCE
   say "$*"
-  timeout 60 "$IMAPFS" -o "$1" "$2" "$M"
+  timeout 300 "$IMAPFS" -o "$1" "$2" "$M"
   eq "messages" 5 "$(ls "$M/${3-INBOX}" | grep -c eml)"
   unmount
 }

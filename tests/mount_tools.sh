@@ -26,7 +26,7 @@ plain() { # the octets of files, but for how lines end
   done | sort
 }
 drained() {
-  timeout 60 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err" || fail "not drained: $(cat "$T/err")"
+  timeout 300 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err" || fail "not drained: $(cat "$T/err")"
 }
 maildir_of() { # maildir_of FOLDER
   [ "$1" = INBOX ] && echo "$MAILDIR" || echo "$MAILDIR/.$1"

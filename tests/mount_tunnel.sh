@@ -5,7 +5,7 @@
 
 mailbox 12
 start_dovecot
-timeout 60 "$IMAPFS" -o "tunnel=$T/dovecot/tunnel alice" imap://alice@localhost "$M"
+timeout 300 "$IMAPFS" -o "tunnel=$T/dovecot/tunnel alice" imap://alice@localhost "$M"
 server_sums "$MAILDIR" >"$T/expected"
 file_sums "$M/INBOX" >"$T/got"
 same "bytes" "$T/expected" "$T/got"

@@ -21,7 +21,7 @@ act() { # act KIND NAME PLACE
   python3 "$TOP/tests/lib/two.py" "$1" "$SEED" "$2" "$T/log.$2" $COUNT "$3" &
 }
 drained() {
-  timeout 120 getfattr --absolute-names -n user.imapfs.drained "$M" >"$T/out" 2>"$T/err"
+  timeout 300 getfattr --absolute-names -n user.imapfs.drained "$M" >"$T/out" 2>"$T/err"
 }
 
 at 1

@@ -10,7 +10,7 @@ ends() { # ends COMMAND...: it ends daemon and mount in time
   start=$(now)
   "$@" || fail "$* failed"
   wait_until 5 ended "$pid"
-  [ $(($(now) - start)) -le 2000 ] || fail "$*: the daemon ended after $(($(now) - start)) ms"
+  in_time "$start" 2000 "the end of the daemon by $*"
   unmounted || fail "$*: still mounted"
   [ -z "$(ls -A "$M")" ] || fail "$*: the mount point is not empty"
 }
@@ -42,7 +42,7 @@ wait_until 5 waiting $reader
 start=$(now)
 ! fusermount3 -u "$M" 2>"$T/err" || fail "unmounted under a reader"
 grep -qi busy "$T/err" || fail "$(cat "$T/err")"
-[ $(($(now) - start)) -lt 1000 ] || fail "busy came late"
+in_time "$start" 1000 "busy"
 within 1 cat "$M"/INBOX/*.1.eml >/dev/null
 pid=$(daemon)
 fusermount3 -uz "$M"

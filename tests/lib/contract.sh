@@ -19,7 +19,7 @@ mend_line() {
   kill -HUP "$(daemon)" # now, and not when it would have tried
 }
 drained() {
-  timeout 120 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err" || fail "not drained: $(cat "$T/err")"
+  timeout 300 getfattr -n user.imapfs.drained "$M" >/dev/null 2>"$T/err" || fail "not drained: $(cat "$T/err")"
 }
 drained_or_refused() { # it says what was refused when all the rest is there, and says it once
   (drained) 2>/dev/null || drained

@@ -38,7 +38,7 @@ remove() { # remove FILE
   settle
 }
 drained() {
-  timeout 60 getfattr --absolute-names -n user.imapfs.drained "$M" >/dev/null
+  timeout 300 getfattr --absolute-names -n user.imapfs.drained "$M" >/dev/null
 }
 new_small() { cp -p "$I/small" "$M/INBOX/small.eml"; }
 new_large() { cp -p "$I/large" "$M/Work/large.eml"; }
