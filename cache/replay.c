@@ -217,7 +217,11 @@ static gboolean write_hurry(IndexTxn *txn, gpointer data, GError **error) {
 
 static void hurry(Replay *replay) {
   g_autoptr(GError) error = NULL;
-  if (take_hurry(replay) && !index_write(replay->account->index, INDEX_CHANGE, write_hurry, NULL, &error))
+  if (!take_hurry(replay))
+    return;
+  replay->not_before = 0;
+  replay->losses = 0;
+  if (!index_write(replay->account->index, INDEX_CHANGE, write_hurry, NULL, &error))
     g_warning("what was put off goes on waiting: %s", error->message);
 }
 

@@ -155,7 +155,7 @@ static void tell_settled(Replay *replay, const Settlement *self) {
     tell_finished(replay->account, self);
   if (!put_off && self->kind != SETTLE_STATE)
     g_hash_table_remove(replay->looks, &self->seq);
-  replay_set_stuck(replay, self->seq, put_off ? self->reason : NULL);
+  replay_set_stuck(replay, self->seq, put_off && self->refusal ? self->reason : NULL); /* to look again is to go on */
   if (self->kind == SETTLE_REFUSED)
     replay_note_refused(replay, self->refusal);
   replay_tell(replay, self->row, self->refusal);

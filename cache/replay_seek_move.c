@@ -9,12 +9,32 @@
  *   no             no              looked for again, and at last ended: somebody else removed it
  *   yes            no              looked for again, and at last not done: READY
  *
- * In the target are UIDs from the UIDNEXT on that was written before it was sent.
+ * In the target are UIDs from the UIDNEXT on that was written before it was sent. Where the server has renumbered one
+ * of the two since, there is nothing to look by, and as long as they are claimed no listing can match the messages
+ * again: then it is READY at once. What was moved has no old UID to be moved by; if it was copied, and not removed, it
+ * is there twice.
  */
 #include "cache/replay_shift.h"
 
 #include "cache/trash.h"
 #include "cache/whereabouts.h"
+
+static gboolean is_renumbered(Account *account, ImapConn *conn, gint64 mailbox) {
+  g_auto(IndexMailbox) known = {0};
+  g_auto(ImapStatus) status = {0};
+  return index_get_mailbox(account->index, mailbox, &known, NULL) && known.raw && known.uidvalidity != 0 &&
+         imap_unselect(conn, account->cancellable, NULL) &&
+         imap_status(conn, known.raw, &status, account->cancellable, NULL) && status.has_uidvalidity &&
+         status.uidvalidity != known.uidvalidity;
+}
+
+/* The listing goes first. */
+static gboolean wait_for_listing(Replay *replay, const JournalBatch *batch, gint64 target, GError **error) {
+  g_info("what was moved was renumbered; it is matched again first");
+  sync_doubt(replay_sync(replay), batch->source);
+  sync_doubt(replay_sync(replay), target);
+  return replay_again_rest(replay, error);
+}
 
 /* Nobody can look now. What is UNKNOWN stays so for a while; then it is undone, and the mailboxes show who was right.
  */
@@ -32,6 +52,17 @@ static gboolean put_off(Replay *replay, ImapConn *conn, const JournalBatch *batc
       return FALSE;
   }
   return TRUE;
+}
+
+static gboolean cannot_look(Replay *replay, ImapConn *conn, const JournalBatch *batch, gint64 target, GError *failure,
+                            GError **error) {
+  Account *account = replay_account(replay);
+  if (!imap_conn_failed(conn) && g_error_matches(failure, IMAP_ERROR, IMAP_ERROR_UNAVAILABLE) &&
+      (is_renumbered(account, conn, batch->source) || is_renumbered(account, conn, target))) {
+    g_error_free(failure);
+    return wait_for_listing(replay, batch, target, error);
+  }
+  return put_off(replay, conn, batch, failure, error);
 }
 
 /* ---- where to look ---------------------------------------------------------------------------------------- */
@@ -123,7 +154,7 @@ static gboolean seek(Replay *replay, ImapConn *conn, JournalBatch *batch, gint64
   /* A session that has seen how it was before may go on seeing that. */
   if (!imap_unselect(conn, replay_account(replay)->cancellable, &failure) ||
       !replay_shift_open(&shift, replay, conn, batch, target, TRUE, &failure) || !look(&shift, &left, sought, &failure))
-    return put_off(replay, conn, batch, g_steal_pointer(&failure), error);
+    return cannot_look(replay, conn, batch, target, g_steal_pointer(&failure), error);
   return judge_all(&shift, &left, sought, error) && finish(&shift, error);
 }
 

@@ -292,6 +292,7 @@ START_TEST(it_is_sent_again_after_three_agreeing_looks) {
   for (guint i = 0; i < 2; i++) {
     step(u);
     ck_state(u, a, "unknown");
+    ck_assert(!replay_trouble(u->replay, NULL)); /* it goes on */
   }
   step(u);
   ck_state(u, a, "ready");
@@ -670,6 +671,20 @@ START_TEST(nobody_waits_for_a_line_that_is_down) {
 }
 END_TEST
 
+/* A line that was lost over and over is not tried at once; but when the user says so. */
+START_TEST(who_hurries_waits_for_nothing) {
+  g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] x\nstall\n");
+  gint64 a = add(u, "a");
+  u->replay->not_before = g_get_monotonic_time() + 300 * G_USEC_PER_SEC;
+  u->replay->losses = 9;
+  ck_assert(replay_await(u->replay, a, a, NULL));
+  replay_hurry(u->replay);
+  run(u);
+  ck_assert_int_eq(await_done(u, a), -1);
+  stop(u);
+}
+END_TEST
+
 START_TEST(to_stop_ends_what_is_sent_and_every_wait) {
   g_autoptr(Uploads) u = uploads_new(MULTI, "stall\n");
   g_autofree char *state = NULL;
@@ -724,6 +739,7 @@ int main(void) {
   tcase_add_test(tests, a_refusal_is_told_when_the_rest_is_there);
   tcase_add_test(tests, one_is_not_all);
   tcase_add_test(tests, nobody_waits_for_a_line_that_is_down);
+  tcase_add_test(tests, who_hurries_waits_for_nothing);
   tcase_add_test(tests, to_stop_ends_what_is_sent_and_every_wait);
   suite_add_tcase(suite, tests);
   return suite_run(suite);

@@ -184,6 +184,38 @@ START_TEST(test_cut_and_read_only_since) {
 }
 END_TEST
 
+#define STATUS_BOX(validity)                                                                                           \
+  "C: @ STATUS \"box\" (MESSAGES UIDNEXT UIDVALIDITY)\n"                                                               \
+  "S: * STATUS box (MESSAGES 3 UIDNEXT 4 UIDVALIDITY " validity ")\nS: @ OK\n"
+#define SELECT_NEW                                                                                                     \
+  "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: * OK [UIDNEXT 4] x\nS: @ OK [READ-WRITE] open\n"
+
+static gboolean is_claimed(Replaying *r, gint64 mailbox) {
+  gboolean taken = claims_try(r->test->account.claims, mailbox);
+  if (taken)
+    claims_release(r->test->account.claims, mailbox, 0);
+  return !taken;
+}
+
+/* As long as they were claimed, no listing could say what has which number now. */
+START_TEST(test_cut_and_renumbered) {
+  static const char *const renumbered[] = {
+      SELECT_NEW LEAVE STATUS_BOX("8"),
+      SELECT LOOK("1:3") OK LEAVE "C: @ EXAMINE \"to\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 6] x\n"
+                                  "S: * OK [UIDNEXT 4] x\nS: @ OK [READ-ONLY]\n" LEAVE STATUS_BOX("7")
+                                      STATUS_TO("6", "4"),
+  };
+  g_autoptr(Replaying) r = cut(renumbered[_i]);
+  ck_assert(replay_claim(r->replay, &(JournalBatch){.op = JOURNAL_MOVE, .source = r->box, .target = r->to}));
+  ck_assert(replaying_step(r, NULL));
+  ck_places(r, "box:1@to box:2@to box:3@to");
+  ck_assert_uint_eq(replaying_left(r), 3);
+  replay_let_go(r->replay);
+  ck_assert(!is_claimed(r, r->box));
+  ck_assert(!is_claimed(r, r->to));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("replay_move");
   TCase *tcase = tcase_create("replay_move");
@@ -195,6 +227,7 @@ int main(void) {
   tcase_add_test(tcase, test_cut_before);
   tcase_add_test(tcase, test_cut_and_gone);
   tcase_add_test(tcase, test_cut_and_read_only_since);
+  tcase_add_loop_test(tcase, test_cut_and_renumbered, 0, 2);
   tcase_add_test(tcase, test_cut_between_copy_and_removal);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
