@@ -301,10 +301,11 @@ static void take_others(Work *work, guint *i, GPtrArray *ret) {
 
 /* Runs of copies, and of what is not to be copied, one after another. */
 static gboolean send_all(Work *work, GError **error) {
+  const ReplayTarget target = {work->target.row, work->target.raw, work->uidvalidity, work->uidnext};
   for (guint i = 0; i < work->batch->items->len;) {
     g_autoptr(GPtrArray) rest = g_ptr_array_new();
     guint first = i;
-    if (!replay_copy(work->replay, work->conn, work->batch, &work->target, &i, rest, error))
+    if (!replay_copy(work->replay, work->conn, work->batch, &target, &i, rest, error))
       return FALSE;
     if (i == first)
       take_others(work, &i, rest);
@@ -315,9 +316,12 @@ static gboolean send_all(Work *work, GError **error) {
   return TRUE;
 }
 
-/* OK was said, so it is there. */
+/* OK was said, so it is there. What is known to stand somewhere is committed first, or it would be found for another
+ * that is equal. */
 static gboolean place_unplaced(Work *work, GError **error) {
   guint n = work->unplaced->len;
+  if (n > 0 && !replay_settle(work->replay, error))
+    return FALSE;
   guint32 uidvalidity = work->uidvalidity;
   g_autoptr(GError) failed = NULL;
   g_autofree ReplaySought *sought = g_new0(ReplaySought, n);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * COPYUID says what has which UID now. Where it is silent although OK was said, the message may be there, or what was
- * to be copied was gone: then it is UNKNOWN, and looked for. Whatever is surely not there is left to APPEND.
+ * to be copied was gone: then it is UNKNOWN, and looked for. Whatever is surely not there is left to APPEND; and that
+ * is what was refused alone. Of several, servers have been seen to say NO after the half: so the target is looked into.
  */
 #include "cache/replay_copy.h"
+
+#include "cache/replay_look.h"
 
 typedef struct {
   Replay *replay;
   ImapConn *conn;
-  const IndexMailbox *target;
+  const ReplayTarget *target;
   gint64 source;    /* mailbox */
   ImapSeqset *uids; /* there */
   GPtrArray *items; /* JournalItem; each has another uid: */
@@ -64,6 +67,33 @@ static gboolean settle(const Copies *copies, guint i, const ImapEffect *effect, 
   return TRUE;
 }
 
+/* Those that are there after all are settled; the others go into `rest`. What was placed before is committed first, or
+ * it would be found for another that is equal. */
+static gboolean look_for(const Copies *copies, const GPtrArray *undone, gboolean doubtful, GPtrArray *rest,
+                         GError **error) {
+  const ReplayTarget *target = copies->target;
+  guint32 uidvalidity = 0;
+  g_autoptr(GError) failed = NULL;
+  g_autofree ReplaySought *sought = g_new0(ReplaySought, undone->len + 1);
+  for (guint i = 0; i < undone->len; i++)
+    sought[i].item = undone->pdata[i];
+  gboolean looks = doubtful && undone->len > 0;
+  if (looks && !replay_settle(copies->replay, error))
+    return FALSE;
+  gboolean looked =
+      !looks || replay_look_for(replay_account(copies->replay), copies->conn, target->row, target->uidvalidity,
+                                target->uidnext, sought, undone->len, &uidvalidity, &failed);
+  for (guint i = 0; i < undone->len; i++) {
+    const JournalItem *item = sought[i].item;
+    if (looked && sought[i].uid == 0)
+      g_ptr_array_add(rest, (gpointer)item);
+    else if (!(looked ? replay_placed(copies->replay, item, target->row, uidvalidity, sought[i].uid, error)
+                      : replay_unknown(copies->replay, item, error)))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean copy(const Copies *copies, GPtrArray *rest, GError **error) {
   g_auto(ImapEffect) effect = {0};
   g_autoptr(GError) failed = NULL;
@@ -71,9 +101,12 @@ static gboolean copy(const Copies *copies, GPtrArray *rest, GError **error) {
   steps_one();
   gboolean ok = imap_copy(copies->conn, copies->uids, copies->target->raw, &effect, c, &failed);
   steps_one();
+  g_autoptr(GPtrArray) undone = g_ptr_array_new();
   for (guint i = 0; i < copies->items->len; i++)
-    if (!settle(copies, i, &effect, rest, error))
+    if (!settle(copies, i, &effect, undone, error))
       return FALSE;
+  if (!imap_conn_failed(copies->conn) && !look_for(copies, undone, !ok && copies->items->len > 1, rest, error))
+    return FALSE;
   if (ok || !imap_conn_failed(copies->conn))
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -94,7 +127,7 @@ static gboolean select_and_copy(const Copies *copies, GPtrArray *rest, GError **
   return TRUE;
 }
 
-gboolean replay_copy(Replay *replay, ImapConn *conn, JournalBatch *batch, const IndexMailbox *target, guint *i,
+gboolean replay_copy(Replay *replay, ImapConn *conn, JournalBatch *batch, const ReplayTarget *target, guint *i,
                      GPtrArray *rest, GError **error) {
   g_auto(Copies) copies = {.replay = replay,
                            .conn = conn,

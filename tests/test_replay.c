@@ -424,6 +424,19 @@ START_TEST(what_was_said_to_be_there_is_never_sent_again) {
 }
 END_TEST
 
+/* Equal octets: the number that was told is no answer to where the other is. */
+START_TEST(two_that_are_equal_are_two) {
+  g_autoptr(Uploads) u =
+      uploads_new("LITERAL+ UIDPLUS UNSELECT", "C: @ APPEND \"box\" * {*+}\n" LINES("a") "C: \n" APPEND(
+                                                   "a") "S: @3 OK [APPENDUID 7 10] x\nS: @4 OK done\n" LOOK("3 10 11")
+                                                   ASK("11", ITEMS) THERE("11", "", SIZE, "a") OK);
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), 0), b = uploads_add(u, "b.eml", TEXT("a"), 0);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_state(u, b, "confirmed 11");
+}
+END_TEST
+
 /* ---- copies --------------------------------------------------------------------------------------------------------
  */
 
@@ -481,14 +494,42 @@ START_TEST(what_cannot_be_copied_is_fetched_and_sent) {
 }
 END_TEST
 
-/* The body of the source, as one that was read. */
-static void cache_source(Uploads *u, gint64 row) {
+/* The body of a message, as one that was read. */
+static void cache_body(Uploads *u, gint64 row, const char *text) {
   IndexKey key = {0};
   ck_assert(index_get_key(u->test->account.index, row, &key, NULL));
   g_autoptr(BodyTemp) temp = body_begin(u->test->account.bodies, NULL);
-  ck_assert(temp && body_write(temp, TEXT("a"), strlen(TEXT("a")), NULL));
+  ck_assert(temp && body_write(temp, text, strlen(text), NULL));
   close(body_commit(g_steal_pointer(&temp), &key, 0, NULL));
 }
+
+static gboolean put_another(IndexTxn *txn, gpointer data, GError **error) {
+  IndexMessage message = {.uid = 5, .claim = 17, .size = IMAP_UNKNOWN_SIZE, .name = "another.eml"};
+  gint64 *row = data;
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, "SELECT mailbox FROM message WHERE uid = 4");
+  ck_assert(index_number(txn->db, stmt, &message.mailbox, error));
+  message.folder = message.mailbox;
+  ck_assert(index_add_message(txn, &message, NULL, error));
+  *row = message.row;
+  return TRUE;
+}
+
+/* Of the other one the octets are cached: it is sent, and the first not once more. */
+START_TEST(a_copy_that_fails_in_the_middle_is_half_done) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, FROM "C: @ UID COPY 4:5 \"box\"\nS: @ NO no more\n"
+                              "C: @ EXAMINE \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 12] x\n"
+                              "S: @ OK\n" UIDS("3 10") ASK("10", ITEMS) THERE("10", "", SIZE, "a")
+                                  OK APPEND("b") "S: @ OK [APPENDUID 7 11] x\n");
+  gint64 source = add_source(u), another = 0;
+  ck_assert(index_write(u->test->account.index, INDEX_SYNC, put_another, &another, NULL));
+  cache_body(u, another, TEXT("b"));
+  gint64 a = uploads_add(u, "a.eml", TEXT("a"), source), b = uploads_add(u, "b.eml", TEXT("b"), another);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_state(u, b, "confirmed 11");
+}
+END_TEST
 
 static gboolean end_source(IndexTxn *txn, gpointer row, GError **error) {
   g_autofree char *sql = g_strdup_printf("UPDATE message SET gone = 1 WHERE row = %d", (int)*(gint64 *)row);
@@ -499,7 +540,7 @@ static gboolean end_source(IndexTxn *txn, gpointer row, GError **error) {
 START_TEST(of_a_source_that_is_gone_the_cached_body_is_sent) {
   g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] x\n");
   gint64 source = add_source(u);
-  cache_source(u, source);
+  cache_body(u, source, TEXT("a"));
   gint64 a = uploads_add(u, "a.eml", TEXT("a"), source);
   ck_assert(index_write(u->test->account.index, INDEX_SYNC, end_source, &source, NULL));
   step(u);
@@ -729,7 +770,9 @@ int main(void) {
   tcase_add_test(tests, a_copy_whose_number_cannot_be_true_is_looked_for);
   tcase_add_test(tests, ok_means_it_is_there_though_nobody_sees_it);
   tcase_add_test(tests, what_was_said_to_be_there_is_never_sent_again);
+  tcase_add_test(tests, two_that_are_equal_are_two);
   tcase_add_test(tests, a_copy_moves_no_octets);
+  tcase_add_test(tests, a_copy_that_fails_in_the_middle_is_half_done);
   tcase_add_test(tests, what_cannot_be_copied_is_fetched_and_sent);
   tcase_add_test(tests, of_a_source_that_is_gone_the_cached_body_is_sent);
   tcase_add_test(tests, of_a_source_that_is_gone_and_nowhere_here_nothing_is_left);
