@@ -11,11 +11,10 @@
  * Where the server says OK and no UID (no UIDPLUS, or it forgets), the message is looked for, and if that does not find
  * it the next listing will.
  */
+#include "cache/replay_call.h"
 #include "cache/replay_copy.h"
 #include "cache/replay_look.h"
-#include "cache/replay_octets.h"
 #include "cache/replay_private.h"
-#include "cache/words.h"
 
 typedef struct {
   Replay *replay;
@@ -76,50 +75,6 @@ static gboolean begin(Work *work, GError **error) {
 }
 
 /* ---- one command, or several -------------------------------------------------------------------------------- */
-
-/* Servers refuse an APPEND with flags that they do not keep. */
-static guint allowed_flags(const Work *work, guint flags) {
-  flags &= ~(guint)IMAP_FLAG_RECENT;
-  return work->access.limited ? flags & work->access.permanent : flags;
-}
-
-static char **allowed_keywords(const Work *work, const char *keywords) {
-  if (!work->access.limited || work->access.any_keyword)
-    return words_split(keywords);
-  g_autofree char *kept = words_within(keywords, work->access.keywords);
-  return words_split(kept);
-}
-
-typedef struct {
-  GPtrArray *items; /* JournalItem */
-  ImapAppend *messages;
-  ImapAppended *outcomes;
-} Call;
-
-static Call call_new(const Work *work, GPtrArray *items) {
-  Call call = {
-      .items = items, .messages = g_new0(ImapAppend, items->len), .outcomes = g_new0(ImapAppended, items->len)};
-  for (guint i = 0; i < items->len; i++) {
-    const JournalItem *item = items->pdata[i];
-    call.messages[i] = (ImapAppend){.flags = allowed_flags(work, item->flags),
-                                    .keywords = (const char *const *)allowed_keywords(work, item->keywords),
-                                    .internaldate = item->internaldate,
-                                    .size = item->size,
-                                    .source = replay_octets_new(account_of(work), item)};
-  }
-  return call;
-}
-
-static void call_clear(Call *call) {
-  for (guint i = 0; i < call->items->len; i++) {
-    g_strfreev((char **)call->messages[i].keywords);
-    replay_octets_free(call->messages[i].source);
-    imap_appended_clear(&call->outcomes[i]);
-  }
-  g_free(call->messages);
-  g_free(call->outcomes);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Call, call_clear)
 
 /* A copy that the server cannot make, of what is not cached. *ret_here FALSE: it cannot be had, and is settled. */
 static gboolean bring_octets(Work *work, const JournalItem *item, ReplayOctets *octets, gboolean *ret_here,
@@ -191,7 +146,7 @@ static gboolean settle_done(Work *work, const JournalItem *item, const ImapAppen
 }
 
 /* The line was lost in the middle of it, which may be its own fault: others go before it next time. */
-static gboolean settle_interrupted(Work *work, const Call *call, guint i, const GError *lost, GError **error) {
+static gboolean settle_interrupted(Work *work, const ReplayCall *call, guint i, const GError *lost, GError **error) {
   const GError *failed = replay_octets_failed(call->messages[i].source);
   if (failed)
     return replay_refused(work->replay, call->items->pdata[i], failed, error);
@@ -199,7 +154,7 @@ static gboolean settle_interrupted(Work *work, const Call *call, guint i, const 
          replay_put_off(work->replay, call->items->pdata[i], lost, error);
 }
 
-static gboolean settle(Work *work, const Call *call, const GError *lost, GError **error) {
+static gboolean settle(Work *work, const ReplayCall *call, const GError *lost, GError **error) {
   g_autoptr(GPtrArray) rest = g_ptr_array_new();
   gboolean ok = TRUE, interrupted = FALSE;
   for (guint i = 0; ok && i < call->items->len; i++) {
@@ -231,7 +186,7 @@ static gboolean settle(Work *work, const Call *call, const GError *lost, GError 
 
 /* FALSE: the line is lost; what is known is settled. */
 static gboolean append(Work *work, GPtrArray *items, GError **error) {
-  g_auto(Call) call = call_new(work, items);
+  g_auto(ReplayCall) call = replay_call(account_of(work), &work->access, items);
   g_autoptr(GError) lost = NULL;
   gboolean here = FALSE;
   if (!bring_octets(work, items->pdata[0], call.messages[0].source, &here, error))

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cache/replay_octets.h"
+
+/* New messages that are appended together: what imap_append() asks for, and what it answers. Only for replay_append.c.
+ */
+typedef struct {
+  GPtrArray *items; /* JournalItem; not ours */
+  ImapAppend *messages;
+  ImapAppended *outcomes;
+} ReplayCall;
+
+ReplayCall replay_call(Account *account, const IndexAccess *access, GPtrArray *items);
+void replay_call_clear(ReplayCall *call);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ReplayCall, replay_call_clear)
