@@ -10,9 +10,10 @@ name=$(basename "$program" .sh)
 log=$LOGS/$name.log
 [[ $program == */* ]] || program=./$program
 
+LIMIT=${LIMIT:-900}
 start=$SECONDS
 # A job in the background of a script would have SIGINT and SIGQUIT ignored.
-env --default-signal=INT,QUIT timeout -k 15 "${LIMIT:=900}" "$program" >"$log" 2>&1 </dev/null &
+env --default-signal=INT,QUIT timeout -k 15 "$LIMIT" "$program" >"$log" 2>&1 </dev/null &
 trap 'kill $! 2>/dev/null' INT TERM
 wait $!
 rc=$?
