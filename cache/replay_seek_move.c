@@ -83,10 +83,12 @@ static gint64 target_of(Account *account, const JournalBatch *batch, GError **er
 static gboolean look(ReplayShift *shift, Whereabouts *left, WhereaboutsSought *sought, GError **error) {
   Transfer *transfer = &shift->transfer;
   g_autoptr(ImapSeqset) uids = replay_uids(shift->batch);
+  if (!whereabouts_describe(transfer->account, transfer->conn, uids, left, error))
+    return FALSE;
   for (guint i = 0; i < transfer->n; i++)
-    sought[i].row = transfer->messages[i].row;
-  return whereabouts_here(transfer->account, transfer->conn, uids, left, error) &&
-         whereabouts_there(transfer->account, transfer->conn, &shift->target, transfer->uidnext, sought, transfer->n,
+    sought[i] = (WhereaboutsSought){.row = transfer->messages[i].row,
+                                    .print = whereabouts_print(left, transfer->messages[i].uid)};
+  return whereabouts_there(transfer->account, transfer->conn, &shift->target, transfer->uidnext, sought, transfer->n,
                            error);
 }
 

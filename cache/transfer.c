@@ -64,12 +64,15 @@ static gboolean is_alive(Transfer *transfer, GError *failure, GError **error) {
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
-static WhereaboutsSought *seek(const Transfer *transfer, const ImapSeqset *open, guint *ret_n) {
+static WhereaboutsSought *seek(const Transfer *transfer, const ImapSeqset *open, const Whereabouts *left,
+                               guint *ret_n) {
   WhereaboutsSought *sought = g_new0(WhereaboutsSought, transfer->n);
   *ret_n = 0;
-  for (guint i = 0; i < transfer->n; i++)
-    if (imap_seqset_contains(open, transfer->messages[i].uid))
-      sought[(*ret_n)++].row = transfer->messages[i].row;
+  for (guint i = 0; i < transfer->n; i++) {
+    const TransferMessage *message = &transfer->messages[i];
+    if (imap_seqset_contains(open, message->uid))
+      sought[(*ret_n)++] = (WhereaboutsSought){.row = message->row, .print = whereabouts_print(left, message->uid)};
+  }
   return sought;
 }
 
@@ -86,10 +89,11 @@ static void take_sighting(TransferMessage *message, const WhereaboutsSought *sou
 
 static gboolean look(Transfer *transfer, const ImapSeqset *open, GError **error) {
   guint n = 0;
-  g_autofree WhereaboutsSought *sought = seek(transfer, open, &n);
   g_auto(Whereabouts) left = {0};
-  if (!whereabouts_here(transfer->account, transfer->conn, open, &left, error) ||
-      !whereabouts_there(transfer->account, transfer->conn, transfer->target, transfer->uidnext, sought, n, error))
+  if (!whereabouts_describe(transfer->account, transfer->conn, open, &left, error))
+    return FALSE;
+  g_autofree WhereaboutsSought *sought = seek(transfer, open, &left, &n);
+  if (!whereabouts_there(transfer->account, transfer->conn, transfer->target, transfer->uidnext, sought, n, error))
     return FALSE;
   for (guint i = 0, at = 0; i < transfer->n; i++) {
     TransferMessage *message = &transfer->messages[i];

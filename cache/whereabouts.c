@@ -3,7 +3,7 @@
  * A message that is moved gets another UID, and nothing about it says which it had. What it has in common with the row
  * that we have of it is EMAILID where the server has that, else the four header fields and the size that it claims; a
  * mailbox listed without header fields (names=uid) leaves size and date, which two messages may share: good enough to
- * find one, and no reason to delete another.
+ * find one, and no reason to delete another; so where it still is the server is asked for them.
  */
 #include "cache/whereabouts.h"
 
@@ -11,12 +11,14 @@
 
 #include "cache/ask.h"
 #include "cache/message.h"
+#include "cache/names.h"
 
 #define MOST 100000u /* messages that are looked at: what came since the move was begun */
 
 void whereabouts_clear(Whereabouts *whereabouts) {
   g_clear_pointer(&whereabouts->here, imap_seqset_free);
   g_clear_pointer(&whereabouts->deleted, imap_seqset_free);
+  g_clear_pointer(&whereabouts->prints, g_hash_table_unref);
 }
 
 /* ---- here --------------------------------------------------------------------------------------------- */
@@ -26,6 +28,14 @@ typedef struct {
   Whereabouts *found;
 } Roll;
 
+static void note_print(GHashTable *prints, const ImapMessage *message) {
+  guint8 *print = g_malloc(sizeof((IndexMessage *)0)->fingerprint);
+  gsize len;
+  const char *header = g_bytes_get_data(message->header, &len);
+  names_fingerprint(header, len, print);
+  g_hash_table_replace(prints, GUINT_TO_POINTER(message->uid), print);
+}
+
 static gboolean note_here(const ImapMessage *message, gpointer data, G_GNUC_UNUSED GError **error) {
   Roll *roll = data;
   if (!imap_seqset_contains(roll->asked, message->uid))
@@ -33,6 +43,8 @@ static gboolean note_here(const ImapMessage *message, gpointer data, G_GNUC_UNUS
   imap_seqset_add(roll->found->here, message->uid, message->uid);
   if ((message->has & IMAP_HAS_FLAGS) && (message->flags & IMAP_FLAG_DELETED))
     imap_seqset_add(roll->found->deleted, message->uid, message->uid);
+  if (roll->found->prints && (message->has & IMAP_HAS_HEADER))
+    note_print(roll->found->prints, message);
   return TRUE;
 }
 
@@ -40,6 +52,21 @@ gboolean whereabouts_here(Account *account, ImapConn *conn, const ImapSeqset *ui
   *ret = (Whereabouts){.here = imap_seqset_new(), .deleted = imap_seqset_new()};
   Roll roll = {.asked = uids, .found = ret};
   return ask_fetch(account, conn, uids, IMAP_FETCH_FLAGS, note_here, &roll, error);
+}
+
+gboolean whereabouts_describe(Account *account, ImapConn *conn, const ImapSeqset *uids, Whereabouts *ret,
+                              GError **error) {
+  if (!account->config->names_uid)
+    return whereabouts_here(account, conn, uids, ret, error);
+  *ret = (Whereabouts){.here = imap_seqset_new(),
+                       .deleted = imap_seqset_new(),
+                       .prints = g_hash_table_new_full(NULL, NULL, NULL, g_free)};
+  Roll roll = {.asked = uids, .found = ret};
+  return ask_fetch(account, conn, uids, IMAP_FETCH_LISTING, note_here, &roll, error);
+}
+
+const guint8 *whereabouts_print(const Whereabouts *whereabouts, guint32 uid) {
+  return whereabouts->prints ? g_hash_table_lookup(whereabouts->prints, GUINT_TO_POINTER(uid)) : NULL;
 }
 
 /* ---- there -------------------------------------------------------------------------------------------- */
@@ -107,6 +134,15 @@ static gboolean list_arrivals(Account *account, ImapConn *conn, Arrivals *arriva
   return ask_fetch(account, conn, from, IMAP_FETCH_LISTING, note_arrival, arrivals, error);
 }
 
+static gboolean describe_known(Account *account, const WhereaboutsSought *sought, IndexMessage *ret, GError **error) {
+  static const guint8 none[sizeof ret->fingerprint];
+  if (!index_get_message(account->index, sought->row, ret, error))
+    return FALSE;
+  if (sought->print && memcmp(ret->fingerprint, none, sizeof none) == 0)
+    memcpy(ret->fingerprint, sought->print, sizeof ret->fingerprint);
+  return TRUE;
+}
+
 gboolean whereabouts_there(Account *account, ImapConn *conn, const IndexMailbox *mailbox, guint32 uidnext,
                            WhereaboutsSought *sought, guint n, GError **error) {
   g_auto(Arrivals) arrivals = {.mailbox = mailbox->row, .uidnext = uidnext};
@@ -127,7 +163,7 @@ gboolean whereabouts_there(Account *account, ImapConn *conn, const IndexMailbox 
     g_auto(IndexMessage) known = {0};
     if (sought[i].found != 0)
       continue;
-    if (index_get_message(account->index, sought[i].row, &known, error))
+    if (describe_known(account, &sought[i], &known, error))
       give_out(&known, &arrivals, &sought[i]);
     else if (error && *error)
       return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "cache/index_private.h"
 #include "tests/box.h"
 #include "tests/replaying.h"
 #include "tests/suite.h"
@@ -165,6 +166,24 @@ START_TEST(test_cut_between_copy_and_removal) {
 }
 END_TEST
 
+static gboolean forget_headers(IndexTxn *txn, G_GNUC_UNUSED gpointer data, GError **error) {
+  return index_db_exec(txn->db, "UPDATE message SET fingerprint = NULL", error);
+}
+
+#define ROWS(one, two, three) ROW(one, "one") ROW(two, "two") ROW(three, "three")
+
+/* names=uid: size and date are no reason to remove a message, and to copy it once more would double it. */
+START_TEST(test_cut_between_without_headers) {
+  g_autoptr(Replaying) r =
+      cut(SELECT ASK("1:3", ITEMS) ROWS("1", "2", "3") OK THERE ROWS("20", "21", "22") OK SELECT
+          "C: @ UID STORE 1:3 +FLAGS.SILENT (\\Deleted)\nS: @ OK\nC: @ UID EXPUNGE 1:3\nS: @ OK\n" LOOK("1:3") OK);
+  r->test->config.names_uid = TRUE;
+  ck_assert(index_write(r->test->account.index, INDEX_SYNC, forget_headers, NULL, NULL));
+  replaying_all(r);
+  ck_places(r, "to:20 to:21 to:22");
+}
+END_TEST
+
 #define READ_ONLY                                                                                                      \
   "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK [READ-ONLY] open\n"
 
@@ -226,6 +245,7 @@ int main(void) {
   tcase_add_test(tcase, test_cut_in_the_middle);
   tcase_add_test(tcase, test_cut_before);
   tcase_add_test(tcase, test_cut_and_gone);
+  tcase_add_test(tcase, test_cut_between_without_headers);
   tcase_add_test(tcase, test_cut_and_read_only_since);
   tcase_add_loop_test(tcase, test_cut_and_renumbered, 0, 2);
   tcase_add_test(tcase, test_cut_between_copy_and_removal);
