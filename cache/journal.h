@@ -172,6 +172,9 @@ void journal_batch_clear(JournalBatch *batch);
 gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, JournalBatch *ret, gint64 *ret_next,
                       GError **error);
 
+/* Everything in it is as it was then, also by which number the server knows each message. */
+gboolean journal_is_current(Index *index, const JournalBatch *batch, gboolean *ret, GError **error);
+
 /* The rest inside a job of priority SYNC, but send, which is JOURNAL. `seqs`: GArray of gint64. */
 /* The message that it replaces has the same octets: as journal_adopt(), but that its flags are those of `row`. BUSY
  * where a user changed it since journal_next(). */

@@ -197,3 +197,26 @@ gboolean journal_next(Index *index, gint64 now, guint most, guint64 bytes, Journ
     g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }
+
+/* A listing may have matched messages again meanwhile: their old numbers are those of others. */
+gboolean journal_is_current(Index *index, const JournalBatch *batch, gboolean *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  *ret = TRUE;
+  if (!reader)
+    return FALSE;
+  for (guint i = 0; *ret && i < batch->items->len; i++) {
+    const JournalItem *item = &g_array_index(batch->items, JournalItem, i);
+    g_autoptr(GError) failed = NULL;
+    gint64 one = 0;
+    *ret = JOURNAL_NUMBER(reader, &one, &failed,
+                          "SELECT 1 FROM journal AS j LEFT JOIN message AS m ON m.row = j.message WHERE j.seq = ?1"
+                          " AND j.state = ?2 AND j.edition = ?3 AND ifnull(m.uid, 0) = ?4"
+                          " AND (?5 = 0 OR j.mailbox = ?5)",
+                          item->seq, batch->state, item->edition, item->uid, batch->source);
+    if (failed) {
+      g_propagate_error(error, g_steal_pointer(&failed));
+      return FALSE;
+    }
+  }
+  return TRUE;
+}

@@ -81,15 +81,25 @@ static ImapRole role_of(const JournalBatch *batch) {
   return bytes >= BULK ? IMAP_ROLE_BULK : IMAP_ROLE_SYNC;
 }
 
-/* A user changed one of its rows before it was sent. */
+/* A user changed one of its rows before it was sent, or a listing the number of its message. */
 static gboolean is_overtaken(const GError *error) {
   return g_error_matches(error, CACHE_ERROR, CACHE_ERROR_BUSY);
+}
+
+/* It was chosen before its mailboxes were claimed. */
+static gboolean check_current(Replay *replay, const JournalBatch *batch, GError **error) {
+  gboolean current = FALSE;
+  if (!journal_is_current(replay->account->index, batch, &current, error))
+    return FALSE;
+  if (!current)
+    g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_BUSY, "it was changed meanwhile");
+  return current;
 }
 
 gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
   g_autoptr(GError) failed = NULL;
   replay_settle_begin(replay, batch);
-  gboolean ok = func_of(batch)(replay, conn, batch, &failed);
+  gboolean ok = check_current(replay, batch, &failed) && func_of(batch)(replay, conn, batch, &failed);
   if (!ok && !is_overtaken(failed))
     imap_conn_fail(conn);
   /* What is known is kept in any case. */

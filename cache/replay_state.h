@@ -35,7 +35,7 @@ struct _Replay {
 };
 
 /* One batch, with its mailboxes claimed, and what became of it. FALSE: the connection is lost (and given up), the disk
- * fails, or CACHE_ERROR_BUSY: a user changed one of its rows before it was sent. */
+ * fails, or CACHE_ERROR_BUSY: one of its rows, or the number of its message, changed before it was sent. */
 gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);
 
 void replay_settle_init(Replay *replay);

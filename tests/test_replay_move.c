@@ -235,6 +235,31 @@ START_TEST(test_cut_and_renumbered) {
 }
 END_TEST
 
+static gboolean renumber(IndexTxn *txn, G_GNUC_UNUSED gpointer data, GError **error) {
+  return index_db_exec(txn->db,
+                       "UPDATE message SET uid = uid + 1 WHERE uid = 3;"
+                       "UPDATE message SET uid = uid + 1 WHERE uid = 2",
+                       error);
+}
+
+/* While the turn of the batch was waited for, a listing matched the messages again: 2 and 3 are others now. */
+START_TEST(test_renumbered_before_its_turn) {
+  g_autoptr(Replaying) r = replaying_new(ALL, NUMBERS SELECT "C: @ UID MOVE 1,3:4 \"to\"\n"
+                                                             "S: * OK [COPYUID 5 1,3:4 20:22] x\nS: @ OK\n");
+  g_auto(JournalBatch) batch = {0};
+  g_autoptr(GError) error = NULL;
+  gint64 next = 0;
+  replaying_move(r, 1, 3);
+  ck_assert(journal_next(r->test->account.index, g_get_real_time(), 9, 1 << 20, &batch, &next, NULL));
+  ck_assert(index_write(r->test->account.index, INDEX_SYNC, renumber, NULL, NULL));
+  ck_assert(!replay_do(r->replay, r->test->conn, &batch, &error));
+  ck_assert(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_BUSY));
+  ck_assert(!imap_conn_failed(r->test->conn));
+  replaying_all(r);
+  ck_places(r, "to:20 to:21 to:22");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("replay_move");
   TCase *tcase = tcase_create("replay_move");
@@ -245,6 +270,7 @@ int main(void) {
   tcase_add_test(tcase, test_cut_in_the_middle);
   tcase_add_test(tcase, test_cut_before);
   tcase_add_test(tcase, test_cut_and_gone);
+  tcase_add_test(tcase, test_renumbered_before_its_turn);
   tcase_add_test(tcase, test_cut_between_without_headers);
   tcase_add_test(tcase, test_cut_and_read_only_since);
   tcase_add_loop_test(tcase, test_cut_and_renumbered, 0, 2);
