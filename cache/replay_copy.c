@@ -12,7 +12,8 @@ typedef struct {
   Replay *replay;
   ImapConn *conn;
   const ReplayTarget *target;
-  gint64 source;    /* mailbox */
+  gint64 source; /* mailbox, which is not claimed: */
+  guint32 uidvalidity;
   ImapSeqset *uids; /* there */
   GPtrArray *items; /* JournalItem; each has another uid: */
   GArray *sources;  /* guint32 */
@@ -40,9 +41,11 @@ static void take(Copies *copies, const JournalBatch *batch, guint *i) {
     JournalItem *item = &g_array_index(batch->items, JournalItem, *i);
     IndexKey key = {0};
     if (!find_source(replay_account(copies->replay), item, &key) ||
-        (copies->items->len > 0 && copies->source != key.mailbox) || imap_seqset_contains(copies->uids, key.uid))
+        (copies->items->len > 0 && (copies->source != key.mailbox || copies->uidvalidity != key.uidvalidity)) ||
+        imap_seqset_contains(copies->uids, key.uid))
       return;
     copies->source = key.mailbox;
+    copies->uidvalidity = key.uidvalidity;
     imap_seqset_add(copies->uids, key.uid, key.uid);
     g_ptr_array_add(copies->items, item);
     g_array_append_val(copies->sources, key.uid);
@@ -116,7 +119,8 @@ static gboolean copy(const Copies *copies, GPtrArray *rest, GError **error) {
 static gboolean select_and_copy(const Copies *copies, GPtrArray *rest, GError **error) {
   g_autoptr(GError) failed = NULL;
   g_auto(ImapMailbox) opened = {0};
-  if (replay_select(copies->replay, copies->conn, copies->source, &opened, &failed))
+  if (replay_select(copies->replay, copies->conn, copies->source, &opened, &failed) &&
+      opened.uidvalidity == copies->uidvalidity)
     return copy(copies, rest, error);
   if (imap_conn_failed(copies->conn)) {
     g_propagate_error(error, g_steal_pointer(&failed));

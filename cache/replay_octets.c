@@ -219,6 +219,8 @@ gboolean replay_octets_fetch(ReplayOctets *octets, ImapConn *conn, GError **erro
   g_auto(IndexMailbox) mailbox = {0};
   if (!find_source(octets, &key, &mailbox, error))
     return FALSE;
+  /* Nobody has claimed it: it may be matched again just now. */
+  mailbox.uidvalidity = key.uidvalidity;
   if (!account_open_mailbox(octets->account, conn, &mailbox, NULL, NULL, error))
     return FALSE;
   octets->fd = spool_temp(octets->account->spool, error);
