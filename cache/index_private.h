@@ -37,7 +37,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexDb, index_db_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexStmt, index_stmt_done)
 
 /* ---- schema: index_schema.c ------------------------------------------------------------------------ */
-#define INDEX_VERSION 3
+#define INDEX_VERSION 4
 extern const char *const index_migrations[INDEX_VERSION]; /* [n]: from user_version n to n + 1 */
 
 /* Brings the database to version n, in one transaction, after a copy of index.db to index.db.version-OLD. */

@@ -5,7 +5,7 @@
  *
  *   the only one with its EMAILID                   is it, octet for octet, and so its body is good
  *   else the only one with its fingerprint, claim   is it as far as a name and an inode go; a body it has is held until
- *                                                   its whole header has been compared, in this same transaction, so
+ *   (without header fields: INTERNALDATE, claim)    its whole header has been compared, in this same transaction, so
  *                                                   that no crash can serve it under a message that it is not
  *
  * Two that look alike are not matched by guess. What nothing matched ends.
@@ -35,20 +35,18 @@ static gboolean find_alike(IndexTxn *txn, const IndexMessage *message, gint64 *r
   return index_number(txn->db, stmt, ret, error);
 }
 
-/* Under names=uid a listing brings no header fields, and a size alone is soon another's. But of what we have sent, and
- * the server has taken, there is little, and its date is as good as a mark; else it would wait here for ever. */
-static gboolean find_sent(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+/* Under names=uid a listing brings no header fields, and a size alone is soon another's. The second in which it came is
+ * as good as a mark. */
+static gboolean find_dated(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
   static const guint8 none[sizeof message->fingerprint];
-  if (memcmp(message->fingerprint, none, sizeof none) != 0)
+  if (memcmp(message->fingerprint, none, sizeof none) != 0 || message->internaldate == IMAP_UNKNOWN_DATE)
     return FALSE;
-  g_autoptr(IndexStmt) stmt = index_use(
-      txn->db,
-      "SELECT min(m.row) FROM journal AS j JOIN message AS m ON m.row = j.message WHERE j.op = 1 AND"
-      " j.state = 4 AND m.mailbox = ?1 AND m.claim = ?2 AND m.internaldate = ?3 AND m.uid IS NULL AND m.gone = 0"
-      " HAVING count(*) = 1");
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT min(row) FROM message AS m WHERE mailbox = ?1 AND internaldate = ?2 AND claim = ?3"
+                         " AND " INDEX_FORGOTTEN " HAVING count(*) = 1");
   sqlite3_bind_int64(stmt, 1, message->mailbox);
-  index_bind_size(stmt, 2, message->claim);
-  sqlite3_bind_int64(stmt, 3, message->internaldate);
+  sqlite3_bind_int64(stmt, 2, message->internaldate);
+  index_bind_size(stmt, 3, message->claim);
   return index_number(txn->db, stmt, ret, error);
 }
 
@@ -77,7 +75,7 @@ gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error) {
   gint64 row = 0;
   gboolean same = find_by_id(txn, message, &row, &failed);
   gboolean alike = !same && !failed && find_alike(txn, message, &row, &failed);
-  alike = alike || (!same && !failed && find_sent(txn, message, &row, &failed));
+  alike = alike || (!same && !failed && find_dated(txn, message, &row, &failed));
   if (!failed && !same && !alike)
     return FALSE;
   if (!failed && take_over(txn, message, row, &failed) && (same || hold_body(txn, row, &message->unproven, &failed))) {

@@ -133,6 +133,9 @@ const char *const index_migrations[INDEX_VERSION] = {
     "CREATE TRIGGER mailbox_ended AFTER UPDATE OF gone ON mailbox WHEN new.gone > 0 BEGIN"
     " DELETE FROM journal WHERE op = 5 AND mailbox = new.row;"
     " UPDATE journal SET state = 1 WHERE op = 1 AND state = 0 AND target = new.row; END;",
+
+    /* 3: messages without header fields are matched again by date and size */
+    "CREATE INDEX message_forgotten_date ON message(mailbox, internaldate) WHERE uid IS NULL AND gone = 0;",
 };
 
 static gboolean version_of(IndexDb *db, guint *ret, GError **error) {

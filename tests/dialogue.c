@@ -128,6 +128,8 @@ static void do_option(Dialogue *play, const char *args) {
     config->timeout = (guint)atoi(words[1]);
   else if (strcmp(words[0], "refresh") == 0)
     config->refresh = (guint)atoi(words[1]);
+  else if (strcmp(words[0], "names") == 0)
+    config->names_uid = strcmp(words[1], "uid") == 0;
   else if (strcmp(words[0], "disable") == 0)
     config->disable = play->disabled = g_strsplit(words[1], " ", -1);
   else

@@ -17,7 +17,7 @@
  *
  * and that of the program that reads its mail in the words of reader.h:
  *
- *   option connections 1              also timeout, refresh, disable; before it mounts
+ *   option connections 1              also timeout, refresh, names, disable; before it mounts
  *   mount                             or "mount fails LOGIN"; unmount; remount
  *   list INBOX: 1 2 3                 opens the folder until these letters are in it; "list INBOX fails BUSY"
  *   await INBOX: 1 2 3                the same without opening it: somebody must tell

@@ -151,6 +151,43 @@ START_TEST(a_body_matched_by_looks_is_held_with_the_match) {
 }
 END_TEST
 
+/* names=uid: no header fields. A date is not known of some. */
+static gint64 add_bare(Index *index, gint64 mailbox, guint32 uid, gint64 date, guint64 claim, gboolean *ret_added) {
+  Add add = {.message = {.mailbox = mailbox, .uid = uid, .internaldate = date, .claim = claim}};
+  add.message.size = IMAP_UNKNOWN_SIZE;
+  g_snprintf(add.message.name, sizeof add.message.name, "%u.eml", uid);
+  do_write(index, add_one, &add);
+  *ret_added = add.added;
+  return add.message.row;
+}
+
+START_TEST(what_has_no_header_fields_is_matched_by_date_and_size) {
+  static const struct {
+    gint64 date;
+    guint64 claim;
+    gboolean known;
+  } rows[] = {
+      {1000, 50, TRUE},
+      {1000, 51, TRUE},
+      {1001, 50, TRUE},
+      {1002, 50, FALSE},
+      {1002, 50, FALSE}, /* twins */
+      {IMAP_UNKNOWN_DATE, 60, FALSE},
+      {1003, IMAP_UNKNOWN_SIZE, FALSE},
+  };
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX"), known[G_N_ELEMENTS(rows)];
+  gboolean added;
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+    known[i] = add_bare(index, mailbox, i + 1, rows[i].date, rows[i].claim, &added);
+  do_write(index, forget, &mailbox);
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    gint64 row = add_bare(index, mailbox, i + 101, rows[i].date, rows[i].claim, &added);
+    ck_assert_msg(added != rows[i].known && (row == known[i]) == rows[i].known, "row %u", i);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/index: renumbering");
   TCase *tests = tcase_create("renumbering");
@@ -160,6 +197,7 @@ int main(void) {
   tcase_add_test(tests, an_emailid_tells_twins_apart_and_proves_the_body);
   tcase_add_test(tests, other_emailids_leave_the_fingerprint);
   tcase_add_test(tests, a_body_matched_by_looks_is_held_with_the_match);
+  tcase_add_test(tests, what_has_no_header_fields_is_matched_by_date_and_size);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
