@@ -206,8 +206,11 @@ void index_close(Index *index) {
 /* ---- readers: a stack, so that few pages are warm and many connections stay unopened ---------- */
 static IndexDb *take_idle(Index *index, gboolean *ret_make) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->mutex);
-  while (!index->idle && index->open == INDEX_READERS)
+  while (!index->idle && index->open == INDEX_READERS) {
+    index->sleepers++;
     g_cond_wait(&index->returned, &index->mutex);
+    index->sleepers--;
+  }
   if (index->idle)
     return index->readers[--index->idle];
   index->open++;
@@ -218,7 +221,7 @@ static IndexDb *take_idle(Index *index, gboolean *ret_make) {
 IndexReader *index_reader_take(Index *index, GError **error) {
   gboolean make = FALSE;
   /* Inside a job: what that has written is seen by the write connection alone. */
-  if (g_thread_self() == index->writer.thread)
+  if (index_is_writing(index))
     return index->db;
   IndexDb *db = take_idle(index, &make);
   if (!make)
@@ -240,5 +243,6 @@ void index_reader_release(IndexReader *reader) {
     return;
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->mutex);
   index->readers[index->idle++] = reader;
-  g_cond_signal(&index->returned);
+  if (index->sleepers > 0) /* a signal is a system call, and this is called for every question */
+    g_cond_signal(&index->returned);
 }

@@ -51,11 +51,14 @@ typedef struct {
   GMutex mutex; /* guards what follows */
   GCond wake, done;
   GQueue jobs[INDEX_PRIORITIES];
-  gint64 oldest; /* monotonic µs of the oldest INDEX_BODY job in the queue */
-  guint waiting; /* callers of index_write() whose job is in the queue */
+  gint64 oldest;  /* monotonic µs of the oldest INDEX_BODY job in the queue */
+  guint waiting;  /* callers of index_write() whose job is in the queue */
+  guint sleepers; /* of them, and of those whose job runs: who wait for `done` */
   gboolean closing, turn;
   GThread *thread;
-  gint64 unsettled; /* of the thread: monotonic µs of the first commit of a change that is not on the disk; 0 */
+  gint64 sleeps_until; /* the thread; monotonic µs, G_MAXINT64: until it is woken; 0: it does not */
+  GThread *runner;  /* who has the turn, and with it the write connection; or NULL. Changed with the mutex held */
+  gint64 unsettled; /* monotonic µs of the first commit of a change that is not on the disk; 0 */
 } IndexWriter;
 
 struct _Index {
@@ -63,13 +66,14 @@ struct _Index {
   char *path;
   gint damaged;  /* atomic */
   gint64 run;    /* number of this run; what goes in it has it as its `gone` */
-  IndexDb *db;   /* the write connection: of the writer thread, once that runs */
+  IndexDb *db;   /* the write connection: of whoever has the writer's turn, once there is one */
   int full_sync; /* PRAGMA synchronous of db: 0 NORMAL, 1 FULL */
   IndexWriter writer;
   GMutex mutex; /* guards the stack of readers */
   GCond returned;
   IndexDb *readers[INDEX_READERS];
   guint idle, open;
+  guint sleepers; /* who wait for one to be returned */
 };
 
 struct _IndexTxn {
@@ -79,7 +83,8 @@ struct _IndexTxn {
 
 void index_writer_start(Index *index);
 gboolean index_closing(Index *index);
-void index_writer_stop(Index *index); /* runs what is queued, joins the thread */
+gboolean index_is_writing(Index *index); /* this thread, now: it runs a job */
+void index_writer_stop(Index *index);    /* runs what is queued, joins the thread */
 
 typedef IndexDb IndexReader;
 IndexReader *index_reader_take(Index *index, GError **error); /* waits for one where all are out */

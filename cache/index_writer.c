@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one writer. Jobs wait in a queue per priority; the thread takes as many as fit into a batch, runs each in a
- * savepoint of its own, commits once, and then tells each its outcome, in order.
+ * The one writer at a time. Jobs wait in a queue per priority; whoever has the turn takes as many as fit into a batch,
+ * runs each in a savepoint of its own, commits once, and then tells each its outcome, in order. A caller who waits for
+ * his job takes the turn himself where nobody has it, so that one change costs no change of threads; the writer's own
+ * thread does what was only posted.
  *
  *   A batch of the journal holds only jobs of the journal and of changes, and is committed with synchronous=FULL where
  *   one of the journal was waiting. Any other batch takes sync and body jobs in turn, for at most BATCH_US, and ends as
@@ -37,11 +39,11 @@ typedef struct {
   GList link;
 } Job;
 
-static gboolean any(const IndexWriter *writer) {
+static guint count(const IndexWriter *writer) {
+  guint n = 0;
   for (guint i = 0; i < INDEX_PRIORITIES; i++)
-    if (!g_queue_is_empty((GQueue *)&writer->jobs[i]))
-      return TRUE;
-  return FALSE;
+    n += writer->jobs[i].length;
+  return n;
 }
 
 static gboolean urgent(const IndexWriter *writer) {
@@ -53,7 +55,7 @@ static gboolean urgent(const IndexWriter *writer) {
 static gboolean ready(const IndexWriter *writer, gint64 *ret_until) {
   const GQueue *bodies = &writer->jobs[INDEX_BODY];
   *ret_until = 0;
-  if (!any(writer))
+  if (count(writer) == 0)
     return FALSE;
   if (writer->closing || writer->waiting || bodies->length >= LINGER_JOBS || urgent(writer) ||
       !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_SYNC]))
@@ -69,29 +71,38 @@ static gint64 settle_time(const IndexWriter *writer) {
 
 typedef enum { BATCH_JOURNAL, BATCH_CHANGE, BATCH_OTHER, BATCH_NONE } BatchKind;
 
+/* Of the jobs that wait. */
+static BatchKind kind_of_next(const IndexWriter *writer) {
+  return !g_queue_is_empty((GQueue *)&writer->jobs[INDEX_JOURNAL]) ? BATCH_JOURNAL
+         : urgent(writer)                                          ? BATCH_CHANGE
+                                                                   : BATCH_OTHER;
+}
+
 static gint64 sooner(gint64 a, gint64 b) {
   return a == 0 ? b : b == 0 ? a : MIN(a, b);
 }
 
-/* FALSE: closing, and nothing left. NONE: it is time to settle. */
+/* With the turn, and a kind. FALSE: closing, and nothing left. NONE: it is time to settle; without the turn. */
 static gboolean await_jobs(IndexWriter *writer, BatchKind *ret_kind) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
-  gint64 until = 0, settle = settle_time(writer);
+  gint64 until = 0, settle;
   *ret_kind = BATCH_NONE;
-  while (!ready(writer, &until)) {
-    if (writer->closing)
+  while (writer->runner || !ready(writer, &until)) {
+    if (writer->closing && !writer->runner)
       return FALSE;
+    settle = settle_time(writer);
     if (settle && g_get_monotonic_time() >= settle)
       return TRUE;
-    until = sooner(until, settle);
+    until = writer->runner ? settle : sooner(until, settle);
+    writer->sleeps_until = until ? until : G_MAXINT64;
     if (until)
       g_cond_wait_until(&writer->wake, &writer->mutex, until);
     else
       g_cond_wait(&writer->wake, &writer->mutex);
+    writer->sleeps_until = 0;
   }
-  *ret_kind = !g_queue_is_empty(&writer->jobs[INDEX_JOURNAL]) ? BATCH_JOURNAL
-              : urgent(writer)                                ? BATCH_CHANGE
-                                                              : BATCH_OTHER;
+  *ret_kind = kind_of_next(writer);
+  g_atomic_pointer_set(&writer->runner, g_thread_self());
   return TRUE;
 }
 
@@ -152,13 +163,13 @@ static gboolean run_job(Index *index, Job *job, GError **error) {
   return exec(index->db, "RELEASE job", error);
 }
 
+/* Those who wait see it when the turn ends. */
 static void finish_job(IndexWriter *writer, Job *job, const GError *lost) {
   if (lost && !job->error)
     job->error = g_error_copy(lost);
   if (job->waited) {
     G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
     job->finished = TRUE;
-    g_cond_broadcast(&writer->done);
     return;
   }
   if (job->done)
@@ -180,23 +191,26 @@ gboolean index_sync_disk(Index *index, GError **error) {
   return failed ? cache_error_errno(error, "cannot write the index to the disk") : TRUE;
 }
 
-/* Only the writer's thread knows of this. */
-static void settle(Index *index, BatchKind done) {
+/* Of the changes that were committed before. */
+static void settle(Index *index) {
   IndexWriter *writer = &index->writer;
-  gint64 now = g_get_monotonic_time();
-  if (done == BATCH_JOURNAL)
-    writer->unsettled = 0;
-  if (done == BATCH_CHANGE && !writer->unsettled)
-    writer->unsettled = now;
-  if (!writer->unsettled || now < settle_time(writer))
-    return;
+  gint64 since = 0;
   g_autoptr(GError) error = NULL;
-  if (!index_sync_disk(index, &error))
-    g_warning("%s", error->message);
-  writer->unsettled = error ? now : 0;
+  g_mutex_lock(&writer->mutex);
+  if (writer->unsettled && g_get_monotonic_time() >= settle_time(writer)) {
+    since = writer->unsettled;
+    writer->unsettled = 0;
+  }
+  g_mutex_unlock(&writer->mutex);
+  if (!since || index_sync_disk(index, &error))
+    return;
+  g_warning("%s", error->message);
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&writer->mutex);
+  writer->unsettled = g_get_monotonic_time();
 }
 
-static void run_batch(Index *index, BatchKind kind) {
+/* FALSE: none of it is committed. */
+static gboolean run_batch(Index *index, BatchKind kind) {
   g_autoptr(GError) lost = NULL;
   GQueue batch = G_QUEUE_INIT;
   gint64 deadline = g_get_monotonic_time() + BATCH_US;
@@ -214,17 +228,53 @@ static void run_batch(Index *index, BatchKind kind) {
     steps_one();
   for (GList *link; (link = g_queue_pop_head_link(&batch));)
     finish_job(&index->writer, link->data, lost);
+  return !lost;
+}
+
+/* ---- turns ---------------------------------------------------------------------------------------------------- */
+
+/* What a batch was, and that it is over. Call with the mutex held. */
+static void end_turn(IndexWriter *writer, BatchKind kind, gboolean committed) {
+  if (kind == BATCH_JOURNAL && committed)
+    writer->unsettled = 0;
+  if (kind == BATCH_CHANGE && !writer->unsettled)
+    writer->unsettled = g_get_monotonic_time();
+  g_atomic_pointer_set(&writer->runner, NULL);
+  if (writer->sleepers > 0)
+    g_cond_broadcast(&writer->done);
+  if (count(writer) > writer->waiting || writer->closing ||
+      (writer->unsettled && settle_time(writer) < writer->sleeps_until))
+    g_cond_signal(&writer->wake);
 }
 
 static gpointer writer_main(gpointer data) {
   Index *index = data;
-  BatchKind kind = BATCH_OTHER;
-  while (await_jobs(&index->writer, &kind)) {
+  IndexWriter *writer = &index->writer;
+  BatchKind kind;
+  while (await_jobs(writer, &kind)) {
+    gboolean committed = kind != BATCH_NONE && run_batch(index, kind);
+    g_mutex_lock(&writer->mutex);
     if (kind != BATCH_NONE)
-      run_batch(index, kind);
-    settle(index, kind);
+      end_turn(writer, kind, committed);
+    g_mutex_unlock(&writer->mutex);
+    settle(index);
   }
   return NULL;
+}
+
+/* One batch, by somebody who waits for a job. Call with the mutex held, which is free meanwhile. */
+static void take_turn(Index *index) {
+  IndexWriter *writer = &index->writer;
+  BatchKind kind = kind_of_next(writer);
+  g_atomic_pointer_set(&writer->runner, g_thread_self());
+  g_mutex_unlock(&writer->mutex);
+  gboolean committed = run_batch(index, kind);
+  g_mutex_lock(&writer->mutex);
+  end_turn(writer, kind, committed);
+}
+
+gboolean index_is_writing(Index *index) {
+  return g_atomic_pointer_get(&index->writer.runner) == g_thread_self();
 }
 
 void index_writer_start(Index *index) {
@@ -259,17 +309,23 @@ static void enqueue(IndexWriter *writer, IndexPriority priority, Job *job) {
     writer->oldest = g_get_monotonic_time();
   g_queue_push_tail_link(&writer->jobs[priority], &job->link);
   writer->waiting += job->waited;
-  g_cond_signal(&writer->wake);
 }
 
 gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointer data, GError **error) {
   IndexWriter *writer = &index->writer;
-  g_assert(g_thread_self() != writer->thread);
+  g_assert(!index_is_writing(index));
   Job own = {.job = job, .data = data, .waited = TRUE};
   g_mutex_lock(&writer->mutex);
   enqueue(writer, priority, &own);
-  while (!own.finished)
+  while (!own.finished) {
+    if (!writer->runner) {
+      take_turn(index);
+      continue;
+    }
+    writer->sleepers++;
     g_cond_wait(&writer->done, &writer->mutex);
+    writer->sleepers--;
+  }
   g_mutex_unlock(&writer->mutex);
   if (own.error)
     g_propagate_error(error, own.error);
@@ -282,6 +338,7 @@ void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer dat
   *posted = (Job){.job = job, .data = data, .done = done};
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->writer.mutex);
   enqueue(&index->writer, priority, posted);
+  g_cond_signal(&index->writer.wake);
 }
 
 static gboolean nothing(G_GNUC_UNUSED IndexTxn *txn, G_GNUC_UNUSED gpointer data, G_GNUC_UNUSED GError **error) {
