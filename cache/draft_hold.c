@@ -22,29 +22,34 @@ typedef struct {
   DraftHeld *held; /* out */
 } Due;
 
-/* Nothing to do where there is no NEW that waits. */
-static gboolean set_due(IndexTxn *txn, gpointer data, GError **error) {
-  Due *job = data;
+/* Nothing to do where there is no NEW that waits, and where it is due then already: what was created a moment ago is
+ * held. */
+static gboolean look(const Due *job, gboolean *ret_changes, GError **error) {
   g_auto(JournalNew) entry = {0};
-  *job->held = (DraftHeld){0};
-  if (!draft_unsent(job->index, job->row, &entry, &job->held->unsent, error))
+  DraftHeld *held = job->held;
+  *held = (DraftHeld){0};
+  if (!draft_unsent(job->index, job->row, &entry, &held->unsent, error))
     return FALSE;
-  if (!job->held->unsent)
+  *ret_changes = held->unsent && entry.due != job->due;
+  if (!held->unsent)
     return TRUE;
-  job->held->state = entry.state;
-  job->held->spooled = entry.spooled;
-  job->held->copy = entry.copy;
-  job->held->incomplete = g_strcmp0(entry.reason, DRAFT_INCOMPLETE) == 0;
-  return journal_set_due(txn, job->row, job->due, error);
+  held->state = entry.state;
+  held->spooled = entry.spooled;
+  held->copy = entry.copy;
+  held->incomplete = g_strcmp0(entry.reason, DRAFT_INCOMPLETE) == 0;
+  return TRUE;
+}
+
+static gboolean set_due(IndexTxn *txn, gpointer data, GError **error) {
+  const Due *job = data;
+  gboolean changes = FALSE;
+  return look(job, &changes, error) && (!changes || journal_set_due(txn, job->row, job->due, error));
 }
 
 gboolean draft_set_due(Index *index, gint64 row, gint64 due, DraftHeld *ret, GError **error) {
   Due job = {index, row, due, ret};
-  g_auto(JournalNew) entry = {0};
-  *ret = (DraftHeld){0};
-  /* Most of what is opened is not new, and needs no job. */
-  return draft_unsent(index, row, &entry, &ret->unsent, error) &&
-         (!ret->unsent || index_write(index, INDEX_CHANGE, set_due, &job, error));
+  gboolean changes = FALSE;
+  return look(&job, &changes, error) && (!changes || index_write(index, INDEX_CHANGE, set_due, &job, error));
 }
 
 /* ---- the octets of another ----------------------------------------------------------------------------------- */
