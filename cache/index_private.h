@@ -57,8 +57,8 @@ typedef struct {
   gboolean closing, turn;
   GThread *thread;
   gint64 sleeps_until; /* the thread; monotonic µs, G_MAXINT64: until it is woken; 0: it does not */
-  GThread *runner;  /* who has the turn, and with it the write connection; or NULL. Changed with the mutex held */
-  gint64 unsettled; /* monotonic µs of the first commit of a change that is not on the disk; 0 */
+  GThread *runner;     /* who has the turn, and with it the write connection; or NULL. Changed with the mutex held */
+  gint64 unsettled;    /* monotonic µs of the first commit of a change that is not on the disk; 0 */
 } IndexWriter;
 
 struct _Index {

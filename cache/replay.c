@@ -13,9 +13,6 @@
 
 #include "cache/access.h"
 
-#define MOST 1000
-#define BYTES (G_GUINT64_CONSTANT(16) << 20)
-#define BULK (G_GUINT64_CONSTANT(256) << 10) /* octets from which on others should not wait behind them */
 #define LOSS_FIRST G_USEC_PER_SEC
 #define LOSS_LAST (300 * G_USEC_PER_SEC)
 #define DISK_AGAIN (10 * G_USEC_PER_SEC)
@@ -76,9 +73,9 @@ static ImapRole role_of(const JournalBatch *batch) {
     return IMAP_ROLE_SYNC;
   for (guint i = 0; i < batch->items->len; i++) {
     guint64 size = g_array_index(batch->items, JournalItem, i).size;
-    bytes += size == IMAP_UNKNOWN_SIZE ? BULK : size;
+    bytes += size == IMAP_UNKNOWN_SIZE ? REPLAY_BULK : size;
   }
-  return bytes >= BULK ? IMAP_ROLE_BULK : IMAP_ROLE_SYNC;
+  return bytes >= REPLAY_BULK ? IMAP_ROLE_BULK : IMAP_ROLE_SYNC;
 }
 
 /* A user changed one of its rows before it was sent, or a listing the number of its message. */
@@ -196,7 +193,7 @@ static gint64 step(Replay *replay) {
   if (wait > 0)
     return wait; /* whatever woke us */
   settle_rest(replay);
-  if (!journal_next(replay->account->index, now, MOST, BYTES, &batch, &next, &error)) {
+  if (!journal_next(replay->account->index, now, REPLAY_MOST, REPLAY_BYTES, &batch, &next, &error)) {
     replay_tell_drained(replay);
     if (error)
       g_warning("the journal cannot be read: %s", error->message);

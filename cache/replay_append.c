@@ -24,6 +24,7 @@ typedef struct {
   IndexAccess access;
   guint32 uidvalidity, uidnext; /* of the target, before */
   GQueue groups;                /* GPtrArray of JournalItem: still to be appended together */
+  gboolean last;                /* nothing of the batch is behind the groups */
   GPtrArray *unplaced;          /* JournalItem: there, as nobody knows what */
   GError *stopped;              /* why the mailbox takes nothing; or NULL */
   GError *full;                 /* why it takes nothing of `full_size`; or NULL */
@@ -157,7 +158,7 @@ static gboolean settle_interrupted(Work *work, const ReplayCall *call, guint i, 
 static gboolean settle(Work *work, const ReplayCall *call, const GError *lost, GError **error) {
   g_autoptr(GPtrArray) rest = g_ptr_array_new();
   gboolean ok = TRUE, interrupted = FALSE;
-  for (guint i = 0; ok && i < call->items->len; i++) {
+  for (guint i = call->settled; ok && i < call->n; i++) {
     const ImapAppended *outcome = &call->outcomes[i];
     const JournalItem *item = call->items->pdata[i];
     switch (outcome->outcome) {
@@ -184,18 +185,55 @@ static gboolean settle(Work *work, const ReplayCall *call, const GError *lost, G
   return ok;
 }
 
+typedef struct {
+  Work *work;
+  ReplayCall *call;
+} Growing;
+
+/* What is done is written down while the rest is under way: somebody may wait for it. */
+static void settle_first(const Growing *growing) {
+  ReplayCall *call = growing->call;
+  g_autoptr(GError) error = NULL;
+  guint before = call->settled;
+  for (; call->settled < call->n && call->outcomes[call->settled].outcome == IMAP_APPEND_DONE; call->settled++)
+    if (!settle_done(growing->work, call->items->pdata[call->settled], &call->outcomes[call->settled], &error))
+      break;
+  if (call->settled > before && !error && !replay_settle(growing->work->replay, &error))
+    g_info("replay: %s", error->message);
+}
+
+static void give_more(ImapAppends *all, gpointer data) {
+  const Growing *growing = data;
+  Work *work = growing->work;
+  GArray *items = work->batch->items;
+  settle_first(growing);
+  guint n = replay_more(work->replay, work->batch, work->uidvalidity, work->uidnext);
+  for (guint i = items->len - n; i < items->len; i++)
+    g_ptr_array_add(growing->call->items, &g_array_index(items, JournalItem, i));
+  replay_call_extend(growing->call, account_of(work), &work->access);
+  *all = (ImapAppends){growing->call->messages, growing->call->outcomes, growing->call->n};
+}
+
+/* What is behind it in the batch must not be overtaken. */
+static gboolean may_grow(Work *work, const GPtrArray *items) {
+  return work->last && g_queue_is_empty(&work->groups) && ((JournalItem *)items->pdata[0])->copy == 0;
+}
+
 /* FALSE: the line is lost; what is known is settled. */
 static gboolean append(Work *work, GPtrArray *items, GError **error) {
-  g_auto(ReplayCall) call = replay_call(account_of(work), &work->access, items);
+  g_auto(ReplayCall) call = {.items = items};
   g_autoptr(GError) lost = NULL;
   gboolean here = FALSE;
+  Growing growing = {work, &call};
+  replay_call_extend(&call, account_of(work), &work->access);
   if (!bring_octets(work, items->pdata[0], call.messages[0].source, &here, error))
     return FALSE;
   if (!here)
     return TRUE;
+  ImapAppends all = {call.messages, call.outcomes, call.n};
   steps_one();
-  gboolean ok = imap_append(work->conn, work->target.raw, call.messages, items->len, replay_octets_read, call.outcomes,
-                            account_of(work)->cancellable, &lost);
+  gboolean ok = imap_append(work->conn, work->target.raw, &all, replay_octets_read,
+                            may_grow(work, items) ? give_more : NULL, &growing, account_of(work)->cancellable, &lost);
   steps_one();
   if (!settle(work, &call, lost, error))
     return FALSE;
@@ -245,8 +283,8 @@ static void queue(Work *work, GPtrArray *items) {
 /* ---- the order of it ---------------------------------------------------------------------------------------- */
 
 /* From `*i` on, up to the next that may be copied. */
-static void take_others(Work *work, guint *i, GPtrArray *ret) {
-  for (; *i < work->batch->items->len; (*i)++) {
+static void take_others(Work *work, guint *i, guint n, GPtrArray *ret) {
+  for (; *i < n; (*i)++) {
     JournalItem *item = &g_array_index(work->batch->items, JournalItem, *i);
     if (ret->len > 0 && replay_copy_has_source(account_of(work), item))
       return;
@@ -257,13 +295,14 @@ static void take_others(Work *work, guint *i, GPtrArray *ret) {
 /* Runs of copies, and of what is not to be copied, one after another. */
 static gboolean send_all(Work *work, GError **error) {
   const ReplayTarget target = {work->target.row, work->target.raw, work->uidvalidity, work->uidnext};
-  for (guint i = 0; i < work->batch->items->len;) {
+  for (guint i = 0, n = work->batch->items->len; i < n;) {
     g_autoptr(GPtrArray) rest = g_ptr_array_new();
     guint first = i;
     if (!replay_copy(work->replay, work->conn, work->batch, &target, &i, rest, error))
       return FALSE;
     if (i == first)
-      take_others(work, &i, rest);
+      take_others(work, &i, n, rest);
+    work->last = i == n;
     queue(work, rest);
     if (!append_all(work, error))
       return FALSE;
@@ -296,6 +335,7 @@ static gboolean place_unplaced(Work *work, GError **error) {
 gboolean replay_append(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error) {
   g_auto(Work) work = {.replay = replay, .conn = conn, .batch = batch, .unplaced = g_ptr_array_new()};
   g_autoptr(GError) failed = NULL;
+  replay_make_room(batch);
   if (!replay_same(replay, conn, batch, error))
     return FALSE;
   if (batch->items->len == 0)

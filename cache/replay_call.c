@@ -16,22 +16,23 @@ static char **allowed_keywords(const IndexAccess *access, const char *keywords) 
   return words_split(kept);
 }
 
-ReplayCall replay_call(Account *account, const IndexAccess *access, GPtrArray *items) {
-  ReplayCall call = {
-      .items = items, .messages = g_new0(ImapAppend, items->len), .outcomes = g_new0(ImapAppended, items->len)};
-  for (guint i = 0; i < items->len; i++) {
-    const JournalItem *item = items->pdata[i];
-    call.messages[i] = (ImapAppend){.flags = allowed_flags(access, item->flags),
-                                    .keywords = (const char *const *)allowed_keywords(access, item->keywords),
-                                    .internaldate = item->internaldate,
-                                    .size = item->size,
-                                    .source = replay_octets_new(account, item)};
+void replay_call_extend(ReplayCall *call, Account *account, const IndexAccess *access) {
+  guint n = call->items->len;
+  call->messages = g_renew(ImapAppend, call->messages, n);
+  call->outcomes = g_renew(ImapAppended, call->outcomes, n);
+  for (; call->n < n; call->n++) {
+    const JournalItem *item = call->items->pdata[call->n];
+    call->outcomes[call->n] = (ImapAppended){0};
+    call->messages[call->n] = (ImapAppend){.flags = allowed_flags(access, item->flags),
+                                           .keywords = (const char *const *)allowed_keywords(access, item->keywords),
+                                           .internaldate = item->internaldate,
+                                           .size = item->size,
+                                           .source = replay_octets_new(account, item)};
   }
-  return call;
 }
 
 void replay_call_clear(ReplayCall *call) {
-  for (guint i = 0; i < call->items->len; i++) {
+  for (guint i = 0; i < call->n; i++) {
     g_strfreev((char **)call->messages[i].keywords);
     replay_octets_free(call->messages[i].source);
     imap_appended_clear(&call->outcomes[i]);

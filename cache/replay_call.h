@@ -9,9 +9,12 @@ typedef struct {
   GPtrArray *items; /* JournalItem; not ours */
   ImapAppend *messages;
   ImapAppended *outcomes;
+  guint n;       /* of messages and outcomes */
+  guint settled; /* the first of them */
 } ReplayCall;
 
-ReplayCall replay_call(Account *account, const IndexAccess *access, GPtrArray *items);
+/* Describes those at the end of `items` that are not yet: at first all. */
+void replay_call_extend(ReplayCall *call, Account *account, const IndexAccess *access);
 void replay_call_clear(ReplayCall *call);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ReplayCall, replay_call_clear)

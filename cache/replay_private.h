@@ -42,6 +42,11 @@ gboolean replay_select(Replay *replay, ImapConn *conn, gint64 mailbox, ImapMailb
 /* journal_send(): what may have been done from now on if we end. Before the first command that changes something. */
 gboolean replay_send(Replay *replay, const JournalBatch *batch, guint32 uidvalidity, guint32 uidnext, GError **error);
 
+/* replay_more.c: for a batch of NEW that is under way. Before pointers to its items are taken; and: how many of what is
+ * to be sent next go along with it. They stand at its end, and are SENT. */
+void replay_make_room(JournalBatch *batch);
+guint replay_more(Replay *replay, JournalBatch *batch, guint32 uidvalidity, guint32 uidnext);
+
 /* What became of one item. They are committed together, when the op returns or by replay_settle(), and events follow.
  * An item that was sent and is not settled is UNKNOWN. `refusal` of refused: a temporary one is tried again later, with
  * back-off; a permanent one undoes the change, says so in the log and in lost+found. */

@@ -34,6 +34,11 @@ struct _Replay {
   GError *offline;     /* why there is no line; or NULL */
 };
 
+/* The most of a batch; and octets from which on others should not wait behind them. */
+#define REPLAY_MOST 1000
+#define REPLAY_BYTES (G_GUINT64_CONSTANT(16) << 20)
+#define REPLAY_BULK (G_GUINT64_CONSTANT(256) << 10)
+
 /* One batch, with its mailboxes claimed, and what became of it. FALSE: the connection is lost (and given up), the disk
  * fails, or CACHE_ERROR_BUSY: one of its rows, or the number of its message, changed before it was sent. */
 gboolean replay_do(Replay *replay, ImapConn *conn, JournalBatch *batch, GError **error);

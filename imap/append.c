@@ -13,6 +13,9 @@
  * announced must then still be sent: it is, if little is left, and else the connection is given up. A literal is asked
  * for by the server ("{n}") where refusing it late would be dear.
  *
+ * While answers are due and nothing is left to be sent, `more` is asked now and then: a writer who is slower than the
+ * line keeps it busy all the same.
+ *
  * What is known of a command when the line is lost hangs on how far its last literal got into the stream: `end` is
  * compared with conn->sent. Short of that no server can have the message. Beyond it, nobody knows.
  */
@@ -25,6 +28,8 @@
 #define SMALL_MINUS 4096               /* with LITERAL- (RFC 7888 section 5) */
 #define WINDOW (4 * IMAP_APPEND_BATCH) /* octets under way: the line is busy while the server stores a batch */
 #define BLIND (64 * 1024)              /* octets a call may send before any was accepted */
+#define ASK (G_USEC_PER_SEC / 50)      /* from one question for more to the next */
+#define ASK_MOST G_USEC_PER_SEC        /* after the last answer: a server that is silent is not waited for by halves */
 
 typedef struct {
   guint tag;
@@ -36,16 +41,19 @@ typedef struct {
 typedef struct {
   ImapConn *conn;
   const char *mailbox;
-  const ImapAppend *messages;
-  guint n;
+  ImapAppends *all;
+  guint next; /* of them: the first that was not begun */
   ImapReadFunc read;
-  ImapAppended *ret;
+  ImapMoreFunc more; /* or NULL */
+  gpointer data;     /* for `more` */
+  gint64 ask, ask_until;
   guint8 *buffer;
   GQueue *flight;   /* Command * */
   Command *current; /* the newest of them until all of it is queued */
   guint64 octets;   /* in flight */
   gboolean wanted;  /* "+" has come */
   gboolean proven;  /* the mailbox has accepted something, or there is little to lose */
+  gboolean accepted;
   gboolean stopped; /* nothing more is to be begun */
   GCancellable *c;
 } Work;
@@ -59,11 +67,11 @@ void imap_appended_clear(ImapAppended *appended) {
 
 static void set_outcome(Work *work, const Command *command, ImapAppendOutcome outcome, const GError *error) {
   for (guint i = command->first; i < command->first + command->n; i++) {
-    imap_appended_clear(&work->ret[i]);
-    work->ret[i] = (ImapAppended){.outcome = outcome,
-                                  .first = command->first,
-                                  .n = command->n,
-                                  .error = error != NULL ? g_error_copy(error) : NULL};
+    imap_appended_clear(&work->all->ret[i]);
+    work->all->ret[i] = (ImapAppended){.outcome = outcome,
+                                       .first = command->first,
+                                       .n = command->n,
+                                       .error = error != NULL ? g_error_copy(error) : NULL};
   }
 }
 
@@ -73,8 +81,8 @@ static void take_uids(Work *work, const Command *command, const ImapEvent *final
       imap_uidmap_find(final->uidmap, command->n + 1) != 0)
     return;
   for (guint i = 0; i < command->n; i++) {
-    work->ret[command->first + i].uidvalidity = (guint32) final->number;
-    work->ret[command->first + i].uid = imap_uidmap_find(final->uidmap, i + 1);
+    work->all->ret[command->first + i].uidvalidity = (guint32) final->number;
+    work->all->ret[command->first + i].uid = imap_uidmap_find(final->uidmap, i + 1);
   }
 }
 
@@ -101,8 +109,10 @@ static gboolean conclude(Work *work, Command *command, const ImapEvent *final, G
   if (refusal == NULL && !early)
     take_uids(work, command, final);
   work->stopped = work->stopped || (refusal != NULL && concerns_mailbox(refusal));
-  work->proven = work->proven || refusal == NULL;
+  work->accepted = work->accepted || refusal == NULL;
+  work->proven = work->proven || work->accepted;
   work->octets -= command->octets;
+  work->ask_until = g_get_monotonic_time() + ASK_MOST;
   g_queue_remove(work->flight, command);
   g_free(command);
   if (!early)
@@ -172,13 +182,13 @@ static ImapEncoder *begin(Work *work, Command *command, GError **error) {
 
 /* Up to the octets of message i: TRUE also where the server refused, and there is no current command any more. */
 static gboolean announce(Work *work, guint i, GError **error) {
-  gboolean waits = must_be_wanted(work, work->messages[i].size), is_early;
+  gboolean waits = must_be_wanted(work, work->all->messages[i].size), is_early;
   g_auto(ImapEvent) early = {0};
   ImapEncoder *encoder =
       i == work->current->first ? begin(work, work->current, error) : imap_encoder_new(IMAP_LITERAL_SYNC);
   if (encoder == NULL)
     return FALSE;
-  imap_append_encode(encoder, &work->messages[i], waits);
+  imap_append_encode(encoder, &work->all->messages[i], waits);
   work->wanted = FALSE;
   if (!imap_conn_send(work->conn, encoder, &early, &is_early, work->c, error))
     return FALSE;
@@ -224,7 +234,7 @@ static gboolean send_messages(Work *work, GError **error) {
       return FALSE;
     if (work->current == NULL)
       return TRUE; /* refused in place of "+": that was the end of the line */
-    if (!send_octets(work, &work->messages[i], error))
+    if (!send_octets(work, &work->all->messages[i], error))
       return FALSE;
   }
   if (work->current != NULL)
@@ -236,17 +246,17 @@ static gboolean send_messages(Work *work, GError **error) {
 
 /* ---- commands ------------------------------------------------------------------------------------------- */
 
-static Command *plan(Work *work, guint first) {
+static Command *plan(Work *work) {
   Command *command = g_new0(Command, 1);
-  command->first = first;
-  command->n = imap_append_batch(work->messages + first, work->n - first, imap_conn_has(work->conn, "MULTIAPPEND"),
-                                 &command->octets);
+  command->first = work->next;
+  command->n = imap_append_batch(work->all->messages + work->next, work->all->n - work->next,
+                                 imap_conn_has(work->conn, "MULTIAPPEND"), &command->octets);
   return command;
 }
 
 /* Whose own fault it is stays behind. */
 static gboolean set_aside(Work *work, guint i) {
-  g_autoptr(GError) bad = imap_append_objection(&work->messages[i]);
+  g_autoptr(GError) bad = imap_append_objection(&work->all->messages[i]);
   Command alone = {.first = i, .n = 1};
   if (bad != NULL)
     set_outcome(work, &alone, IMAP_APPEND_REFUSED, bad);
@@ -261,20 +271,66 @@ static gboolean send_command(Work *work, Command *command, GError **error) {
   return send_messages(work, error);
 }
 
-static gboolean append_all(Work *work, GError **error) {
-  for (guint next = 0; next < work->n && !work->stopped;) {
-    if (set_aside(work, next)) {
-      next++;
+static gboolean send_rest(Work *work, GError **error) {
+  while (work->next < work->all->n && !work->stopped) {
+    if (set_aside(work, work->next)) {
+      work->next++;
       continue;
     }
-    g_autofree Command *command = plan(work, next);
-    next += command->n;
+    g_autofree Command *command = plan(work);
+    work->next += command->n;
     if (!await_others(work, G_MAXUINT, WINDOW - MIN(command->octets, WINDOW), error))
       return FALSE;
     if (!work->stopped && !send_command(work, g_steal_pointer(&command), error))
       return FALSE;
   }
-  return await_others(work, 0, 0, error);
+  return TRUE;
+}
+
+static void begin_outcomes(ImapAppends *all, guint from) {
+  for (guint i = from; i < all->n; i++)
+    all->ret[i] = (ImapAppended){.outcome = IMAP_APPEND_UNSENT, .first = i, .n = 1};
+}
+
+static gboolean may_ask(const Work *work) {
+  return work->more != NULL && work->accepted && !work->stopped;
+}
+
+/* TRUE: there are more. */
+static gboolean ask_for_more(Work *work) {
+  guint n = work->all->n;
+  work->more(work->all, work->data);
+  begin_outcomes(work->all, n);
+  work->ask = g_get_monotonic_time() + ASK;
+  return work->all->n > n;
+}
+
+/* One answer, or that it is time to ask. */
+static gboolean listen_or_ask(Work *work, GError **error) {
+  g_auto(ImapEvent) event = {0};
+  if (!may_ask(work) || g_get_monotonic_time() >= work->ask_until)
+    return hear(work, error);
+  switch (imap_conn_listen(work->conn, work->ask, &event, work->c, error)) {
+  case IMAP_HEARD_FAILURE:
+    return FALSE;
+  case IMAP_HEARD_EVENT:
+    return take_event(work, &event, error);
+  default:
+    ask_for_more(work);
+    return TRUE;
+  }
+}
+
+static gboolean append_all(Work *work, GError **error) {
+  for (;;) {
+    if (!send_rest(work, error))
+      return FALSE;
+    if (work->flight->length > 0 && !listen_or_ask(work, error))
+      return FALSE;
+    if (work->flight->length == 0 && (work->stopped || work->next == work->all->n) &&
+        !(may_ask(work) && ask_for_more(work)))
+      return TRUE;
+  }
 }
 
 /* A source that failed is no reason to forget what the server still has to say of the others. */
@@ -290,19 +346,26 @@ static void conclude_unanswered(Work *work) {
   }
 }
 
-gboolean imap_append(ImapConn *conn, const char *mailbox, const ImapAppend *messages, guint n, ImapReadFunc read,
-                     ImapAppended *ret, GCancellable *c, GError **error) {
+gboolean imap_append(ImapConn *conn, const char *mailbox, ImapAppends *all, ImapReadFunc read, ImapMoreFunc more,
+                     gpointer data, GCancellable *c, GError **error) {
   g_assert(g_queue_is_empty(conn->fetches));
   g_autoptr(GQueue) flight = g_queue_new();
   g_autofree guint8 *buffer = g_malloc(CHUNK);
-  Work work = {conn, mailbox, messages, n, read, ret, buffer, flight, .c = c};
+  Work work = {.conn = conn,
+               .mailbox = mailbox,
+               .all = all,
+               .read = read,
+               .more = more,
+               .data = data,
+               .buffer = buffer,
+               .flight = flight,
+               .c = c};
   guint usual = imap_change_be_patient(conn);
-  guint64 all = 0;
-  for (guint i = 0; i < n; i++) {
-    ret[i] = (ImapAppended){.outcome = IMAP_APPEND_UNSENT, .first = i, .n = 1};
-    all += messages[i].size;
-  }
-  work.proven = all <= BLIND;
+  guint64 octets = 0;
+  begin_outcomes(all, 0);
+  for (guint i = 0; i < all->n; i++)
+    octets += all->messages[i].size;
+  work.proven = octets <= BLIND;
   gboolean done = append_all(&work, error);
   if (!done)
     await_rest(&work);

@@ -44,12 +44,24 @@ typedef struct {
 } ImapAppended;
 void imap_appended_clear(ImapAppended *appended);
 
-/* Appends n messages, in order; fills ret[n], to clear, in any case. Small ones go many in a command (MULTIAPPEND) or
- * many commands at once, large ones alone and only when the server wants them. Begins nothing more after a refusal that
- * concerns the mailbox, not the message: what is then UNSENT has no error. FALSE: the connection is lost; ret says
- * what is known. The mailbox need not be selected. */
-gboolean imap_append(ImapConn *conn, const char *mailbox, const ImapAppend *messages, guint n, ImapReadFunc read,
-                     ImapAppended *ret, GCancellable *c, GError **error);
+/* Messages that are to be appended, and what became of them. */
+typedef struct {
+  const ImapAppend *messages;
+  ImapAppended *ret; /* as many; filled in any case, and to clear */
+  guint n;
+} ImapAppends;
+
+/* Asked again and again while something is under way and all else was sent, once the mailbox has accepted something:
+ * may give longer arrays in place of `all`, with the same at their beginning. What `ret` says is final, but for UNSENT.
+ * Must not use the connection, and may wait for the disk and for nothing else. */
+typedef void (*ImapMoreFunc)(ImapAppends *all, gpointer data);
+
+/* Appends messages, in order. Small ones go many in a command (MULTIAPPEND) or many commands at once, large ones alone
+ * and only when the server wants them. Begins nothing more after a refusal that concerns the mailbox, not the message:
+ * what is then UNSENT has no error. FALSE: the connection is lost; all->ret says what is known. The mailbox need not be
+ * selected. `more` (or NULL): what comes meanwhile goes along, and waits for no answer. */
+gboolean imap_append(ImapConn *conn, const char *mailbox, ImapAppends *all, ImapReadFunc read, ImapMoreFunc more,
+                     gpointer data, GCancellable *c, GError **error);
 
 /* What became of a set of UIDs. The sets are disjoint; what is in none was not asked for, or never reached the
  * server. */

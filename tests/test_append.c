@@ -55,8 +55,15 @@ static void mail_free(Mail *mail) {
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mail, mail_free)
 
+/* The first n. */
+static gboolean append_with(Session *s, const char *mailbox, Mail *mail, guint n, ImapReadFunc read, ImapMoreFunc more,
+                            GCancellable *c, GError **error) {
+  ImapAppends all = {mail->messages, mail->results, n};
+  return imap_append(s->conn, mailbox, &all, read, more, mail, c, error);
+}
+
 static gboolean append(Session *s, Mail *mail, GError **error) {
-  return imap_append(s->conn, "box", mail->messages, mail->n, give, mail->results, NULL, error);
+  return append_with(s, "box", mail, mail->n, give, NULL, NULL, error);
 }
 
 /* "done 1/5" "refused TOOBIG 0+3" "unsent" "unknown", with commas. */
@@ -156,6 +163,56 @@ START_TEST(test_dialogue) {
 }
 END_TEST
 
+/* One or two messages, and one more at a time as often as somebody asks. What is given goes out before all that was
+ * given earlier is answered. */
+static const struct {
+  guint n, given;
+  const char *dialogue, *results;
+  gboolean lost;
+} growing[] = {
+    {2, 3, HEAD "C: \n" HEAD "C: \nS: @3 OK\n" HEAD "C: \nS: @4 OK\nS: @5 OK\n", "done 0/0,done 0/0,done 0/0", FALSE},
+    {1, 3, HEAD "C: \nS: @ OK\n" HEAD "C: \n" HEAD "C: \nS: @4 NO no\nS: @5 OK\n",
+     "done 0/0,refused refused 1+1,done 0/0", FALSE},
+    {1, 2, HEAD "C: \nS: @ OK\n" HEAD "C: \nhalf\n", "done 0/0,unknown", TRUE},
+    /* nobody asks where nothing was accepted, or no more will be */
+    {1, 2, HEAD "C: \nS: @ NO no\n", "refused refused 0+1", FALSE},
+    {2, 3, HEAD "C: \n" HEAD "C: \nS: @3 NO [OVERQUOTA] x\nS: @4 OK\n", "refused quota 0+1,done 0/0", FALSE},
+};
+
+typedef struct {
+  Mail *mail;
+  guint most;
+} Growing;
+
+static void grow(ImapAppends *all, gpointer data) {
+  const Growing *growing_mail = data;
+  Mail *mail = growing_mail->mail;
+  ck_assert_uint_ge(all->n, 1);
+  ck_assert(all->ret[0].outcome == IMAP_APPEND_DONE);
+  if (all->n == growing_mail->most)
+    return;
+  /* Elsewhere. */
+  memmove(mail->messages + MOST / 2, all->messages, all->n * sizeof *all->messages);
+  memmove(mail->results + MOST / 2, all->ret, all->n * sizeof *all->ret);
+  mail->messages[MOST / 2 + all->n] = mail->messages[MOST / 4];
+  *all = (ImapAppends){mail->messages + MOST / 2, mail->results + MOST / 2, all->n + 1};
+}
+
+START_TEST(test_growing) {
+  g_auto(Session) s = session_new("LITERAL+", growing[_i].dialogue);
+  g_autoptr(Mail) mail = mail_new(MOST / 2, 6);
+  g_autoptr(GError) error = NULL;
+  Growing growing_mail = {mail, growing[_i].given};
+  ImapAppends all = {mail->messages, mail->results, growing[_i].n};
+  gboolean done = imap_append(s.conn, "box", &all, give, grow, &growing_mail, NULL, &error);
+  memmove(mail->results, all.ret, all.n * sizeof *all.ret);
+  mail->n = all.n;
+  g_autofree char *results = describe(mail);
+  ck_assert_msg(strcmp(results, growing[_i].results) == 0, "row %d: %s", _i, results);
+  ck_assert_msg(done == !growing[_i].lost && done == (error == NULL), "row %d", _i);
+}
+END_TEST
+
 /* What a refusal means, in codes and in words alone. */
 static const struct {
   const char *answer;
@@ -218,7 +275,7 @@ START_TEST(test_literal_name) {
   g_auto(Session) s = session_new("", "C: @ APPEND {2}\nS: + name\nC: \xc3\xa4 {6}\nS: + mail\nC: A: b\nC: \nS: @ OK\n"
                                       "C: @ APPEND {2}\nS: @ NO [NONEXISTENT] no such\n");
   g_autoptr(Mail) mail = mail_new(2, 6);
-  ck_assert(imap_append(s.conn, "\xc3\xa4", mail->messages, 2, give, mail->results, NULL, NULL));
+  ck_assert(append_with(&s, "\xc3\xa4", mail, 2, give, NULL, NULL, NULL));
   g_autofree char *results = describe(mail);
   ck_assert_str_eq(results, "done 0/0,refused gone 1+1");
 }
@@ -403,7 +460,7 @@ START_TEST(test_source_is_short) {
   g_auto(Session) s = session_new("LITERAL+", "");
   g_autoptr(Mail) mail = mail_new(1, 6);
   g_autoptr(GError) error = NULL;
-  ck_assert(!imap_append(s.conn, "box", mail->messages, 1, give_nothing, mail->results, NULL, &error));
+  ck_assert(!append_with(&s, "box", mail, 1, give_nothing, NULL, NULL, &error));
   ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_LOCAL));
   ck_assert_uint_eq(mail->results[0].outcome, IMAP_APPEND_UNSENT);
 }
@@ -433,7 +490,7 @@ START_TEST(test_cancelled) {
   g_autoptr(GCancellable) c = g_cancellable_new();
   g_autoptr(GError) error = NULL;
   g_cancellable_cancel(c);
-  ck_assert(!imap_append(s.conn, "box", mail->messages, 1, give, mail->results, c, &error));
+  ck_assert(!append_with(&s, "box", mail, 1, give, NULL, c, &error));
   ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
   ck_assert(imap_conn_failed(s.conn));
 }
@@ -442,6 +499,7 @@ END_TEST
 int main(void) {
   TCase *tc = tcase_create("append");
   tcase_add_loop_test(tc, test_dialogue, 0, G_N_ELEMENTS(dialogues));
+  tcase_add_loop_test(tc, test_growing, 0, G_N_ELEMENTS(growing));
   tcase_add_loop_test(tc, test_refusal, 0, G_N_ELEMENTS(refusals));
   tcase_add_test(tc, test_flags_and_date);
   tcase_add_test(tc, test_literal_name);

@@ -110,7 +110,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Mail, mail_clear)
 
 static void append(Account *a, const char *mailbox, Mail *mail) {
   GError *error = NULL;
-  ck_assert_msg(imap_append(a->conn, mailbox, mail->messages, mail->n, give, mail->results, NULL, &error), "%s",
+  ImapAppends all = {mail->messages, mail->results, mail->n};
+  ck_assert_msg(imap_append(a->conn, mailbox, &all, give, NULL, NULL, NULL, &error), "%s",
                 error != NULL ? error->message : "");
   for (guint i = 0; i < mail->n; i++)
     ck_assert_msg(mail->results[i].outcome == IMAP_APPEND_DONE && mail->results[i].uid != 0, "message %u: %s", i,
@@ -214,7 +215,8 @@ END_TEST
 START_TEST(test_append_to_nowhere) {
   g_auto(Account) a = account_new("nowhere", ways[_i].disable);
   g_auto(Mail) mail = mail_new(20, 5000);
-  ck_assert(imap_append(a.conn, "missing", mail.messages, mail.n, give, mail.results, NULL, NULL));
+  ImapAppends all = {mail.messages, mail.results, mail.n};
+  ck_assert(imap_append(a.conn, "missing", &all, give, NULL, NULL, NULL, NULL));
   ck_assert(g_error_matches(mail.results[0].error, IMAP_ERROR, IMAP_ERROR_GONE));
   for (guint i = 0; i < mail.n; i++)
     ck_assert(mail.results[i].outcome == IMAP_APPEND_UNSENT || mail.results[i].outcome == IMAP_APPEND_REFUSED);

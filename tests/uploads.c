@@ -123,13 +123,18 @@ gint64 uploads_add_spooled(Uploads *u, const char *name, gsize size) {
 
 /* ---- steps ------------------------------------------------------------------------------------------------------ */
 
+gboolean uploads_take(Uploads *u, JournalBatch *ret) {
+  g_autoptr(GError) error = NULL;
+  gint64 next = 0;
+  gboolean some = journal_next(u->test->account.index, g_get_real_time() + AHEAD, 1000, 1 << 24, ret, &next, &error);
+  ck_assert_msg(error == NULL, "%s", error ? error->message : "");
+  return some;
+}
+
 gboolean uploads_step(Uploads *u, gboolean *ret_alive) {
   g_auto(JournalBatch) batch = {0};
   g_autoptr(GError) error = NULL;
-  gint64 next = 0;
-  gboolean some = journal_next(u->test->account.index, g_get_real_time() + AHEAD, 1000, 1 << 24, &batch, &next, &error);
-  ck_assert_msg(error == NULL, "%s", error ? error->message : "");
-  if (!some)
+  if (!uploads_take(u, &batch))
     return FALSE;
   gboolean alive = replay_do(u->replay, u->test->conn, &batch, &error);
   ck_assert_msg(alive || ret_alive, "%s", error ? error->message : "");

@@ -22,7 +22,9 @@ gint64 uploads_add(Uploads *u, const char *name, const char *text, gint64 copy);
 gint64 uploads_add_flagged(Uploads *u, const char *name, const char *text, guint flags, const char *keywords);
 gint64 uploads_add_spooled(Uploads *u, const char *name, gsize size);
 
-/* The next batch that is due, or would be in some minutes. FALSE: there is none. *ret_alive (or NULL): the line held.
+/* The next batch that is due, or would be in some minutes; FALSE: there is none. */
+gboolean uploads_take(Uploads *u, JournalBatch *ret);
+/* That, and what becomes of it. FALSE: there is none. *ret_alive (or NULL): the line held.
  */
 gboolean uploads_step(Uploads *u, gboolean *ret_alive);
 void uploads_all(Uploads *u); /* until nothing is left; the line must hold */
