@@ -102,7 +102,7 @@ ImapConfig dovecot_config(Dovecot *dovecot, const char *user) {
                       .user = (char *)user,
                       .tls = IMAP_TLS_IMPLICIT,
                       .tls_ca = dovecot->ca,
-                      .timeout = 10,
+                      .timeout = 60,
                       .connections = 3,
                       .secret = secret,
                       .secret_data = "secret"};

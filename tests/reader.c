@@ -43,7 +43,7 @@ Reader *reader_new(guint16 port) {
                                  .port = port,
                                  .tls = CACHE_TLS_OFF,
                                  .connections = 3,
-                                 .timeout = 5,
+                                 .timeout = 60,
                                  .secret = secret,
                                  .secret_data = "secret",
                                  .cache_dir = g_build_filename(reader->dir, "cache", NULL),

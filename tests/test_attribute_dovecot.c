@@ -57,7 +57,7 @@ static void begin(guint way) {
                          .tls_ca = g_strdup(imap.tls_ca),
                          .disable = ways[way].disable ? g_strsplit(ways[way].disable, ",", -1) : NULL,
                          .connections = 3,
-                         .timeout = 10,
+                         .timeout = 60,
                          .refresh = 1,
                          .secret = secret,
                          .secret_data = "secret",

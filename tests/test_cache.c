@@ -41,7 +41,7 @@ static void setup(void) {
                          .tls = CACHE_TLS_IMPLICIT,
                          .tls_ca = tls_ca,
                          .connections = 3,
-                         .timeout = 10,
+                         .timeout = 60,
                          .refresh = 0,
                          .secret = secret,
                          .secret_data = "secret",

@@ -336,7 +336,7 @@ START_TEST(test_cancel) {
   gint64 before = g_get_monotonic_time();
   ck_assert(!imap_noop(s.conn, c, &error));
   ck_assert(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED));
-  ck_assert_int_lt(g_get_monotonic_time() - before, 2 * G_USEC_PER_SEC);
+  ck_assert_int_lt(g_get_monotonic_time() - before, 20 * G_USEC_PER_SEC);
   ck_assert(imap_conn_failed(s.conn));
   g_thread_join(thread);
 }

@@ -153,9 +153,9 @@ START_TEST(test_cancel_connect) {
   g_autoptr(GError) error = NULL;
   GThread *thread = g_thread_new("cancel", cancel_soon, c);
   gint64 before = g_get_monotonic_time();
-  ck_assert_ptr_null(imap_stream_connect("127.0.0.1", port, 5, c, &error));
+  ck_assert_ptr_null(imap_stream_connect("127.0.0.1", port, 60, c, &error));
   ck_assert_msg(g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CANCELLED), "%s", error->message);
-  ck_assert_int_lt(g_get_monotonic_time() - before, 2 * G_USEC_PER_SEC);
+  ck_assert_int_lt(g_get_monotonic_time() - before, 30 * G_USEC_PER_SEC);
   g_thread_join(thread);
   for (gsize i = 0; i < G_N_ELEMENTS(fillers); i++)
     close(fillers[i]);

@@ -133,7 +133,7 @@ static void session_close(Session *s) {
 
 static gsize transfer(ImapStream *stream, gboolean out, char *data, gsize len) {
   gsize done = 0;
-  gint64 deadline = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+  gint64 deadline = g_get_monotonic_time() + 120 * G_USEC_PER_SEC;
   while (done < len) {
     gsize n = 0;
     ImapIo io = out ? imap_stream_write(stream, data + done, len - done, &n, NULL)

@@ -12,7 +12,7 @@
 
 /* Reads until `len` octets, the end or an error. */
 static ImapIo read_all(ImapStream *stream, char *data, gsize len, gsize *ret_len, GError **error) {
-  gint64 deadline = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+  gint64 deadline = g_get_monotonic_time() + 120 * G_USEC_PER_SEC;
   *ret_len = 0;
   while (*ret_len < len) {
     gsize n = 0;
@@ -86,7 +86,7 @@ START_TEST(test_stubborn) {
   gint64 before = g_get_monotonic_time();
   ck_assert_int_eq(read_all(stream, text, 3, &got, NULL), IMAP_IO_OK);
   imap_stream_free(stream);
-  ck_assert_int_lt(g_get_monotonic_time() - before, 5 * G_USEC_PER_SEC);
+  ck_assert_int_lt(g_get_monotonic_time() - before, 60 * G_USEC_PER_SEC);
   check_no_child();
 }
 END_TEST
