@@ -1,120 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/lane_private.h"
-
 #include <check.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cache/journal.h"
-#include "cache/names.h"
-#include "tests/account.h"
+#include "imap/conn.h"
+#include "tests/lane.h"
 #include "tests/suite.h"
-
-#define OPEN "C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n"
-#define ASK(set) "C: @ UID FETCH " set " (UID BODY.PEEK[])\n"
-#define BODY(uid, subject) "S: * 1 FETCH (UID " uid " BODY[] {19}\nR: Subject: " subject "\\r\\n\\r\\nhello\nS: )\n"
-#define OK "S: @ OK\n"
-#define LOOK(uids) "C: @ NOOP\nS: @ OK\nC: @ UID SEARCH ALL\nS: * SEARCH " uids "\nS: @ OK\n"
-
-typedef struct {
-  TestAccount *test;
-  LaneShared shared;
-  Pace pace, line;
-  Lane *lane;
-  gint64 box, rows[4]; /* rows[uid] */
-  gint64 resized;
-} Bench;
-
-/* Messages 1 to 3, subjects 1 to 3, and a claim of 19 octets each. */
-static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
-  Bench *bench = data;
-  IndexMailbox mailbox = {.raw = (char *)"box", .name = (char *)"box", .uidvalidity = 7, .listed = INDEX_LISTED};
-  if (!index_put_mailbox(txn, &mailbox, error))
-    return FALSE;
-  bench->box = mailbox.row;
-  for (guint32 uid = 1; uid <= 3; uid++) {
-    IndexMessage message = {.mailbox = mailbox.row, .uid = uid, .claim = 19, .size = IMAP_UNKNOWN_SIZE};
-    g_autofree char *header = g_strdup_printf("Subject: %u\r\n\r\n", uid);
-    names_fingerprint(header, strlen(header), message.fingerprint);
-    g_snprintf(message.name, sizeof message.name, "%u.eml", uid);
-    if (!index_add_message(txn, &message, NULL, error))
-      return FALSE;
-    bench->rows[uid] = message.row;
-  }
-  return TRUE;
-}
-
-static void resized(gint64 row, gpointer data) {
-  ((Bench *)data)->resized = row;
-}
-
-static void bench_start(Bench *bench, const char *script) {
-  bench->test = test_account_new("UNSELECT", script);
-  Account *account = &bench->test->account;
-  ck_assert(index_write(account->index, INDEX_SYNC, fill, bench, NULL));
-  imap_pool_release(account->pool, g_steal_pointer(&bench->test->conn));
-  pace_init(&bench->pace);
-  pace_init(&bench->line);
-  bench->shared = (LaneShared){.account = account,
-                               .sync = sync_new(account),
-                               .wants = wants_new(),
-                               .pace = &bench->pace,
-                               .line = &bench->line,
-                               .resized = resized,
-                               .data = bench};
-  bench->lane = lane_new(&bench->shared, IMAP_ROLE_PROMPT, WANTS_READER | WANTS_AHEAD);
-}
-
-static void bench_clear(Bench *bench) {
-  wants_close(bench->shared.wants);
-  g_cancellable_cancel(bench->test->account.cancellable);
-  lane_join(bench->lane);
-  lane_free(bench->lane);
-  sync_free(bench->shared.sync);
-  wants_free(bench->shared.wants);
-  pace_clear(&bench->pace);
-  pace_clear(&bench->line);
-  g_cancellable_reset(bench->test->account.cancellable);
-  bench->test->conn = NULL;
-  test_account_free(bench->test);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bench, bench_clear)
-
-static void wait_for(Bench *bench, guint32 uid) {
-  Want want = {.row = bench->rows[uid], .mailbox = bench->box, .uid = uid, .size = 19};
-  wants_wait(bench->shared.wants, &want);
-}
-
-/* The next end of a wanted body. */
-static CacheEvent next_body(Bench *bench) {
-  for (;;) {
-    CacheEvent event;
-    ck_assert(cache_events_pop(bench->test->account.events, &event));
-    if (event.type == CACHE_EVENT_BODY)
-      return event;
-    cache_event_clear(&event);
-  }
-}
-
-static void ck_body(Bench *bench, guint32 uid, const char *text) {
-  g_auto(CacheEvent) event = next_body(bench);
-  char octets[100] = "";
-  ck_assert_msg(!event.error, "%s", event.error ? event.error->message : "");
-  ck_assert_int_eq(event.row, bench->rows[uid]);
-  ck_assert_int_ge(event.fd, 0);
-  ck_assert(pread(event.fd, octets, sizeof octets - 1, 0) >= 0);
-  ck_assert_str_eq(octets, text);
-}
-
-static void ck_failure(Bench *bench, guint32 uid, CacheError code) {
-  g_auto(CacheEvent) event = next_body(bench);
-  ck_assert_int_eq(event.row, bench->rows[uid]);
-  ck_assert_int_eq(event.fd, -1);
-  ck_assert_ptr_nonnull(event.error);
-  ck_assert_msg(g_error_matches(event.error, CACHE_ERROR, (int)code), "%d: %s", event.error->code,
-                event.error->message);
-}
 
 START_TEST(serves_each_as_it_comes) {
   g_auto(Bench) bench = {0};
@@ -130,18 +22,71 @@ START_TEST(serves_each_as_it_comes) {
 }
 END_TEST
 
-START_TEST(an_expunged_message_is_gone) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1:2") BODY("1", "1") OK LOOK("1 3"));
-  wait_for(&bench, 1);
-  wait_for(&bench, 2);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-  ck_failure(&bench, 2, CACHE_ERROR_GONE);
-}
-END_TEST
+/* ---- how wants end ---------------------------------------------------------------------------------------------- */
 
 #define LEAVE "C: @ UNSELECT\nS: @ OK\n"
+#define AGAIN "next\n" FAKE_LOGIN("UNSELECT")
+#define THERE "C: @ LIST \"\" \"box\"\nS: * LIST () \"/\" \"box\"\nS: @ OK\n"
+#define SHUT "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n" THERE
+#define BUG "S: @ NO [SERVERBUG] sorry\n"
+#define NO "S: @ NO Some messages could not be FETCHed\n"
+#define BYE "S: * BYE Internal error\n" AGAIN OPEN
+#define BODY_HERE (-1)
+
+static const struct {
+  const char *script;
+  guint32 wanted; /* 1 to that */
+  struct {
+    guint32 uid;
+    int code; /* CacheError, or BODY_HERE */
+  } ends[3];  /* in the order in which they are told */
+} cases[] = {
+    /* expunged */
+    {OPEN ASK("1:2") BODY("1", "1") OK LOOK("1 3"), 2, {{1, BODY_HERE}, {2, CACHE_ERROR_GONE}}},
+    {OPEN ASK("1") AGAIN OPEN ASK("1") OK LOOK("2 3"), 1, {{1, CACHE_ERROR_GONE}}},
+    /* a folder that is suddenly empty proves nothing */
+    {OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") BODY("1", "1") OK, 1, {{1, BODY_HERE}}},
+    /* a lost connection is tried once more */
+    {OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {19}\nR: Subje\n" AGAIN OPEN ASK("1") BODY("1", "1") OK,
+     1,
+     {{1, BODY_HERE}}},
+    {"C: @ EXAMINE \"box\"\nS: * 3 EXI\n" AGAIN OPEN ASK("1") BODY("1", "1") OK, 1, {{1, BODY_HERE}}},
+    /* a refused opening may be this session's own trouble; told when it is refused twice */
+    {SHUT THERE AGAIN OPEN ASK("1") BODY("1", "1") OK, 1, {{1, BODY_HERE}}},
+    {SHUT THERE AGAIN SHUT, 1, {{1, CACHE_ERROR_REFUSED}}},
+    {"C: @ EXAMINE \"box\"\n" BUG AGAIN OPEN ASK("1") BODY("1", "1") OK, 1, {{1, BODY_HERE}}},
+    /* a refusal is tried once more, and told */
+    {OPEN ASK("1") BUG LOOK("1 2 3") ASK("1") BUG, 1, {{1, CACHE_ERROR_BUSY}}},
+    /* what was whole is kept; the others are tried in company, then one by one */
+    {OPEN ASK("1:3") BODY("1", "1") NO LOOK("1 2 3") ASK("2:3") NO LOOK("1 2 3") ASK("2") NO ASK("3") BODY("3", "3") OK,
+     3,
+     {{1, BODY_HERE}, {2, CACHE_ERROR_REFUSED}, {3, BODY_HERE}}},
+    /* Dovecot hangs up over a message whose size it remembers wrongly */
+    {OPEN ASK("1:3") BODY("1", "1") BYE ASK("2:3") BYE ASK("2") BYE ASK("3") BODY("3", "3") OK,
+     3,
+     {{1, BODY_HERE}, {2, CACHE_ERROR_OFFLINE}, {3, BODY_HERE}}},
+    /* a renumbered folder serves nothing */
+    {"C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n",
+     1,
+     {{1, CACHE_ERROR_BUSY}}},
+};
+
+START_TEST(each_want_ends_in_its_way) {
+  g_auto(Bench) bench = {0};
+  bench_start(&bench, cases[_i].script);
+  for (guint32 uid = 1; uid <= cases[_i].wanted; uid++)
+    wait_for(&bench, uid);
+  lane_run(bench.lane);
+  for (guint i = 0; i < cases[_i].wanted; i++) {
+    guint32 uid = cases[_i].ends[i].uid;
+    g_autofree char *text = g_strdup_printf("Subject: %u\r\n\r\nhello", uid);
+    if (cases[_i].ends[i].code == BODY_HERE)
+      ck_body(&bench, uid, text);
+    else
+      ck_failure(&bench, uid, (CacheError)cases[_i].ends[i].code);
+  }
+}
+END_TEST
 
 START_TEST(what_is_refused_in_a_pause_is_not_asked_for_again) {
   g_auto(Bench) bench = {0};
@@ -156,15 +101,6 @@ START_TEST(what_is_refused_in_a_pause_is_not_asked_for_again) {
 }
 END_TEST
 
-START_TEST(a_folder_that_is_suddenly_empty_proves_nothing) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") BODY("1", "1") OK);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-}
-END_TEST
-
 START_TEST(a_folder_that_is_empty_when_opened_afresh_is) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("1") OK LOOK("") LEAVE OPEN ASK("2") BODY("2", "2") OK);
@@ -173,15 +109,6 @@ START_TEST(a_folder_that_is_empty_when_opened_afresh_is) {
   ck_failure(&bench, 1, CACHE_ERROR_GONE);
   wait_for(&bench, 2); /* it has left that folder by then */
   ck_body(&bench, 2, "Subject: 2\r\n\r\nhello");
-}
-END_TEST
-
-START_TEST(a_message_that_went_while_the_line_was_lost_is_gone) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1") "next\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") OK LOOK("2 3"));
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_failure(&bench, 1, CACHE_ERROR_GONE);
 }
 END_TEST
 
@@ -242,38 +169,6 @@ START_TEST(another_message_under_the_uid_is_not_accepted) {
 }
 END_TEST
 
-START_TEST(a_lost_connection_is_tried_once_more) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1") "S: * 1 FETCH (UID 1 BODY[] {19}\nR: Subje\nnext\n" FAKE_LOGIN("UNSELECT")
-                          OPEN ASK("1") BODY("1", "1") OK);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-}
-END_TEST
-
-#define THERE "C: @ LIST \"\" \"box\"\nS: * LIST () \"/\" \"box\"\nS: @ OK\n"
-#define SHUT "C: @ EXAMINE \"box\"\nS: @ NO Mailbox was deleted under us\n" THERE
-
-/* That may be this session's own trouble. */
-START_TEST(a_refused_opening_is_tried_on_another_connection) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, SHUT THERE "next\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "1") OK);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-}
-END_TEST
-
-START_TEST(an_opening_refused_twice_is_told) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, SHUT THERE "next\n" FAKE_LOGIN("UNSELECT") SHUT);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_failure(&bench, 1, CACHE_ERROR_REFUSED);
-}
-END_TEST
-
 /* But not each time, nor looked for twice. */
 START_TEST(a_mailbox_refused_for_good_costs_no_login_each_time) {
   g_auto(Bench) bench = {0};
@@ -283,66 +178,6 @@ START_TEST(a_mailbox_refused_for_good_costs_no_login_each_time) {
   ck_failure(&bench, 1, CACHE_ERROR_REFUSED);
   wait_for(&bench, 2);
   ck_failure(&bench, 2, CACHE_ERROR_REFUSED);
-}
-END_TEST
-
-START_TEST(an_opening_that_meets_a_bug_is_tried_on_another_connection) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, "C: @ EXAMINE \"box\"\nS: @ NO [SERVERBUG] oh\nnext\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1")
-                          BODY("1", "1") OK);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-}
-END_TEST
-
-START_TEST(a_connection_lost_on_opening_is_tried_once_more) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench,
-              "C: @ EXAMINE \"box\"\nS: * 3 EXI\nnext\n" FAKE_LOGIN("UNSELECT") OPEN ASK("1") BODY("1", "1") OK);
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-}
-END_TEST
-
-START_TEST(a_refusal_is_tried_once_more_and_told) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1") "S: @ NO [SERVERBUG] sorry\n" LOOK("1 2 3") ASK("1") "S: @ NO [SERVERBUG] sorry\n");
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
-}
-END_TEST
-
-#define NO "S: @ NO Some messages could not be FETCHed\n"
-
-/* What was whole is kept; the others are tried in company, then one by one. */
-START_TEST(a_poisonous_message_harms_no_other) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1:3") BODY("1", "1") NO LOOK("1 2 3") ASK("2:3") NO LOOK("1 2 3") ASK("2") NO ASK("3")
-                          BODY("3", "3") OK);
-  for (guint32 uid = 1; uid <= 3; uid++)
-    wait_for(&bench, uid);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-  ck_failure(&bench, 2, CACHE_ERROR_REFUSED);
-  ck_body(&bench, 3, "Subject: 3\r\n\r\nhello");
-}
-END_TEST
-
-#define BYE "S: * BYE Internal error\nnext\n" FAKE_LOGIN("UNSELECT") OPEN
-
-/* Dovecot hangs up over a message whose size it remembers wrongly. */
-START_TEST(one_over_which_the_server_hangs_up_harms_no_other) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench, OPEN ASK("1:3") BODY("1", "1") BYE ASK("2:3") BYE ASK("2") BYE ASK("3") BODY("3", "3") OK);
-  for (guint32 uid = 1; uid <= 3; uid++)
-    wait_for(&bench, uid);
-  lane_run(bench.lane);
-  ck_body(&bench, 1, "Subject: 1\r\n\r\nhello");
-  ck_failure(&bench, 2, CACHE_ERROR_OFFLINE);
-  ck_body(&bench, 3, "Subject: 3\r\n\r\nhello");
 }
 END_TEST
 
@@ -446,21 +281,15 @@ END_TEST
 START_TEST(silence_fails_the_readers) {
   g_auto(Bench) bench = {0};
   bench_start(&bench, OPEN ASK("1:2") "stall\n");
+  ImapPool *pool = bench.test->account.pool;
+  ImapConn *conn = imap_pool_lease(pool, IMAP_ROLE_PROMPT, NULL, NULL);
+  conn->silence = 1;
+  imap_pool_release(pool, conn);
   wait_for(&bench, 1);
   wait_for(&bench, 2);
   lane_run(bench.lane);
   g_auto(CacheEvent) event = next_body(&bench);
   ck_assert(g_error_matches(event.error, CACHE_ERROR, CACHE_ERROR_TIMEOUT));
-}
-END_TEST
-
-START_TEST(a_renumbered_folder_serves_nothing) {
-  g_auto(Bench) bench = {0};
-  bench_start(&bench,
-              "C: @ EXAMINE \"box\"\nS: * 9 EXISTS\nS: * OK [UIDVALIDITY 8] x\nS: * OK [UIDNEXT 10] x\nS: @ OK\n");
-  wait_for(&bench, 1);
-  lane_run(bench.lane);
-  ck_failure(&bench, 1, CACHE_ERROR_BUSY);
 }
 END_TEST
 
@@ -544,32 +373,21 @@ int main(void) {
   Suite *suite = suite_create("cache/lane");
   TCase *tests = tcase_create("lane");
   tcase_add_test(tests, serves_each_as_it_comes);
+  tcase_add_loop_test(tests, each_want_ends_in_its_way, 0, G_N_ELEMENTS(cases));
   tcase_add_test(tests, a_message_that_we_moved_is_asked_for_at_its_new_place);
   tcase_add_test(tests, a_message_that_we_are_moving_is_asked_for_when_that_is_done);
-  tcase_add_test(tests, an_expunged_message_is_gone);
   tcase_add_test(tests, what_is_refused_in_a_pause_is_not_asked_for_again);
-  tcase_add_test(tests, a_folder_that_is_suddenly_empty_proves_nothing);
   tcase_add_test(tests, a_folder_that_is_empty_when_opened_afresh_is);
-  tcase_add_test(tests, a_message_that_went_while_the_line_was_lost_is_gone);
   tcase_add_test(tests, a_body_asked_for_under_another_uidvalidity_is_not_accepted);
   tcase_add_test(tests, nil_and_nothing_are_asked_for_again_and_never_kept);
   tcase_add_test(tests, another_message_under_the_uid_is_not_accepted);
-  tcase_add_test(tests, a_lost_connection_is_tried_once_more);
-  tcase_add_test(tests, a_refused_opening_is_tried_on_another_connection);
-  tcase_add_test(tests, an_opening_refused_twice_is_told);
   tcase_add_test(tests, a_mailbox_refused_for_good_costs_no_login_each_time);
-  tcase_add_test(tests, an_opening_that_meets_a_bug_is_tried_on_another_connection);
-  tcase_add_test(tests, a_connection_lost_on_opening_is_tried_once_more);
-  tcase_add_test(tests, a_refusal_is_tried_once_more_and_told);
-  tcase_add_test(tests, a_poisonous_message_harms_no_other);
-  tcase_add_test(tests, one_over_which_the_server_hangs_up_harms_no_other);
   tcase_add_test(tests, what_cannot_be_written_is_not_asked_for_again);
   tcase_add_test(tests, a_body_that_nobody_claims_is_nobodys_trouble);
   tcase_add_test(tests, a_short_look_goes_between);
   tcase_add_test(tests, a_large_body_that_was_given_up_is_not_brought_after_all);
   tcase_add_test(tests, a_wrong_size_is_exact_in_the_index_before_it_is_told);
   tcase_add_test(tests, silence_fails_the_readers);
-  tcase_add_test(tests, a_renumbered_folder_serves_nothing);
   tcase_add_test(tests, a_message_that_was_renumbered_meanwhile_is_not_gone);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
