@@ -28,3 +28,13 @@ void session_clear(Session *s) {
   imap_pool_free(s->pool);
   fake_free(s->fake);
 }
+
+void tell_changed(const ImapMessage *message, gpointer text) {
+  ck_assert((message->has & IMAP_HAS_UID) && (message->has & IMAP_HAS_FLAGS));
+  g_string_append_printf(text, "%u:%s ", message->uid, message->flags & IMAP_FLAG_FLAGGED ? "flagged" : "");
+}
+
+void check_set(const ImapSeqset *set, const char *expected, const char *what, int row) {
+  g_autofree char *text = set ? imap_seqset_format(set) : g_strdup("-");
+  ck_assert_msg(g_str_equal(text, expected), "row %d: %s is %s, not %s", row, what, text, expected);
+}

@@ -21,4 +21,9 @@ Session session_new(const char *capabilities, const char *dialogue);
 Session session_log_in(const char *login, char **disable, guint timeout, const char *dialogue);
 void session_clear(Session *s); /* fails the test if the dialogue was not followed to its end */
 
+/* An ImapChangedFunc that appends to a GString: "7:flagged 9: ". */
+void tell_changed(const ImapMessage *message, gpointer text);
+/* Is the set this one, or "-" for none? What it is, and which row of a table, is for the message. */
+void check_set(const ImapSeqset *set, const char *expected, const char *what, int row);
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
