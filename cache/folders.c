@@ -12,6 +12,7 @@
 #include "cache/error.h"
 #include "cache/journal.h"
 #include "cache/local.h"
+#include "cache/lostfound.h"
 #include "cache/names.h"
 
 #define SPECIAL_USE                                                                                                    \
@@ -198,8 +199,9 @@ CacheAnswer cache_remove_folder(Cache *cache, gint64 folder, const char *name, G
     cache_fail(error, CACHE_ERROR_NO_FOLDER, "that is a message");
     return CACHE_FAILED;
   }
+  /* `rm -r lost+found`: with its last file it went by itself. */
   if (!failed)
-    return CACHE_ABSENT;
+    return lostfound_is_empty(&cache->account, folder, name) ? CACHE_READY : CACHE_ABSENT;
   g_propagate_error(error, g_steal_pointer(&failed));
   return CACHE_FAILED;
 }

@@ -82,6 +82,8 @@ void index_close(Index *index);
 gboolean index_get_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error);
 gboolean index_need_mailbox(Index *index, gint64 row, IndexMailbox *ret, GError **error); /* the same, or GONE */
 gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, IndexMailbox *ret, GError **error);
+/* Also one that is not shown: the name is taken all the same. */
+gboolean index_has_mailbox(Index *index, gint64 parent, const char *name, gboolean *ret, GError **error);
 GPtrArray *index_mailboxes(Index *index, GError **error); /* all living ones, IndexMailbox*, parents first */
 /* Up to n living children after `row`, by row. Returns how many; -1 on error. */
 gssize index_children(Index *index, gint64 parent, gint64 row, IndexMailbox *ret, gsize n, GError **error);

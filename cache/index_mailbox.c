@@ -70,6 +70,21 @@ gboolean index_find_mailbox(Index *index, gint64 parent, const char *name, Index
   return one_mailbox(reader, stmt, ret, error);
 }
 
+gboolean index_has_mailbox(Index *index, gint64 parent, const char *name, gboolean *ret, GError **error) {
+  g_autoptr(IndexReader) reader = index_reader_take(index, error);
+  gint64 n = 0;
+  if (!reader)
+    return FALSE;
+  g_autoptr(IndexStmt) stmt =
+      index_use(reader, "SELECT count(*) FROM mailbox WHERE parent = ?1 AND name = ?2 AND gone = 0");
+  sqlite3_bind_int64(stmt, 1, parent);
+  index_bind_text(stmt, 2, name);
+  if (!index_number(reader, stmt, &n, error))
+    return FALSE;
+  *ret = n > 0;
+  return TRUE;
+}
+
 static void free_mailbox(gpointer mailbox) {
   index_mailbox_clear(mailbox);
   g_free(mailbox);

@@ -80,8 +80,9 @@ static gboolean free_place(const Job *job, IndexTxn *txn, GError **error) {
   if (!failed && index_find_message(job->index, job->parent, job->name, &message, &failed))
     return job->replace ? cache_fail(error, CACHE_ERROR_NO_FOLDER, "a message stands there")
                         : cache_fail(error, CACHE_ERROR_EXISTS, "the name is taken");
-  if (!failed)
-    return TRUE;
+  gboolean hidden = FALSE;
+  if (!failed && index_has_mailbox(job->index, job->parent, job->name, &hidden, &failed))
+    return !hidden || cache_fail(error, CACHE_ERROR_EXISTS, "a folder that is not shown has this name");
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;
 }

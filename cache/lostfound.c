@@ -91,6 +91,12 @@ void lostfound_tell(Account *account, gint64 row) {
   account_tell(account, CACHE_EVENT_CHANGED, CACHE_FOLDER, folder.parent, 0, NULL, NULL);
 }
 
+gboolean lostfound_is_empty(Account *account, gint64 parent, const char *name) {
+  g_autofree char *hidden = g_strconcat(HIDING, name, NULL);
+  gboolean is = FALSE;
+  return g_str_has_prefix(name, LOSTFOUND_NAME) && index_has_mailbox(account->index, parent, hidden, &is, NULL) && is;
+}
+
 gboolean lostfound_make(IndexTxn *txn, gint64 root, gint64 *ret, GError **error) {
   IndexMailbox folder = {.parent = root,
                          .name = (char *)HIDING LOSTFOUND_NAME,

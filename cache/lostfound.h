@@ -19,3 +19,5 @@ gboolean lostfound_make(IndexTxn *txn, gint64 root, gint64 *ret, GError **error)
  * lostfound_tell() after the commit. */
 gboolean lostfound_show(Account *account, IndexTxn *txn, gint64 row, gboolean *ret_changed, GError **error);
 void lostfound_tell(Account *account, gint64 row);
+/* That is what was shown under this name, and is not because nothing is in it. */
+gboolean lostfound_is_empty(Account *account, gint64 parent, const char *name);

@@ -49,14 +49,22 @@ static char top_delimiter(Account *account, const ImapNamespace *personal) {
   return inbox.delimiter;
 }
 
+/* It would be shown elsewhere: INBOX.name stands in INBOX. */
+static char *not_at_the_top(const ImapNamespace *personal, GError **error) {
+  gsize len = strlen(personal->prefix);
+  gboolean ends = len > 1 && personal->delimiter && personal->prefix[len - 1] == personal->delimiter;
+  g_autofree char *below = imap_clean_text(personal->prefix, (gssize)(ends ? len - 1 : len));
+  g_message("no folder can be made at the top: this server keeps them all in %s", below);
+  return no_name(error, CACHE_ERROR_PERMISSION, "this server has no new folders at the top");
+}
+
 char *tree_raw_name(Account *account, const IndexMailbox *parent, const ImapNamespace *personal, const char *name,
                     char *ret_delimiter, GError **error) {
   *ret_delimiter = parent->raw ? parent->delimiter : top_delimiter(account, personal);
   if (parent->raw && !parent->delimiter)
     return no_name(error, CACHE_ERROR_PERMISSION, "this server has no folders below others");
-  /* It would be shown elsewhere: INBOX.name stands in INBOX. */
   if (!parent->raw && *personal->prefix)
-    return no_name(error, CACHE_ERROR_PERMISSION, "this server has new folders only below the one for its namespace");
+    return not_at_the_top(personal, error);
   return join(parent->raw ? parent->raw : "", *ret_delimiter, name, error);
 }
 

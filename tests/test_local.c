@@ -57,6 +57,9 @@ START_TEST(what_cannot_be_made) {
   ck_assert_int_eq(make(offline.inbox, ".taken", &row), CACHE_ERROR_EXISTS);
   made(offline.inbox, ".x");
   ck_assert_int_eq(make(offline.inbox, ".x", &row), CACHE_ERROR_EXISTS);
+  offline_mailbox(&offline, offline.inbox, ".hidden", INDEX_HIDDEN); /* hide= */
+  ck_assert_int_eq(make(offline.inbox, ".hidden", &row), CACHE_ERROR_EXISTS);
+  ck_assert_int_eq(renamed(made(offline.inbox, ".y"), offline.inbox, ".hidden", TRUE), CACHE_ERROR_EXISTS);
 }
 END_TEST
 

@@ -41,6 +41,19 @@ static void empty(gint64 row) {
   ck_assert(index_write(offline.cache->account.index, INDEX_CHANGE, end_all, &row, NULL));
 }
 
+/* What `rm -r` does. */
+START_TEST(its_last_file_takes_it_along) {
+  gint64 row = offline_refused(&offline, "refused", "octets"), root = offline.root;
+  g_auto(IndexMessage) message = {0};
+  ck_assert_int_eq(cache_remove_folder(offline.cache, root, LOSTFOUND_NAME "x", NULL), CACHE_ABSENT);
+  ck_assert(index_get_message(offline.cache->account.index, row, &message, NULL));
+  ck_assert_int_eq(cache_remove(offline.cache, message.folder, message.name, NULL), CACHE_READY);
+  ck_assert_int_eq(offline_find_folder(&offline, root, LOSTFOUND_NAME), 0);
+  ck_assert_int_eq(cache_remove_folder(offline.cache, root, LOSTFOUND_NAME, NULL), CACHE_READY);
+  ck_assert_int_eq(cache_remove_folder(offline.cache, offline.inbox, LOSTFOUND_NAME, NULL), CACHE_ABSENT);
+}
+END_TEST
+
 START_TEST(it_is_seen_only_while_it_holds_something) {
   gint64 row = row_of(offline.root);
   ck_assert_int_eq(row_of(offline.root), row);
@@ -132,6 +145,7 @@ int main(void) {
   Suite *suite = suite_create("cache/lostfound");
   TCase *tests = tcase_create("lost+found");
   tcase_add_checked_fixture(tests, offline_setup, offline_teardown);
+  tcase_add_test(tests, its_last_file_takes_it_along);
   tcase_add_test(tests, it_is_seen_only_while_it_holds_something);
   tcase_add_test(tests, the_servers_folder_keeps_its_name);
   tcase_add_test(tests, while_it_is_hidden_its_name_is_free);

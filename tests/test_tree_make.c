@@ -107,7 +107,9 @@ START_TEST(the_top_is_the_personal_namespace) {
   char delimiter;
   g_autofree char *top = tree_raw_name(&test->account, &root, &plain, "b", &delimiter, NULL);
   ck_assert_str_eq(top, "b");
+  g_test_expect_message("cache", G_LOG_LEVEL_MESSAGE, "*all in INBOX");
   g_autofree char *none = tree_raw_name(&test->account, &root, &inbox, "b", &delimiter, &error);
+  g_test_assert_expected_messages();
   ck_assert_ptr_null(none);
   ck_assert(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_PERMISSION));
   g_autofree char *path = tree_raw_path(&test->account, &inbox, "old/Trash", &delimiter, NULL);
