@@ -332,13 +332,20 @@ gboolean index_write(Index *index, IndexPriority priority, IndexJob job, gpointe
   return !own.failed && !own.error;
 }
 
+/* What was posted: the thread wakes up by then by itself, or does not sleep. */
+static gboolean is_seen_in_time(const IndexWriter *writer) {
+  gint64 until = 0;
+  return !ready(writer, &until) && until >= writer->sleeps_until;
+}
+
 void index_post(Index *index, IndexPriority priority, IndexJob job, gpointer data,
                 void (*done)(gpointer data, const GError *error)) {
   Job *posted = g_new0(Job, 1);
   *posted = (Job){.job = job, .data = data, .done = done};
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&index->writer.mutex);
   enqueue(&index->writer, priority, posted);
-  g_cond_signal(&index->writer.wake);
+  if (!is_seen_in_time(&index->writer))
+    g_cond_signal(&index->writer.wake);
 }
 
 static gboolean nothing(G_GNUC_UNUSED IndexTxn *txn, G_GNUC_UNUSED gpointer data, G_GNUC_UNUSED GError **error) {

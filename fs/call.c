@@ -35,7 +35,7 @@ static void call_free(FsCall *call) {
   g_free(call->text);
   g_free(call);
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fs->mutex);
-  if (--fs->calls == 0)
+  if (--fs->calls == 0 && fs->awaited) /* a signal is a system call */
     g_cond_signal(&fs->quiet);
 }
 
@@ -95,6 +95,7 @@ gboolean call_is_sending(FsCall *call) {
 
 void call_await_quiet(Fs *fs) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&fs->mutex);
+  fs->awaited = TRUE;
   while (fs->calls > 0)
     g_cond_wait(&fs->quiet, &fs->mutex);
 }

@@ -24,9 +24,10 @@ struct _Fs {
   Session *session;
   GThread *answerer;
 
-  GMutex mutex; /* guards calls */
-  GCond quiet;  /* there are none */
-  guint calls;  /* not answered yet */
+  GMutex mutex;     /* guards calls */
+  GCond quiet;      /* there are none */
+  gboolean awaited; /* somebody waits for that */
+  guint calls;      /* not answered yet */
 };
 typedef struct _Fs Fs;
 

@@ -40,6 +40,7 @@ struct _Stale {
   GCond turn;
   GHashTable *table;    /* &ino → Entry */
   guint marks, closing; /* closing: RELEASEs that have arrived and are not done */
+  guint waiting;        /* for `turn` */
 };
 
 Stale *stale_new(void) {
@@ -96,12 +97,24 @@ static gboolean is_forgotten(gpointer key, gpointer value, gpointer data) {
 }
 
 /* ---- turns ------------------------------------------------------------------------------------------ */
+/* With the mutex held. FALSE: it is too late (end 0: never). */
+static gboolean await_turn(Stale *stale, gint64 end) {
+  gboolean in_time = TRUE;
+  stale->waiting++;
+  if (end)
+    in_time = g_cond_wait_until(&stale->turn, &stale->mutex, end);
+  else
+    g_cond_wait(&stale->turn, &stale->mutex);
+  stale->waiting--;
+  return in_time;
+}
+
 void stale_enter(Stale *stale, guint64 ino) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&stale->mutex);
   Entry *entry = need(stale, ino);
   entry->users++;
   while (entry->busy || entry->expected > 0)
-    g_cond_wait(&stale->turn, &stale->mutex);
+    await_turn(stale, 0);
   entry->busy = TRUE;
 }
 
@@ -117,7 +130,7 @@ void stale_enter_expected(Stale *stale, guint64 ino) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&stale->mutex);
   Entry *entry = need(stale, ino);
   while (entry->busy)
-    g_cond_wait(&stale->turn, &stale->mutex);
+    await_turn(stale, 0);
   entry->expected--;
   entry->busy = entry->closing = TRUE;
 }
@@ -125,7 +138,7 @@ void stale_enter_expected(Stale *stale, guint64 ino) {
 void stale_await_closing(Stale *stale) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&stale->mutex);
   gint64 end = g_get_monotonic_time() + STALE_CLOSING_MOST;
-  while (stale->closing > 0 && g_cond_wait_until(&stale->turn, &stale->mutex, end))
+  while (stale->closing > 0 && await_turn(stale, end))
     ;
 }
 
@@ -135,7 +148,8 @@ void stale_leave(Stale *stale, guint64 ino) {
   stale->closing -= entry->closing;
   entry->busy = entry->closing = FALSE;
   entry->users--;
-  g_cond_broadcast(&stale->turn);
+  if (stale->waiting > 0)
+    g_cond_broadcast(&stale->turn);
   drop_if_unused(stale, entry);
 }
 
