@@ -77,6 +77,22 @@ static void show_progress(const char *mountpoint) {
     fprintf(stderr, "\rto be sent: %s\033[K", left);
 }
 
+/* Nothing is left where the server refused a part of it. FALSE. */
+static gboolean say_why(const char *mountpoint, const char *why, GError **error) {
+  g_autofree char *left = left_at(mountpoint);
+  if (left && g_str_has_prefix(left, "0 changes"))
+    g_set_error(error, FS_ERROR, FS_ERROR_MOUNT,
+                "%s stays mounted, for the server refused a part of it (%s): what was new is in lost+found, and the "
+                "log says the rest. Nothing waits any more, so the next time it is unmounted",
+                mountpoint, why);
+  else
+    g_set_error(error, FS_ERROR, FS_ERROR_MOUNT,
+                "%s stays mounted, for not all is on the server yet: %s (%s). It is safe on this disk: to unmount "
+                "without waiting use " FUSERMOUNT " -u",
+                mountpoint, left ? left : "?", why);
+  return FALSE;
+}
+
 static gboolean await_drained(const char *mountpoint, GError **error) {
   Wait wait = {.mountpoint = mountpoint};
   GThread *thread = g_thread_new("drained", wait_drained, &wait);
@@ -93,13 +109,7 @@ static gboolean await_drained(const char *mountpoint, GError **error) {
     fputs("\r\033[K", stderr);
   if (!wait.number)
     return TRUE;
-  g_autofree char *left = left_at(mountpoint);
-  g_set_error(
-      error, FS_ERROR, FS_ERROR_MOUNT,
-      "%s stays mounted, for not all is on the server yet: %s (%s). It is safe on this disk: to unmount without "
-      "waiting use " FUSERMOUNT " -u",
-      mountpoint, left ? left : "?", g_strerror(wait.number));
-  return FALSE;
+  return say_why(mountpoint, g_strerror(wait.number), error);
 }
 
 static gboolean unmount(const char *path, GError **error) {

@@ -109,7 +109,12 @@ for word in no bad; do
   put Work 21
   put Work 22 "X-Odd: yes"
   put Work 23
-  drained
+  if ! "$IMAPFS" -u "$M" 2>"$T/err"; then # unless it was refused before anybody waited for it
+    grep -q 'the server refused a part of it' "$T/err" || fail "-u: $(cat "$T/err")"
+    drained
+    "$IMAPFS" -u "$M"
+  fi
+  mount_it compress=off
   shown Work 21 23
   shown lost+found 22
   getfattr --only-values -n user.imap.error "$M/lost+found/new-22.eml" | grep -qE "not this time|no good" ||
