@@ -116,7 +116,8 @@ static GArray *take_awaited(Replay *replay) {
 
 void replay_tell_all(Replay *replay, const GError *error) {
   g_autoptr(GArray) rows = take_awaited(replay);
-  g_autoptr(GError) refused = take_refused(replay);
+  GError *refused = take_refused(replay);
+  g_clear_error(&refused);
   for (guint i = 0; i < rows->len; i++)
     tell(replay, g_array_index(rows, gint64, i), error);
 }
