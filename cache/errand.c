@@ -9,7 +9,8 @@
  * left to its end, and what came of it shows like anybody else's doing. While it waits for a connection or a claim it
  * can be called back (`patience`); once it speaks to the server it is not, as that would cost the others their line.
  *
- * Offline there is no queue: it fails with the reason, and the line is tried again for the next one.
+ * Offline there is no queue: it fails with the reason, and the line is tried again for the next one. So it is where the
+ * last one met a silent line, until something is heard.
  */
 #include "cache/errand_private.h"
 
@@ -147,6 +148,26 @@ static gboolean is_online(Errands *errands, GError **error) {
   return FALSE;
 }
 
+/* While the kernel waits for an errand nobody else can use that directory, so one is enough to find out that the line
+ * is dead. Only the thread of the errands knows. */
+static gboolean is_heard(Errands *errands, GError **error) {
+  if (errands->silent == 0 || imap_pool_heard(errands->account->pool) > errands->silent)
+    return TRUE;
+  if (errands->sync)
+    sync_look_again(errands->sync);
+  g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_TIMEOUT,
+                      "nothing has been heard from the server since it was silent");
+  return FALSE;
+}
+
+static void note_silence(Errands *errands, const GError *error) {
+  if (!g_error_matches(error, IMAP_ERROR, IMAP_ERROR_TIMEOUT))
+    return;
+  errands->silent = g_get_monotonic_time();
+  if (errands->sync)
+    sync_look_again(errands->sync);
+}
+
 /* Nobody waits for it any more. */
 gboolean errand_is_late(const Errand *errand, GError **error) {
   if (g_get_monotonic_time() < errand->until && !g_cancellable_is_cancelled(errand->patience))
@@ -162,7 +183,7 @@ static void pass_on(G_GNUC_UNUSED GCancellable *c, gpointer patience) {
 static gboolean run(Errands *errands, Errand *errand, gint64 *ret_row, GError **error) {
   static gboolean (*const kinds[])(Errands *, Errand *, gint64 *,
                                    GError **) = {[ERRAND_MAKE] = errand_make, [ERRAND_RENAME] = errand_rename};
-  if (errand_is_late(errand, error) || !is_online(errands, error))
+  if (errand_is_late(errand, error) || !is_online(errands, error) || !is_heard(errands, error))
     return FALSE;
   GCancellable *end = errands->account->cancellable;
   gulong id = g_cancellable_connect(end, G_CALLBACK(pass_on), errand->patience, NULL);
@@ -185,7 +206,8 @@ static gpointer errands_main(gpointer data) {
   for (Errand *errand; (errand = next(errands));) {
     GError *error = NULL;
     gint64 row = 0;
-    run(errands, errand, &row, &error);
+    if (!run(errands, errand, &row, &error))
+      note_silence(errands, error);
     settle(errands, errand, row, error);
   }
   return NULL;

@@ -25,7 +25,8 @@ struct _Errands {
   Account *account;
   Sync *sync; /* or NULL: nothing is known of the line, and nobody is told */
   GThread *thread;
-  GMutex mutex; /* guards all below */
+  gint64 silent; /* of the thread: monotonic, when an errand ended because the server was silent; 0: never */
+  GMutex mutex;  /* guards all below */
   GCond cond;
   GQueue queue;        /* Errand*, of tickets */
   GHashTable *tickets; /* ticket -> Errand, owned */

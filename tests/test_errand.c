@@ -242,6 +242,32 @@ START_TEST(what_nobody_waits_for_is_not_begun) {
 }
 END_TEST
 
+/* The first finds out, and the second does not wait for it. */
+START_TEST(a_silent_line_is_waited_for_once) {
+  g_auto(Desk) desk = desk_new("", "C: @ LIST \"\" \"a/c\"\nC: @ CREATE \"a/c\"\nstall\nnext\n" FAKE_LOGIN(""));
+  gint64 a = test_account_folder(desk.test, "a");
+  int code;
+  outcome(&desk, errands_make(desk.errands, a, "c"), &code);
+  ck_assert_int_eq(code, CACHE_ERROR_TIMEOUT);
+  outcome(&desk, errands_make(desk.errands, a, "d"), &code);
+  ck_assert_int_eq(code, CACHE_ERROR_TIMEOUT);
+}
+END_TEST
+
+START_TEST(what_is_heard_ends_the_silence) {
+  g_auto(Desk) desk = desk_new("", "C: @ LIST \"\" \"a/c\"\nC: @ CREATE \"a/c\"\nstall\nnext\n" FAKE_LOGIN("")
+                                       CREATE("a/d") MADE("a/d"));
+  gint64 a = test_account_folder(desk.test, "a");
+  int code;
+  outcome(&desk, errands_make(desk.errands, a, "c"), &code);
+  ck_assert_int_eq(code, CACHE_ERROR_TIMEOUT);
+  test_account_lease(desk.test); /* another job */
+  imap_pool_release(desk.test->account.pool, desk.test->conn);
+  outcome(&desk, errands_make(desk.errands, a, "d"), &code);
+  ck_assert_int_eq(code, -1);
+}
+END_TEST
+
 START_TEST(the_end_ends_all_waiting) {
   g_auto(Desk) desk = desk_new("", "");
   gint64 a = test_account_folder(desk.test, "a"), row = 0;
@@ -271,6 +297,8 @@ int main(void) {
   tcase_add_test(tests, no_rename_between_namespaces);
   tcase_add_test(tests, a_rename_waits_for_claims);
   tcase_add_test(tests, what_nobody_waits_for_is_not_begun);
+  tcase_add_test(tests, a_silent_line_is_waited_for_once);
+  tcase_add_test(tests, what_is_heard_ends_the_silence);
   tcase_add_test(tests, the_end_ends_all_waiting);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
