@@ -134,6 +134,8 @@ typedef enum {
  * kernel may hold is wrong; answer ESTALE, so that it looks the message up again (which ends this state) and opens it
  * once more. ABSENT: gone and not cached. */
 CacheAnswer cache_open_body(Cache *cache, gint64 row, CacheBodyUse use, int *ret_fd, GError **error);
+/* The message whose octets a file that was opened as this one shows now: itself, or what was written in its place. */
+gint64 cache_successor(Cache *cache, gint64 row);
 /* One waiting reader gave up. It was told WAIT before `since` (monotonic µs): a wait that began later is another's. */
 void cache_unwant(Cache *cache, gint64 row, gint64 since);
 

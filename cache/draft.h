@@ -35,7 +35,7 @@ typedef struct {
 } DraftLook;
 gboolean drafts_look(Drafts *drafts, gint64 row, DraftLook *ret); /* FALSE: nobody has it open for writing */
 /* The row that has taken the place of this one, which was rewritten and is hidden now; else `row` itself. The kernel
- * goes on asking for the old one for as long as it holds it. */
+ * goes on asking for the old one for as long as it holds it. Once that is shown again, in the trash, it is itself. */
 gint64 drafts_successor(Drafts *drafts, gint64 row);
 
 /* ---- for whoever changes or sends what may be open --------------------------------------------------------------- */
@@ -54,7 +54,8 @@ void drafts_describe(Account *account, gint64 row);
  * perhaps judged by the old one. */
 gboolean drafts_still_open(Drafts *drafts, gint64 row);
 
-/* The server refused a NEW, or has it: a copy that is in lost+found gets octets of its own. */
+/* A change to it is done, or undone: what was rewritten and is shown again is told of, and a copy that is in lost+found
+ * gets octets of its own. */
 void drafts_settled(Drafts *drafts, gint64 row);
 
 /* The octets of a message that the server does not have yet: an fd to read, at the start. READY, ABSENT (they are not

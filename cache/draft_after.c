@@ -167,6 +167,7 @@ static gboolean is_gone(Account *account, gint64 row) {
 
 void drafts_settled(Drafts *drafts, gint64 row) {
   g_auto(JournalNew) entry = {0};
+  drafts_successor(drafts, row); /* it may be itself again */
   if (!journal_get_new(drafts->account->index, row, &entry, NULL) || entry.state != JOURNAL_REFUSED || !entry.copy)
     return;
   Draft *draft = drafts_open_again(drafts, row, NULL);

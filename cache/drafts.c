@@ -270,17 +270,26 @@ static gint64 successor_of(Drafts *drafts, gint64 row) {
   return next ? *next : 0;
 }
 
-static void forget_successor(Drafts *drafts, gint64 row) {
+static gboolean take_successor(Drafts *drafts, gint64 row) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&drafts->mutex);
-  g_hash_table_remove(drafts->successors, &row);
+  gboolean was = g_hash_table_remove(drafts->successors, &row);
   g_atomic_int_set(&drafts->rewritten, (gint)g_hash_table_size(drafts->successors));
+  return was;
+}
+
+/* It is itself again, and where somebody had it open all the while the kernel has the octets of the other. */
+static void forget_successor(Drafts *drafts, gint64 row) {
+  if (!take_successor(drafts, row))
+    return;
+  drafts->hooks.resized(row, drafts->hooks.data);
+  account_tell(drafts->account, CACHE_EVENT_DATA, CACHE_MESSAGE, row, 0, NULL, NULL);
 }
 
 gint64 drafts_successor(Drafts *drafts, gint64 row) {
   gint64 next;
   while (g_atomic_int_get(&drafts->rewritten) > 0 && (next = successor_of(drafts, row)) != 0) {
     g_auto(IndexMessage) message = {0};
-    /* It is shown again where the server refused the other. */
+    /* It is shown again: in the trash, or where the server refused the other. */
     if (index_get_message(drafts->account->index, row, &message, NULL) && !message.gone && message.folder != 0) {
       forget_successor(drafts, row);
       return row;

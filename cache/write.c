@@ -167,6 +167,10 @@ CacheAnswer cache_edit(Cache *cache, gint64 row, gboolean truncate, CacheDraft *
   return CACHE_READY;
 }
 
+gint64 cache_successor(Cache *cache, gint64 row) {
+  return drafts_successor(cache->drafts, row);
+}
+
 CacheDraft *cache_draft_of(Cache *cache, gint64 row) {
   /* Who is told of another size opens the message anew, and must not get what is about to change. */
   Draft *draft = fetch_is_resized(cache->fetch, row) ? NULL : drafts_join(cache->drafts, row);

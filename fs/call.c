@@ -88,6 +88,18 @@ CacheAnswer call_wait_once(FsCall *call, CacheAnswer answer, GError **error) {
   return CACHE_FAILED;
 }
 
+void call_tell_readers(FsCall *call) {
+  Cache *cache = call->fs->cache;
+  gint64 row = cache_successor(cache, call->row);
+  files_forget(call->fs->files, row);
+  g_autoptr(GArray) readers = files_readers(call->fs->files);
+  for (guint i = 0; i < readers->len; i++) {
+    const FileId *id = &g_array_index(readers, FileId, i);
+    if (id->ino != call->ino && id->row != row && cache_successor(cache, id->row) == row)
+      notify_data(call->fs->notify, id->ino);
+  }
+}
+
 gboolean call_is_sending(FsCall *call) {
   g_auto(CacheLeft) left = {0};
   return cache_await_drained(call->fs->cache, &left, NULL) == CACHE_WAIT && !left.trouble;

@@ -99,6 +99,8 @@ void call_ask(FsCall *call);
 /* For what needs the octets of a message in the cache: they came once and could not be kept, so waiting again would be
  * for ever. Turns WAIT into FAILED then. */
 CacheAnswer call_wait_once(FsCall *call, CacheAnswer answer, GError **error);
+/* The octets of this message have changed: so have those of files that were opened before it was written anew. */
+void call_tell_readers(FsCall *call);
 /* For waits on the journal: the silence of the server does not matter as long as there is no trouble, for it says
  * nothing while it is sent a long message. */
 gboolean call_is_sending(FsCall *call);

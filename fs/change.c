@@ -108,8 +108,10 @@ static CacheAnswer rename_ask(FsCall *call, GError **error) {
   stale_enter(fs->stale, ino);
   CacheAnswer answer = rename_now(call, error);
   if (answer == CACHE_READY && cache_get(fs->cache, CACHE_MESSAGE, call->entry.row, &now, NULL) == CACHE_READY &&
-      now.size != call->entry.size)
+      now.size != call->entry.size) {
+    files_forget(fs->files, call->entry.row);
     notify_data(fs->notify, ino);
+  }
   stale_leave(fs->stale, ino);
   return answer;
 }

@@ -11,6 +11,10 @@
  * A file that was written is given its last form when the last writer closes it; stale.h sees to it that whoever opens
  * it right then gets all of it.
  *
+ * Written over, a message is another row with another number, and who has the old one open reads on there, until that
+ * stands in the trash, under its number. The kernel tells such readers nothing of what is written under the new one;
+ * call_tell_readers() does.
+ *
  * When a READ fails the kernel at once sends it again: the first was read-ahead, though somebody waits for it. The
  * second one must not wait all over again, so it gets the same answer.
  *
@@ -24,6 +28,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "fs/inode.h"
 #include "fs/reply.h"
 
 /* ---- OPEN ------------------------------------------------------------------------------------------- */
@@ -85,8 +90,9 @@ static void open_reply(FsCall *call) {
     reply_error(call, ESTALE);
     return;
   }
-  File *file =
-      call->draft ? file_open_draft(files, g_steal_pointer(&call->draft)) : file_open(files, g_steal_fd(&call->fd));
+  FileId id = {call->ino, call->row};
+  File *file = call->draft ? file_open_draft(files, id, g_steal_pointer(&call->draft))
+                           : file_open(files, id, g_steal_fd(&call->fd));
   if (!file) {
     reply_error(call, EIO);
     return;
@@ -119,7 +125,9 @@ static CacheAnswer read_ask(FsCall *call, GError **error) {
   int fd = call->event_fd >= 0 ? fcntl(call->event_fd, F_DUPFD_CLOEXEC, 0) : -1;
   CacheAnswer answer = fd >= 0 ? CACHE_READY : cache_open_body(call->fs->cache, call->row, CACHE_BODY_READ, &fd, error);
 
-  if (answer == CACHE_READY && !file_adopt(call->file, fd)) {
+  if (answer == CACHE_ABSENT && file_get(call->file, 0, &fd, &(off_t){0}))
+    return CACHE_READY; /* written anew and removed: it goes on with what it had */
+  if (answer == CACHE_READY && !file_adopt(call->file, call->row, fd)) {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_LOCAL, "a body cannot be read: %s", g_strerror(errno));
     return CACHE_FAILED;
   }
@@ -129,7 +137,7 @@ static CacheAnswer read_ask(FsCall *call, GError **error) {
 static void read_reply(FsCall *call) {
   int fd;
   off_t size;
-  if (!file_get(call->file, &fd, &size))
+  if (!file_get(call->file, call->row, &fd, &size) && !file_get(call->file, 0, &fd, &size))
     reply_error(call, call->answer == CACHE_STALE ? ESTALE : EIO);
   else if (call->offset >= size)
     reply_buffer(call, NULL, 0);
@@ -164,7 +172,7 @@ static void read_draft(FsCall *call, CacheDraft *draft) {
 static void read_body(FsCall *call) {
   int fd;
   off_t whole;
-  if (file_get(call->file, &fd, &whole)) {
+  if (file_get(call->file, call->row, &fd, &whole)) {
     read_reply(call);
     return;
   }
@@ -173,7 +181,7 @@ static void read_body(FsCall *call) {
     reply_error(call, failure);
     return;
   }
-  call->key = call->ino;
+  call->key = inode_number(call->fs->root, CACHE_MESSAGE, call->row);
   call_ask(call);
 }
 
@@ -184,6 +192,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
   call->file = (File *)(uintptr_t)fi->fh;
   call->size = size;
   call->offset = offset;
+  call->row = cache_successor(call->fs->cache, call->row);
   CacheDraft *draft = file_draft(call->file);
   if (!draft) /* somebody writes: the pages are his */
     draft = call->draft = cache_draft_of(call->fs->cache, call->row);
@@ -204,6 +213,7 @@ static void close_draft(FsCall *call, File *file) {
     g_warning("what was written to a mapping is not kept: %s", error->message);
   guint64 size = cache_draft_size(file_draft(file));
   file_close(fs->files, file);
+  call_tell_readers(call);
   if (cache_get(fs->cache, call->kind, call->row, &call->entry, NULL) == CACHE_READY && call->entry.size != size)
     notify_data(fs->notify, call->ino);
 }

@@ -14,27 +14,36 @@
 
 #define FILE_ECHO G_USEC_PER_SEC /* a READ so soon after one that failed is its repetition */
 
+#define FORGOTTEN (-1) /* a row; a body that is kept for who is reading from it */
+
+typedef struct {
+  gint64 row;
+  int fd;
+  off_t size;
+} Body;
+
 struct _File {
-  CacheDraft *draft; /* or NULL; then: */
+  FileId id;
+  CacheDraft *draft; /* or NULL */
   gint touched;      /* atomic: written to since the last flush */
 
-  GMutex mutex; /* guards all below */
-  int fd;       /* set once; -1: not here yet */
-  off_t size;   /* set with fd */
-  int failure;  /* errno of the last READ that waited in vain, */
-  gint64 when;  /* and its time */
+  GMutex mutex;   /* guards all below */
+  GArray *bodies; /* Body, of different rows; none is closed before the file: somebody may be reading from it */
+  int failure;    /* errno of the last READ that waited in vain, */
+  gint64 when;    /* and its time */
 };
 
 struct _Files {
-  GMutex mutex; /* guards table */
+  GMutex mutex; /* guards table; before that of a File */
   GHashTable *table;
 };
 
 static void file_free(File *file) {
   if (file->draft)
     cache_draft_close(file->draft);
-  if (file->fd >= 0)
-    close(file->fd);
+  for (guint i = 0; i < file->bodies->len; i++)
+    close(g_array_index(file->bodies, Body, i).fd);
+  g_array_unref(file->bodies);
   g_mutex_clear(&file->mutex);
   g_free(file);
 }
@@ -67,7 +76,17 @@ void files_free(Files *files) {
   g_free(files);
 }
 
-gboolean file_adopt(File *file, int fd) {
+/* With the mutex held; NULL: it is not here. */
+static const Body *find_body(const File *file, gint64 row) {
+  for (guint i = file->bodies->len; i > 0; i--) {
+    const Body *body = &g_array_index(file->bodies, Body, i - 1);
+    if (row == 0 || body->row == row)
+      return body;
+  }
+  return NULL;
+}
+
+gboolean file_adopt(File *file, gint64 row, int fd) {
   struct stat st;
   if (fd < 0 || fstat(fd, &st) != 0) {
     int number = errno;
@@ -76,27 +95,30 @@ gboolean file_adopt(File *file, int fd) {
     errno = number;
     return FALSE;
   }
+  Body body = {.row = row, .fd = fd, .size = st.st_size};
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&file->mutex);
-  if (file->fd >= 0)
+  if (find_body(file, row))
     close(fd);
-  else {
-    file->fd = fd;
-    file->size = st.st_size;
-  }
+  else
+    g_array_append_val(file->bodies, body);
   return TRUE;
 }
 
-gboolean file_get(File *file, int *ret_fd, off_t *ret_size) {
+gboolean file_get(File *file, gint64 row, int *ret_fd, off_t *ret_size) {
   G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&file->mutex);
-  *ret_fd = file->fd;
-  *ret_size = file->size;
-  return file->fd >= 0;
+  const Body *body = find_body(file, row);
+  if (!body)
+    return FALSE;
+  *ret_fd = body->fd;
+  *ret_size = body->size;
+  return TRUE;
 }
 
-static File *file_new(void) {
+static File *file_new(FileId id) {
   File *file = g_new0(File, 1);
+  file->id = id;
   g_mutex_init(&file->mutex);
-  file->fd = -1;
+  file->bodies = g_array_sized_new(FALSE, FALSE, sizeof(Body), 1);
   return file;
 }
 
@@ -106,18 +128,46 @@ static File *keep(Files *files, File *file) {
   return file;
 }
 
-File *file_open(Files *files, int fd) {
-  File *file = file_new();
-  if (fd < 0 || file_adopt(file, fd))
+File *file_open(Files *files, FileId id, int fd) {
+  File *file = file_new(id);
+  if (fd < 0 || file_adopt(file, id.row, fd))
     return keep(files, file);
   file_free(file);
   return NULL;
 }
 
-File *file_open_draft(Files *files, CacheDraft *draft) {
-  File *file = file_new();
+File *file_open_draft(Files *files, FileId id, CacheDraft *draft) {
+  File *file = file_new(id);
   file->draft = draft;
   return keep(files, file);
+}
+
+GArray *files_readers(Files *files) {
+  GHashTableIter iter;
+  gpointer file;
+  GArray *ids = g_array_new(FALSE, FALSE, sizeof(FileId));
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&files->mutex);
+  g_hash_table_iter_init(&iter, files->table);
+  while (g_hash_table_iter_next(&iter, &file, NULL))
+    if (!((File *)file)->draft)
+      g_array_append_val(ids, ((File *)file)->id);
+  return ids;
+}
+
+static void forget(File *file, gint64 row) {
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&file->mutex);
+  for (guint i = 0; i < file->bodies->len; i++)
+    if (g_array_index(file->bodies, Body, i).row == row)
+      g_array_index(file->bodies, Body, i).row = FORGOTTEN;
+}
+
+void files_forget(Files *files, gint64 row) {
+  GHashTableIter iter;
+  gpointer file;
+  G_GNUC_UNUSED g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&files->mutex);
+  g_hash_table_iter_init(&iter, files->table);
+  while (g_hash_table_iter_next(&iter, &file, NULL))
+    forget(file, row);
 }
 
 void file_close(Files *files, File *file) {

@@ -7,7 +7,8 @@
 
 /*
  * Open files. One is read from a body, which is whole and never changes and may not be here yet, or it is a handle of a
- * draft. What the kernel holds of it is its address. Thread-safe.
+ * draft. What the kernel holds of it is its address. Who reads a message that is written anew goes on with what was
+ * written, which is another row and another body. Thread-safe.
  */
 typedef struct _Files Files; /* all that are open */
 typedef struct _File File;
@@ -18,12 +19,21 @@ Files *files_new(void);
 void files_close(Files *files);
 void files_free(Files *files);
 
-File *file_open(Files *files, int fd);                  /* takes fd, or -1: not here yet. NULL: errno */
-File *file_open_draft(Files *files, CacheDraft *draft); /* takes it */
+typedef struct {
+  guint64 ino;
+  gint64 row;
+} FileId;                                         /* as what it was opened */
+File *file_open(Files *files, FileId id, int fd); /* takes fd, the body of id.row, or -1: not here yet. NULL: errno */
+File *file_open_draft(Files *files, FileId id, CacheDraft *draft); /* takes it */
 void file_close(Files *files, File *file);
+GArray *files_readers(Files *files); /* FileId of those that are read from bodies */
+/* What the server does not have yet is another body after each time that it was written: who reads it asks again. */
+void files_forget(Files *files, gint64 row);
 
-gboolean file_adopt(File *file, int fd); /* takes the fd, unless another reader was faster. FALSE: errno */
-gboolean file_get(File *file, int *ret_fd, off_t *ret_size);
+/* Takes the fd, the body of this row, unless another reader was faster. FALSE: errno */
+gboolean file_adopt(File *file, gint64 row, int fd);
+/* The body of this row, which stays open as long as the file; with `row` 0 the last that was adopted. */
+gboolean file_get(File *file, gint64 row, int *ret_fd, off_t *ret_size);
 CacheDraft *file_draft(File *file); /* borrowed, or NULL */
 
 void file_touch(File *file); /* its draft will be changed */

@@ -33,7 +33,8 @@ static CacheAnswer create_ask(FsCall *call, GError **error) {
 
 static void create_reply(FsCall *call) {
   Files *files = call->fs->files;
-  File *file = file_open_draft(files, g_steal_pointer(&call->draft));
+  FileId id = {inode_number(call->fs->root, CACHE_MESSAGE, call->entry.row), call->entry.row};
+  File *file = file_open_draft(files, id, g_steal_pointer(&call->draft));
   call->info.fh = (uintptr_t)file;
   call->info.keep_cache = 1;
   if (!reply_create(call, &call->entry))
@@ -155,7 +156,10 @@ static void do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) 
   File *file = (File *)(uintptr_t)fi->fh;
   const struct fuse_ctx *who = fuse_req_ctx(req);
   gboolean killed = file_draft(file) && killed_is(who->pid, geteuid() == 0 || who->uid == geteuid());
-  reply_error(call, file_flush(file, killed, &error) ? 0 : reply_errno(error));
+  gboolean flushed = file_flush(file, killed, &error);
+  if (flushed && file_draft(file))
+    call_tell_readers(call);
+  reply_error(call, flushed ? 0 : reply_errno(error));
 }
 
 static CacheAnswer fsync_ask(FsCall *call, GError **error) {

@@ -329,7 +329,8 @@ CacheAnswer cache_get(Cache *cache, CacheKind kind, gint64 row, CacheEntry *ret,
   }
   if (!node || node->kind != kind)
     return CACHE_ABSENT;
-  mock_fill(node, ret);
+  mock_fill(node->successor ? mock_get(cache, node->successor) : node, ret);
+  ret->row = row;
   return CACHE_READY;
 }
 

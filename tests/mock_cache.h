@@ -30,6 +30,7 @@ void mock_remove(Cache *cache, gint64 row);
 void mock_rename(Cache *cache, gint64 row, const char *name);
 void mock_touch(Cache *cache, gint64 folder, gint64 mtime);       /* and CHANGED */
 void mock_rewrite(Cache *cache, gint64 row, const char *content); /* and DATA */
+void mock_succeed(Cache *cache, gint64 row, gint64 fresh);        /* it was written anew, as that one */
 void mock_hear(Cache *cache, gint64 ahead); /* the line has been alive until so many ms from now */
 
 /* What fs/ asked for. */

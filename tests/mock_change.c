@@ -161,6 +161,17 @@ CacheAnswer cache_edit(Cache *cache, gint64 row, gboolean truncate, CacheDraft *
   return CACHE_READY;
 }
 
+void mock_succeed(Cache *cache, gint64 row, gint64 fresh) {
+  LOCKED(cache);
+  mock_get(cache, row)->successor = fresh;
+}
+
+gint64 cache_successor(Cache *cache, gint64 row) {
+  LOCKED(cache);
+  Node *node = mock_get(cache, row);
+  return node && node->successor ? node->successor : row;
+}
+
 CacheDraft *cache_draft_of(Cache *cache, gint64 row) {
   LOCKED(cache);
   Node *node = mock_get(cache, row);

@@ -10,6 +10,7 @@ typedef struct {
   char *name;
   gboolean gone;
   gint64 mtime;
+  gint64 successor; /* or 0 */
 
   GString *content; /* message: what is durable */
   MockState state;

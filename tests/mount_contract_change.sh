@@ -138,6 +138,45 @@ appended_after() {
   has "$F" "$T/16.more"
 }
 
+# who reads on sees what is written over it, once and again; and the trash has what it was, also while he is there
+followed_before() {
+  append "$F" 80 81
+}
+followed_does() {
+  local n
+  for n in 80 81; do
+    python3 - "$M/$F/$(name "$F" $n)" "$n" "$T/followed.$n.done" <<'END' >"$T/followed.$n.log" 2>&1 &
+import os, sys, time
+path, number, done = sys.argv[1:]
+def until(fd, want):
+    end = time.time() + 20
+    while os.pread(fd, 1 << 20, 0) != want or os.fstat(fd).st_size != len(want):
+        assert time.time() < end, (os.pread(fd, 1 << 20, 0)[-30:], want[-30:])
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        time.sleep(.01)
+reader = os.open(path, os.O_RDONLY)
+octets = os.pread(reader, 1 << 20, 0)
+for more in (b'P. S.\n', b'P. P. S.\r\n'):
+    with open(path, 'ab') as file:
+        file.write(more)
+    octets += more.replace(b'\r', b'').replace(b'\n', b'\r\n')
+    until(reader, octets)
+open(done, 'w').close()
+time.sleep(60)
+END
+    FOLLOWERS="${FOLLOWERS-} $!"
+    wait_until 60 test -e "$T/followed.$n.done" || fail "$(cat "$T/followed.$n.log")"
+    rm "$T/followed.$n.done"
+    { cat "$T/$n" && printf 'P. S.\r\nP. P. S.\r\n'; } >"$T/$n.more"
+  done
+}
+followed_after() {
+  has "$F" "$T/80.more" "$T/81.more"
+  in_trash "$T/80" && in_trash "$T/81"
+  # shellcheck disable=SC2086 # numbers
+  kill $FOLLOWERS && FOLLOWERS=
+}
+
 # flags
 flagged_before() {
   append "$F" 17 18 19
@@ -299,7 +338,7 @@ start_dovecot
 other 'CREATE Trash'
 start_line --totals "$T/totals"
 mount_it "refresh=1,log=$T/log"
-rows removed moved replaced rewritten appended flagged mixed copied emptied busy folders trashed over
+rows removed moved replaced rewritten appended followed flagged mixed copied emptied busy folders trashed over
 
 unmount
 TRACE=$T/trace # that daemon ends by SIGHUP

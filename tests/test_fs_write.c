@@ -250,6 +250,47 @@ START_TEST(readers_see_the_draft) {
 }
 END_TEST
 
+static void ck_reads(int fd, const char *expected) {
+  char buf[200];
+  struct stat st;
+  ck_assert_int_eq(fstat(fd, &st), 0);
+  ck_assert_int_eq(st.st_size, (off_t)strlen(expected));
+  ck_assert_int_eq(pread(fd, buf, sizeof buf, 0), (gssize)strlen(expected));
+  ck_assert(memcmp(buf, expected, strlen(expected)) == 0);
+}
+
+/* The kernel is told by a thread of its own. */
+static void await_size(int fd, off_t size) {
+  struct stat st = {.st_size = -1};
+  for (guint i = 0; st.st_size != size; i++) {
+    ck_assert_uint_lt(i, 3000);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    g_usleep(10000);
+  }
+}
+
+/* Another row has the name, as after each rewrite; who had the file open goes on with what is written there. */
+START_TEST(readers_follow_a_rewrite) {
+  int before = open(path_hello, O_RDONLY);
+  ck_reads(before, HELLO);
+  gint64 fresh = mock_message(mounted.cache, inbox, "fresh.eml", "fresh");
+  mock_succeed(mounted.cache, hello, fresh);
+  mock_rewrite(mounted.cache, hello, HELLO); /* the kernel is told */
+  await_size(before, 5);
+  ck_reads(before, "fresh");
+  g_autofree char *path = mount_path(&mounted, "INBOX/fresh.eml");
+  int fd = open(path, O_WRONLY | O_APPEND);
+  ck_assert_int_eq(write(fd, " and more", 9), 9);
+  ck_assert_int_eq(close(fd), 0);
+  await_size(before, 14);
+  ck_reads(before, "fresh and more");
+  mock_remove(mounted.cache, fresh);
+  ck_assert_int_eq(posix_fadvise(before, 0, 0, POSIX_FADV_DONTNEED), 0);
+  ck_assert_int_eq(pread(before, &(char){0}, 1, 0), 1); /* something of what it had */
+  close(before);
+}
+END_TEST
+
 START_TEST(unlinked_while_open) {
   struct stat st;
   char buf[100];
@@ -322,6 +363,7 @@ int main(void) {
   tcase_add_test(tests, waiting_for_octets_ends_with_the_caller);
   tcase_add_test(tests, octets_that_cannot_be_kept);
   tcase_add_test(tests, readers_see_the_draft);
+  tcase_add_test(tests, readers_follow_a_rewrite);
   tcase_add_test(tests, unlinked_while_open);
   tcase_add_test(tests, preallocated);
   tcase_add_test(tests, written_through_a_mapping);
