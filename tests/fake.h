@@ -18,7 +18,7 @@
  *   split            from here on each octet is sent by itself
  *   wait             until fake_go()
  *
- * At the end of the script the connection is held until the client closes.
+ * At the end of the script the connection is held until the client closes it or logs out.
  */
 typedef struct _Fake Fake;
 
