@@ -122,16 +122,20 @@ static void compare_flags(GHashTable *stores, const JournalItem *item, const The
     want(stores, '-', has & ~flags, extra, item->uid);
 }
 
-static void note_stored(Work *work, const ImapSeqset *uids, const ImapFlagging *flagging) {
-  g_autofree char *changed = words_join((char *const *)flagging->keywords);
+/* What the mailbox cannot keep was left out of the command. */
+static void note_stored(Work *work, const ImapEffect *effect, const ImapFlagging *flagging) {
+  guint flags = flagging->flags & ~effect->left_out;
+  g_autofree char *asked = words_join((char *const *)flagging->keywords);
+  g_autofree char *left_out = words_join(effect->left_out_keywords);
+  g_autofree char *changed = words_without(asked, left_out);
   GHashTableIter iter;
   gpointer uid, value;
   g_hash_table_iter_init(&iter, work->found);
   while (g_hash_table_iter_next(&iter, &uid, &value)) {
     There *there = value;
-    if (!imap_seqset_contains(uids, GPOINTER_TO_UINT(uid)))
+    if (!imap_seqset_contains(effect->done, GPOINTER_TO_UINT(uid)))
       continue;
-    there->flags = flagging->add ? there->flags | flagging->flags : there->flags & ~flagging->flags;
+    there->flags = flagging->add ? there->flags | flags : there->flags & ~flags;
     g_autofree char *had = there->keywords;
     there->keywords = flagging->add ? words_with(had, changed) : words_without(had, changed);
   }
@@ -149,7 +153,7 @@ static gboolean store(Work *work, const char *key, const ImapSeqset *uids, GErro
   imap_store(work->conn, uids, &flagging, &effect, account_of(work)->cancellable, &failed);
   steps_one();
   if (effect.done)
-    note_stored(work, effect.done, &flagging);
+    note_stored(work, &effect, &flagging);
   if (!imap_conn_failed(work->conn))
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));

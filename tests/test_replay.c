@@ -139,6 +139,23 @@ START_TEST(forgotten_flags_are_set_again) {
 }
 END_TEST
 
+START_TEST(what_cannot_be_kept_is_not_thought_to_be) {
+  g_autoptr(Uploads) u = uploads_new(
+      MULTI, "C: @ APPEND \"box\" (\\Seen \\Flagged work) * {*+}\n" LINES(
+                 "a") "C: \nS: @ OK [APPENDUID 7 10] done\n"
+                      "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: * OK [UIDNEXT 11] x\n"
+                      "S: * OK [PERMANENTFLAGS (\\Seen)] x\nS: @ OK [READ-WRITE] open\n" ASK("10", ITEMS)
+                          THERE("10", "", SIZE, "a") OK "C: @ UID STORE 10 +FLAGS.SILENT (\\Seen)\nS: @ OK\n");
+  g_auto(IndexMessage) message = {0};
+  gint64 a = uploads_add_flagged(u, "a.eml", TEXT("a"), IMAP_FLAG_SEEN | IMAP_FLAG_FLAGGED, "work");
+  uploads_all(u);
+  ck_state(u, a, "10");
+  ck_assert(index_get_message(u->test->account.index, a, &message, NULL));
+  ck_assert_uint_eq(message.flags, IMAP_FLAG_SEEN);
+  ck_assert_ptr_null(message.keywords);
+}
+END_TEST
+
 START_TEST(keywords_are_the_same_in_any_case) {
   g_autoptr(Uploads) u = uploads_new(
       MULTI, "C: @ APPEND \"box\" (later) * {*+}\n" LINES(
@@ -749,6 +766,7 @@ int main(void) {
   tcase_add_test(tests, what_the_server_altered_is_not_ours);
   tcase_add_loop_test(tests, what_it_may_have_altered_is_looked_at_at_once, 0, G_N_ELEMENTS(eights));
   tcase_add_test(tests, forgotten_flags_are_set_again);
+  tcase_add_test(tests, what_cannot_be_kept_is_not_thought_to_be);
   tcase_add_test(tests, keywords_are_the_same_in_any_case);
   tcase_add_test(tests, one_that_was_removed_meanwhile_is_let_go);
   tcase_add_test(tests, a_refused_one_stands_in_lost_and_found);
