@@ -163,13 +163,13 @@ static gboolean is_shown(Account *account, ImapConn *conn, const char *raw) {
 }
 
 /* It takes a moment to see, so not for each message of a mailbox that is refused for good. */
-static gboolean may_be_going(Account *account) {
+static gboolean stayed_lately(Account *account) {
   gint now = (gint)(g_get_monotonic_time() / G_USEC_PER_SEC), stayed = g_atomic_int_get(&account->stayed);
-  return stayed == 0 || now - stayed >= STAYS;
+  return stayed != 0 && now - stayed < STAYS;
 }
 
 static gboolean is_going(Account *account, ImapConn *conn, const char *raw) {
-  if (imap_conn_failed(conn) || !may_be_going(account) || !account_pause(account, GOING))
+  if (imap_conn_failed(conn) || !account_pause(account, GOING))
     return FALSE;
   gboolean shown = is_shown(account, conn, raw);
   if (shown)
@@ -177,15 +177,20 @@ static gboolean is_going(Account *account, ImapConn *conn, const char *raw) {
   return !shown;
 }
 
-/* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it; and while
- * somebody deletes it, LIST goes on to show it for a moment. */
-gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+static gboolean refused(Account *account, ImapConn *conn, const char *raw, gboolean patient, GError *refusal,
+                        GError **error) {
   gboolean unclear = g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_REFUSED) && !imap_conn_failed(conn) &&
                      g_ascii_strcasecmp(raw, "INBOX") != 0;
-  if (unclear && (!is_shown(account, conn, raw) || is_going(account, conn, raw)))
+  if (unclear && (!is_shown(account, conn, raw) || (patient && is_going(account, conn, raw))))
     refusal->code = IMAP_ERROR_GONE;
   g_propagate_error(error, refusal);
   return FALSE;
+}
+
+/* Dovecot refuses what does not exist with plain words, which may as well mean that we must not open it; and while
+ * somebody deletes it, LIST goes on to show it for a moment. */
+gboolean account_refused(Account *account, ImapConn *conn, const char *raw, GError *refusal, GError **error) {
+  return refused(account, conn, raw, TRUE, refusal, error);
 }
 
 gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailbox *mailbox, ImapMailbox *ret,
@@ -195,7 +200,8 @@ gboolean account_open_mailbox(Account *account, ImapConn *conn, const IndexMailb
   gboolean was_open = g_strcmp0(imap_selected(conn), mailbox->raw) == 0;
   GError *refusal = NULL;
   if (!open_once(account, conn, mailbox->raw, together, &opened, &refusal))
-    return account_refused(account, conn, mailbox->raw, refusal, error);
+    return refused(account, conn, mailbox->raw, mailbox->listed != INDEX_LISTED || !stayed_lately(account), refusal,
+                   error);
   /* This connection may still be in the mailbox that was called so before. */
   if (forgets_uids(account, &opened.mailbox) || (was_open && is_renumbered(mailbox, &opened.mailbox))) {
     opened_clear(&opened);
