@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Another client makes folders and deletes them as fast as the server can, while the mount is walked. What a walker meets half way gone says "No such file or directory", and nothing else.
+# Another client makes folders and deletes them as fast as the server can, while the mount is walked. What
+# a walker meets half way gone says "No such file or directory", and nothing else.
 . "$(dirname "$0")/lib/mount.sh"
 . "$(dirname "$0")/lib/other.sh"
 EACH=${EACH:-4} # seconds for each walker
