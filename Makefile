@@ -22,14 +22,14 @@ else
 CFLAGS  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-LIB     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out fs/main.c,$(sort $(wildcard imap/*.c cache/*.c fs/*.c))))
+LIB     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out fs/main.c,$(sort $(wildcard imap/*.c cache/*.c cache/*/*.c fs/*.c))))
 # Programs that tests and the benchmark run; a test is tests/test_MODULE.c.
 TOOLS   := $(patsubst tests/tool_%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/tool_*.c)))
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/tool_% tests/fuzz_% tests/mock_% tests/preload_%,$(wildcard tests/*.c)))
 # tests/test_fs_*.c and imapfs-mock see a mock in place of cache/.
 MOCK    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/mock_*.c) $(addprefix tests/,suite.c tempdir.c tsan.c))
-STEPPED := $(wildcard cache/replay*.c cache/index_writer.c cache/spool.c cache/steps.c)
+STEPPED := $(wildcard cache/replay/replay*.c cache/index/index_writer.c cache/journal/spool.c cache/replay/steps.c)
 LINK     = $(Q)mkdir -p $(@D); $(if $(V),,echo "  LD    $@";) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/test_%: LDLIBS += $(shell pkg-config --libs check)
 

@@ -8,7 +8,7 @@
 #include "cache/access.h"
 
 #include "cache/error.h"
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 #include "cache/learnt.h"
 
 #define AMPLE (G_GUINT64_CONSTANT(256) << 20) /* octets */

@@ -9,8 +9,8 @@
  * file in it: another client's RENAME takes that along, and for minutes nobody can open the folder under its new name.
  */
 #include "cache/access.h"
+#include "cache/journal/words.h"
 #include "cache/learnt.h"
-#include "cache/words.h"
 
 #define SOME 8 /* folders after a sweep */
 

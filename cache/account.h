@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/body.h"
+#include "cache/body/body.h"
 #include "cache/cache.h"
-#include "cache/claims.h"
 #include "cache/events.h"
-#include "cache/index.h"
+#include "cache/index/index.h"
+#include "cache/journal/spool.h"
 #include "cache/learnt.h"
-#include "cache/spool.h"
-#include "cache/stumble.h"
+#include "cache/replay/claims.h"
+#include "cache/sync/stumble.h"
 #include "imap/imap.h"
 
 /*
@@ -31,7 +31,7 @@ typedef struct {
   gint select_only; /* atomic; the server answers EXAMINE without UIDNEXT (Courier): open with SELECT */
   gint wrong_sizes; /* atomic; claims that proved wrong since the account was first seen */
   gint stayed;      /* atomic; monotonic seconds: when a mailbox that was refused was last seen to stay; 0: never */
-  gint tree_stamp;  /* atomic; goes up with each change of the folders (cache/tree_private.h) */
+  gint tree_stamp;  /* atomic; goes up with each change of the folders (cache/tree/tree_private.h) */
   gint64 doubted;   /* of the sync thread: the row whose name a delta found to show another mailbox; 0 */
   gint wrong_deltas[IMAP_DELTA_QRESYNC + 1]; /* atomic; by strategy: times that what it told was not so */
 } Account;

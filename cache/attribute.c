@@ -15,7 +15,7 @@
 #include "cache/access.h"
 #include "cache/attribute_flags.h"
 #include "cache/error.h"
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 
 typedef struct {
   guint flags;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "cache/cache.h"
-#include "cache/words.h"
+#include "cache/journal/words.h"
 
 static const struct {
   const char *name;

@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-#include "cache/index.h"
+#include "cache/index/index.h"
 
 /*
  * Flags as text: "\Seen \Flagged $Label1". Pure functions. Keywords are blank-separated, as in the index, or NULL for

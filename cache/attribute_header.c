@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cache/error.h"
-#include "cache/names_header.h"
+#include "cache/tree/names_header.h"
 
 #define HEADER_MAX (256 * 1024) /* of a message; what stands behind it is not looked for */
 #define CHUNK 16384

@@ -9,8 +9,8 @@
  *
  * Order of locks: Agenda.mutex before ImapPool.mutex; under every other lock of cache/ no further one is taken. None is
  * held across network, disk waits or a call upwards. What is held for longer is a state of its object, and no lock: the
- * turn of a draft (cache/drafts.c), for as long as the disk takes, and under it no other turn; the claim of a mailbox
- * (cache/claims.h), across conversations, and who waits for one has no connection yet.
+ * turn of a draft (cache/draft/drafts.c), for as long as the disk takes, and under it no other turn; the claim of a
+ * mailbox (cache/replay/claims.h), across conversations, and who waits for one has no connection yet.
  */
 #include <glib.h>
 

@@ -3,15 +3,15 @@
 
 /* What the files of the façade share: open.c owns it, cache.c answers from it. Nobody else includes this. */
 #include "cache/account.h"
+#include "cache/body/fetch.h"
 #include "cache/brake.h"
 #include "cache/cache.h"
-#include "cache/draft.h"
-#include "cache/errand.h"
-#include "cache/fetch.h"
-#include "cache/index_backup.h"
+#include "cache/draft/draft.h"
+#include "cache/index/index_backup.h"
 #include "cache/place.h"
-#include "cache/replay.h"
-#include "cache/sync.h"
+#include "cache/replay/replay.h"
+#include "cache/sync/sync.h"
+#include "cache/tree/errand.h"
 
 struct _Cache {
   Account account;

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "cache/access.h"
-#include "cache/draft.h"
+#include "cache/draft/draft.h"
 #include "cache/error.h"
+#include "cache/journal/lostfound.h"
 #include "cache/local.h"
-#include "cache/lostfound.h"
 
 #define NSEC_PER_SEC ((gint64)1000000000)
 

@@ -10,7 +10,7 @@
 #include "cache/access.h"
 #include "cache/error.h"
 #include "cache/local.h"
-#include "cache/names.h"
+#include "cache/tree/names.h"
 
 void rename_clear(Rename *rename) {
   index_mailbox_clear(&rename->from);

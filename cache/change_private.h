@@ -3,7 +3,7 @@
 
 /* What the files of change.c share: what becomes of names. Nobody else includes this. */
 #include "cache/cache_private.h"
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 
 /* A message where it is shown, and its NEW. */
 typedef struct {

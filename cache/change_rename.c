@@ -15,12 +15,12 @@
 
 #include <unistd.h>
 
-#include "cache/debris.h"
-#include "cache/draft.h"
+#include "cache/draft/draft.h"
 #include "cache/error.h"
-#include "cache/folders.h"
+#include "cache/journal/debris.h"
+#include "cache/journal/lostfound.h"
 #include "cache/local.h"
-#include "cache/lostfound.h"
+#include "cache/tree/folders.h"
 
 /* ---- doing it -------------------------------------------------------------------------------------------------- */
 

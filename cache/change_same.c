@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/draft.h"
-#include "cache/octets.h"
+#include "cache/draft/draft.h"
+#include "cache/journal/octets.h"
 
 #define PIECE (64 * 1024)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes on, in words. The line is never asked, and of the disk only the journal. */
 #include "cache/cache_private.h"
-#include "cache/journal.h"
-#include "cache/replay.h"
+#include "cache/journal/journal.h"
+#include "cache/replay/replay.h"
 
 static char *time_text(gint64 seconds) {
   g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(seconds);

@@ -6,8 +6,8 @@
  */
 #include "cache/local.h"
 
-#include "cache/debris.h"
 #include "cache/error.h"
+#include "cache/journal/debris.h"
 
 gboolean local_is(const IndexMailbox *folder) {
   return (folder->attrs & INDEX_LOCAL) != 0;

@@ -7,8 +7,8 @@
  */
 #include "cache/message.h"
 
-#include "cache/names.h"
-#include "cache/words.h"
+#include "cache/journal/words.h"
+#include "cache/tree/names.h"
 
 #define NS G_GINT64_CONSTANT(1000000000)
 #define DAY (24 * 60 * 60)

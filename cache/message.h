@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/index.h"
+#include "cache/index/index.h"
 
 /* Turns one listing response into the row that the index will keep: name, dates and fingerprint are made here, once.
  * `entered`: the second at which it came into the folder after its first listing, or 0 during that. Pure. */

@@ -10,10 +10,10 @@
 #include "cache/cache_private.h"
 
 #include "cache/error.h"
-#include "cache/index_salvage.h"
-#include "cache/journal.h"
-#include "cache/lostfound.h"
-#include "cache/tree.h"
+#include "cache/index/index_salvage.h"
+#include "cache/journal/journal.h"
+#include "cache/journal/lostfound.h"
+#include "cache/tree/tree.h"
 
 #define PATIENCE (3 * G_USEC_PER_SEC)
 #define BACKUP_MOST (G_USEC_PER_SEC / 2) /* of the time to end */

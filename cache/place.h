@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-#include "cache/index.h"
+#include "cache/index/index.h"
 
 /*
  * The two directories of an account, made 0700 and locked. Refused where a component of ours is a symbolic link, or

@@ -6,7 +6,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#include "cache/tree.h"
+#include "cache/tree/tree.h"
 #include "tests/tempdir.h"
 
 static TestAccount *account_new(void) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/agenda.h"
+#include "cache/sync/agenda.h"
 
 /* An agenda whose clock stands still, and what its tests say of it in a word. */
 #define S ((gint64)G_USEC_PER_SEC)

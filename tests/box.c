@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/box.h"
 
-#include "cache/listing.h"
+#include "cache/sync/listing.h"
 
 gint64 box;
 

@@ -7,7 +7,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 #include "tests/index.h"
 #include "tests/tempdir.h"
 

@@ -4,7 +4,7 @@
 #include <check.h>
 
 #include "cache/cache_private.h"
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 
 /* A mounted account that was never online: a Cache that was opened and not started, with three folders. */
 typedef struct {

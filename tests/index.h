@@ -4,7 +4,7 @@
 #include <check.h>
 
 #include "cache/cache.h"
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 
 /* An index in a directory of its own, and the jobs that its tests have in common. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 #include "tests/index.h"
 
 /* An index with two mailboxes and lost+found, and the jobs of the journal as calls. */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/names.h"
+#include "cache/tree/names.h"
 
 static gboolean fill(IndexTxn *txn, gpointer data, GError **error) {
   Bench *bench = data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/lane_private.h"
+#include "cache/body/lane_private.h"
 #include "tests/account.h"
 
 /*

@@ -4,8 +4,8 @@
 #include <check.h>
 #include <string.h>
 
+#include "cache/journal/lostfound.h"
 #include "cache/local.h"
-#include "cache/lostfound.h"
 #include "tests/tempdir.h"
 
 static char *no_secret(gpointer data, GError **error) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cache/cache_private.h"
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 
 /*
  * A Cache that never starts: no server, no threads but the index's own. It has a root, INBOX and Archive, listed and

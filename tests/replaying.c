@@ -4,8 +4,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/journal_private.h"
-#include "cache/names.h"
+#include "cache/journal/journal_private.h"
+#include "cache/tree/names.h"
 
 #define HOUR (G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/replay_state.h"
+#include "cache/replay/replay_state.h"
 #include "tests/account.h"
 
 /*

@@ -5,8 +5,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "cache/journal.h"
-#include "cache/tree.h"
+#include "cache/journal/journal.h"
+#include "cache/tree/tree.h"
 #include "tests/account.h"
 #include "tests/dovecot.h"
 #include "tests/suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/ahead.h"
+#include "cache/body/ahead.h"
 
 #include <check.h>
 #include <fcntl.h>

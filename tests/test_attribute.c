@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 #include "tests/offline.h"
 #include "tests/suite.h"
 

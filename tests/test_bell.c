@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/bell.h"
+#include "cache/sync/bell.h"
 
 #include "tests/agenda.h"
 #include "tests/index.h"

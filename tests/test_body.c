@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/body.h"
+#include "cache/body/body.h"
 #include "cache/error.h"
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 #include "tests/suite.h"
 #include "tests/tempdir.h"
 

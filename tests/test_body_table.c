@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "cache/body_table.h"
+#include "cache/body/body_table.h"
 #include "tests/suite.h"
 
 /* Reads a body of 10 octets as the store would: a hit is a use, a miss is fetched and entered. */

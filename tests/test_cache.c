@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/index.h"
+#include "cache/index/index.h"
 #include "cache/place.h"
 #include "tests/dovecot.h"
 #include "tests/suite.h"

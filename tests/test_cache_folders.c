@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/folders.h"
+#include "cache/tree/folders.h"
 #include "tests/dovecot.h"
 #include "tests/suite.h"
 #include "tests/tempdir.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The watching thread over a scripted server: what it hears becomes work on the agenda. */
-#include "cache/watch.h"
+#include "cache/sync/watch.h"
 
 #include <check.h>
 

@@ -5,7 +5,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 #include "tests/offline.h"
 #include "tests/suite.h"
 

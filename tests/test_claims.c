@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/claims.h"
+#include "cache/replay/claims.h"
 
 #include <check.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/debris.h"
+#include "cache/journal/debris.h"
 
 #include <check.h>
 

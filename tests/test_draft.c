@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/draft.h"
+#include "cache/draft/draft.h"
 #include "tests/drafts.h"
 #include "tests/suite.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/draft_bytes.h"
+#include "cache/draft/draft_bytes.h"
 
 #include <check.h>
 #include <fcntl.h>

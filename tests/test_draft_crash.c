@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/draft.h"
-#include "cache/index_private.h"
+#include "cache/draft/draft.h"
+#include "cache/index/index_private.h"
 #include "tests/drafts.h"
 #include "tests/suite.h"
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/draft.h"
-#include "cache/index_private.h"
-#include "cache/lostfound.h"
+#include "cache/draft/draft.h"
+#include "cache/index/index_private.h"
+#include "cache/journal/lostfound.h"
 #include "tests/drafts.h"
 #include "tests/index.h"
 #include "tests/suite.h"

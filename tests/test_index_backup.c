@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/index_backup.h"
+#include "cache/index/index_backup.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 #include "tests/suite.h"
 
 /* A run that ends as by SIGKILL: the files as they are, under another directory's eyes. */

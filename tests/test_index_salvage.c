@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/index_backup.h"
-#include "cache/index_salvage.h"
-#include "cache/journal.h"
+#include "cache/index/index_backup.h"
+#include "cache/index/index_salvage.h"
+#include "cache/journal/journal.h"
 #include "tests/index.h"
 #include "tests/offline.h"
 #include "tests/suite.h"

@@ -3,7 +3,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "cache/journal.h"
+#include "cache/journal/journal.h"
 #include "imap/conn.h"
 #include "tests/lane.h"
 #include "tests/suite.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/listing.h"
+#include "cache/sync/listing.h"
 
 #include <string.h>
 
-#include "cache/removals.h"
+#include "cache/sync/removals.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 

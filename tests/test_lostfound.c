@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/lostfound.h"
+#include "cache/journal/lostfound.h"
 
 #include <check.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/names.h"
+#include "cache/tree/names.h"
 #include "imap/imap.h"
 #include "tests/suite.h"
 

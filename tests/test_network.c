@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/network.h"
+#include "cache/sync/network.h"
 
 #include <check.h>
 #include <gio/gio.h>

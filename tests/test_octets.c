@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/octets.h"
+#include "cache/journal/octets.h"
 
 #include <check.h>
 #include <string.h>
 
-#include "cache/names.h"
+#include "cache/tree/names.h"
 #include "tests/suite.h"
 
 /* In pieces of any size the answer is the same; returns it. */

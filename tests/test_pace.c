@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 
-#include "cache/pace.h"
+#include "cache/body/pace.h"
 #include "tests/suite.h"
 
 #define MS 1000

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/purge.h"
+#include "cache/replay/purge.h"
 
 #include <string.h>
 

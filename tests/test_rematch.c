@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/rematch.h"
+#include "cache/sync/rematch.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/listing.h"
+#include "cache/sync/listing.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/index_private.h"
-#include "cache/octets.h"
+#include "cache/index/index_private.h"
+#include "cache/journal/octets.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 #include "tests/uploads.h"

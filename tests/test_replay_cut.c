@@ -6,8 +6,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/listing.h"
-#include "cache/tree.h"
+#include "cache/sync/listing.h"
+#include "cache/tree/tree.h"
 #include "tests/dovecot.h"
 #include "tests/fault.h"
 #include "tests/replaying.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 #include "tests/box.h"
 #include "tests/replaying.h"
 #include "tests/suite.h"

@@ -7,10 +7,10 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/listing.h"
-#include "cache/resync.h"
-#include "cache/trash.h"
-#include "cache/tree.h"
+#include "cache/replay/trash.h"
+#include "cache/sync/listing.h"
+#include "cache/sync/resync.h"
+#include "cache/tree/tree.h"
 #include "tests/dovecot.h"
 #include "tests/replaying.h"
 #include "tests/suite.h"

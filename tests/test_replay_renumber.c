@@ -2,7 +2,7 @@
 /* The server has taken new messages, and then gives all of them other UIDs, before they were compared with ours. */
 #include <string.h>
 
-#include "cache/listing.h"
+#include "cache/sync/listing.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 #include "tests/uploads.h"

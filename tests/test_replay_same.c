@@ -2,7 +2,7 @@
 /* Messages that are written anew though nobody has read them here: are they what the server has? */
 #include <string.h>
 
-#include "cache/octets.h"
+#include "cache/journal/octets.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 #include "tests/uploads.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/resync.h"
+#include "cache/sync/resync.h"
 
 #include <string.h>
 
-#include "cache/index_private.h"
+#include "cache/index/index_private.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/listing.h"
-#include "cache/resync.h"
-#include "cache/tree.h"
+#include "cache/sync/listing.h"
+#include "cache/sync/resync.h"
+#include "cache/tree/tree.h"
 #include "tests/account.h"
 #include "tests/dovecot.h"
 #include "tests/suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/seat.h"
+#include "cache/sync/seat.h"
 
 #include "tests/index.h"
 #include "tests/suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/spool.h"
+#include "cache/journal/spool.h"
 
 #include <check.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/stumble.h"
+#include "cache/sync/stumble.h"
 #include "tests/suite.h"
 
 static void fall(Stumbles *stumbles, gint64 mailbox, guint32 uid, guint times) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/sync.h"
+#include "cache/sync/sync.h"
 
 #include <check.h>
 #include <string.h>
 
-#include "cache/sync_task.h"
-#include "cache/tree.h"
+#include "cache/sync/sync_task.h"
+#include "cache/tree/tree.h"
 #include "tests/account.h"
 #include "tests/suite.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/trash.h"
+#include "cache/replay/trash.h"
 
 #include <check.h>
 #include <string.h>
 
-#include "cache/tree.h"
+#include "cache/tree/tree.h"
 #include "tests/account.h"
 #include "tests/suite.h"
 

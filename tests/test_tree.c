@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/tree.h"
+#include "cache/tree/tree.h"
 
 #include <check.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/journal.h"
-#include "cache/tree.h"
+#include "cache/journal/journal.h"
+#include "cache/tree/tree.h"
 #include "tests/account.h"
 #include "tests/suite.h"
 

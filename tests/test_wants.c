@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "cache/wants.h"
+#include "cache/body/wants.h"
 #include "tests/suite.h"
 
 #define LARGE 1000000

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/whereabouts.h"
+#include "cache/replay/whereabouts.h"
 
 #include <string.h>
 
-#include "cache/names.h"
+#include "cache/tree/names.h"
 #include "tests/box.h"
 #include "tests/suite.h"
 

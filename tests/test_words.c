@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/words.h"
+#include "cache/journal/words.h"
 
 #include <check.h>
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/octets.h"
-#include "cache/tree.h"
+#include "cache/journal/octets.h"
+#include "cache/tree/tree.h"
 
 #define AHEAD (9 * 60 * G_USEC_PER_SEC)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "cache/replay_state.h"
+#include "cache/replay/replay_state.h"
 #include "tests/account.h"
 
 /* New messages on their way: one folder, "box" (UIDVALIDITY 7, UIDNEXT 10 over a scripted server), and the replay
