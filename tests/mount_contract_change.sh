@@ -422,3 +422,13 @@ drained
 eq "UIDNEXT: nothing was sent" "$next" "$(uidnext INBOX)"
 has_one INBOX 7
 is "$T/78" "INBOX/$(name INBOX 78)"
+
+say "and what was written over without being read can be read in the trash"
+letter 84 >"$T/84"
+letter 85 >"$T/85"
+append INBOX 84
+wait_until 30 sh -c "ls '$M/INBOX' | grep -q Letter-84"
+cat "$T/85" >"$M/INBOX/$(name INBOX 84)"
+drained
+wait_until 30 sh -c "ls '$M/Trash' | grep -q Letter-84"
+cmp "$T/84" "$M"/Trash/*Letter-84*

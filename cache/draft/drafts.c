@@ -277,11 +277,13 @@ static gboolean take_successor(Drafts *drafts, gint64 row) {
   return was;
 }
 
-/* It is itself again, and where somebody had it open all the while the kernel has the octets of the other. */
-static void forget_successor(Drafts *drafts, gint64 row) {
+/* It is itself again, and where somebody had it open all the while the kernel has the octets of the other. What has no
+ * exact size yet is found to be resized, or not, when its body comes. */
+static void forget_successor(Drafts *drafts, gint64 row, gboolean exact) {
   if (!take_successor(drafts, row))
     return;
-  drafts->hooks.resized(row, drafts->hooks.data);
+  if (exact)
+    drafts->hooks.resized(row, drafts->hooks.data);
   account_tell(drafts->account, CACHE_EVENT_DATA, CACHE_MESSAGE, row, 0, NULL, NULL);
 }
 
@@ -291,7 +293,7 @@ gint64 drafts_successor(Drafts *drafts, gint64 row) {
     g_auto(IndexMessage) message = {0};
     /* It is shown again: in the trash, or where the server refused the other. */
     if (index_get_message(drafts->account->index, row, &message, NULL) && !message.gone && message.folder != 0) {
-      forget_successor(drafts, row);
+      forget_successor(drafts, row, message.size != IMAP_UNKNOWN_SIZE);
       return row;
     }
     row = next;

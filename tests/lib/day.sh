@@ -71,10 +71,11 @@ enter() { # all that into the ledger
 }
 
 # ---- what is there at the end
-in_mount() {
+in_mount() (
+  set -o pipefail
   (cd "$M" && find . -type d && find . -type f -print0 | "$TOOLS/crlfsum" &&
     find . -type f -exec getfattr -n user.imap.flags {} + | sed 's/^# file: //' | paste -sd '  \n') | sort >"$dir/mount"
-}
+)
 on_server() { # "FOLDER SHA-256 FLAGS" of each letter, and the folders
   (cd "$MAILDIR" && find . \( -path '*/cur/*' -o -path '*/new/*' \) -type f -print0 | "$TOOLS/crlfsum" |
     sed -E 's#^(\S*)  \./(.*/)?(cur|new)/[^:]*(:2,)?#\2 \1 #' && find . -maxdepth 1 -name '.[A-Z]*') | sort
