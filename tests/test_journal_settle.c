@@ -372,6 +372,63 @@ START_TEST(what_comes_back_takes_a_free_name) {
 }
 END_TEST
 
+/* ---- said to be there, and is not ------------------------------------------------------------------------------ */
+
+static gboolean finish_missing(IndexTxn *txn, gpointer data, GError **error) {
+  return journal_finish_missing(txn, *(gint64 *)data, NULL, error);
+}
+
+static gboolean remove_uid(IndexTxn *txn, gpointer data, GError **error) {
+  g_autoptr(ImapSeqset) uids = imap_seqset_new();
+  imap_seqset_add(uids, *(guint32 *)data, *(guint32 *)data);
+  return index_remove_uids(txn, INBOX, uids, NULL, NULL, error);
+}
+
+/* Nobody has its octets but we, nor what it replaces but the server. */
+START_TEST(no_listing_ends_what_was_not_compared) {
+  guint32 uid = 9;
+  gint64 old = journal_server(INBOX, 5, "five"), fresh = journal_rewrite(old);
+  journal_fill(fresh, JOURNAL_READY, JOURNAL_NOW);
+  gint64 seq = take_one(JOURNAL_NEW);
+  journal_place(seq, INBOX, uid);
+  do_write(journal_test.index, remove_uid, &uid);
+  ck_assert_int_eq(journal_at(INBOX, "five"), fresh);
+  g_autoptr(GBytes) bytes = journal_bytes(journal_test.index, fresh, NULL);
+  ck_assert(bytes != NULL);
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_CONFIRMED, 1);
+  do_write(journal_test.index, finish_missing, &seq);
+  ck_assert_int_eq(journal_at(INBOX, "five~2"), old);
+  do_write(journal_test.index, remove_uid, &uid);
+  ck_assert_int_eq(journal_folder(fresh), -1);
+  ck_assert(!journal_take(&batch, 9));
+}
+END_TEST
+
+/* Once more, or removed: then what was replaced first is not what the user wants to see. */
+START_TEST(what_is_missing_and_was_given_up_brings_nothing_back) {
+  gint64 old = journal_server(INBOX, 5, "five"), fresh = journal_rewrite(old), newest = 0;
+  journal_fill(fresh, JOURNAL_READY, JOURNAL_NOW);
+  gint64 seq = take_one(JOURNAL_NEW);
+  journal_place(seq, INBOX, 9);
+  if (_i == 0)
+    journal_fill(newest = journal_rewrite(fresh), JOURNAL_READY, JOURNAL_HELD);
+  else
+    journal_rm(fresh);
+  do_write(journal_test.index, finish_missing, &seq);
+  ck_assert_int_eq(journal_folder(old), 0);
+  g_auto(JournalBatch) batch = {0};
+  if (newest) { /* both wait for it */
+    ck_assert(!journal_take(&batch, 9));
+    journal_fill(newest, JOURNAL_READY, JOURNAL_NOW);
+    seq = take_one(JOURNAL_NEW);
+    journal_place(seq, INBOX, 10);
+    journal_end(seq, TRUE);
+  }
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 2);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/journal: what the replay does");
   TCase *tests = tcase_create("settle");
@@ -395,6 +452,8 @@ int main(void) {
   tcase_add_test(tests, a_refused_rewrite_shows_the_old_and_keeps_the_new);
   tcase_add_test(tests, what_replaces_a_rewrite_answers_for_the_old);
   tcase_add_test(tests, what_comes_back_takes_a_free_name);
+  tcase_add_test(tests, no_listing_ends_what_was_not_compared);
+  tcase_add_loop_test(tests, what_is_missing_and_was_given_up_brings_nothing_back, 0, 2);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

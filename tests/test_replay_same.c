@@ -183,6 +183,24 @@ START_TEST(what_was_edited_meanwhile_is_looked_at_anew) {
 }
 END_TEST
 
+/* The server said OK to it, and shows no such message: the old one does not go. */
+START_TEST(what_is_not_there_replaces_nothing) {
+  g_autoptr(Uploads) u =
+      uploads_new(CAPABILITIES, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n"
+                                            "C: @ SELECT \"box\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 7] x\n"
+                                            "S: * OK [UIDNEXT 10] x\nS: @ OK [READ-WRITE] open\n" ASK("10", ITEMS) OK);
+  Rewrite a = write_anew(u, 4, 99, NULL, TEXT("a"));
+  uploads_all(u);
+  ck_state(u, a.fresh, "10"); /* the next delta ends it */
+  g_auto(IndexMessage) old = message_of(u, a.old.row);
+  ck_assert_int_eq(old.folder, u->box);
+  ck_assert_str_eq(old.name, "4~2.eml");
+  g_autofree char *events = test_account_events(u->test);
+  g_autofree char *shown = g_strdup_printf("CHANGED %d\n", (int)u->box);
+  ck_assert_msg(strstr(events, shown) != NULL, "%s", events);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("replay: the same octets");
   TCase *tests = tcase_create("same");
@@ -194,6 +212,7 @@ int main(void) {
   tcase_add_test(tests, a_line_that_is_lost_over_it_is_lost_once);
   tcase_add_test(tests, flags_that_were_given_meanwhile_are_set);
   tcase_add_test(tests, what_was_edited_meanwhile_is_looked_at_anew);
+  tcase_add_test(tests, what_is_not_there_replaces_nothing);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

@@ -205,11 +205,13 @@ int index_read_leaving(IndexTxn *txn, IndexStmt *stmt, IndexLeft *ret, GError **
   return step == INDEX_STEP_ERROR ? -1 : n;
 }
 
-/* The first few living messages of the range; -1 on error. */
+/* The first few living messages of the range; -1 on error. What was just sent stays until the replay has seen for
+ * itself that it is not there, and has put our octets aside. */
 static int find_leaving(IndexTxn *txn, gint64 mailbox, const ImapRange *range, IndexLeft *ret, GError **error) {
   g_autoptr(IndexStmt) stmt = index_use(
-      txn->db, "SELECT row, folder, name FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
-               " ORDER BY uid LIMIT ?4");
+      txn->db,
+      "SELECT row, folder, name FROM message AS m WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND gone = 0"
+      " AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.message = m.row AND j.op = 1) ORDER BY uid LIMIT ?4");
   sqlite3_bind_int64(stmt, 1, mailbox);
   sqlite3_bind_int64(stmt, 2, range->first);
   sqlite3_bind_int64(stmt, 3, range->last);

@@ -212,6 +212,9 @@ typedef struct {
 } JournalUndone;        /* RMDIR: row is the folder, from 0, to its parent */
 gboolean journal_refuse(IndexTxn *txn, gint64 seq, const char *reason, gint64 lost_found, JournalUndone *ret,
                         GError **error);
+/* A NEW, CONFIRMED: it was said to be there and is not. The row leaves; what it had replaced is shown again, under
+ * another name as long as this one has its own. */
+gboolean journal_finish_missing(IndexTxn *txn, gint64 seq, JournalUndone *ret, GError **error);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(JournalNew, journal_new_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(JournalBatch, journal_batch_clear)

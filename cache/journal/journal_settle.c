@@ -244,6 +244,27 @@ static gboolean mark_refused(IndexTxn *txn, gint64 seq, gint64 lost_found, const
   return index_run(txn->db, stmt, error);
 }
 
+/* Where a removal waits for it, a user has gone on: what it had replaced goes with it, or after what replaces it now.
+ */
+static gboolean pass_on_or_bring_back(IndexTxn *txn, const JournalRow *row, JournalUndone *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  gint64 after = 0;
+  if (JOURNAL_NUMBER(txn->db, &after, &failed, "SELECT after FROM journal WHERE message = ?1 AND op = 3", row->message))
+    return JOURNAL_RUN(txn, error, "UPDATE journal SET after = ?2 WHERE after = ?1 AND after > 0", row->seq, after);
+  if (!failed)
+    return bring_back(txn, row->seq, ret, error);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
+gboolean journal_finish_missing(IndexTxn *txn, gint64 seq, JournalUndone *ret, GError **error) {
+  g_auto(JournalRow) row = {0};
+  JournalUndone none = {0};
+  ret = ret ? ret : &none;
+  return journal_get_row(txn, seq, &row, error) && drop(txn, seq, error) &&
+         journal_show(txn, row.message, ret, error) && pass_on_or_bring_back(txn, &row, ret, error);
+}
+
 /* Flags that were set while it was sent are its own; a removal or a move has nothing to be of. */
 static gboolean refuse_new(IndexTxn *txn, const JournalRow *row, const char *reason, gint64 lost_found,
                            JournalUndone *ret, GError **error) {

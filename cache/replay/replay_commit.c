@@ -43,10 +43,11 @@ static gboolean apply_finished(IndexTxn *txn, Settlement *self, GError **error) 
                               .claim = self->claim,
                               .fingerprint = self->fingerprint,
                               .emailid = self->emailid};
-  if (self->found && (!index_describe(txn, &described, error) ||
-                      !index_set_flags(txn, self->mailbox, self->uid, self->flags, self->keywords, NULL, error)))
-    return FALSE;
-  return journal_finish(txn, self->seq, error);
+  if (!self->found)
+    return journal_finish_missing(txn, self->seq, &self->undone, error);
+  return index_describe(txn, &described, error) &&
+         index_set_flags(txn, self->mailbox, self->uid, self->flags, self->keywords, NULL, error) &&
+         journal_finish(txn, self->seq, error);
 }
 
 static GArray *alone(const Settlement *self) {
