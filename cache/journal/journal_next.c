@@ -39,9 +39,11 @@
       "above.id)"                                                                                                      \
       " SELECT 1 FROM above JOIN journal AS e ON e.op = 5 AND e.mailbox = above.id AND e.seq < j.seq))"
 
-static const char lead[] = "SELECT j.op, j.mailbox, j.target, j.flags_add, j.flags_remove, j.keywords_add,"
-                           " j.keywords_remove FROM journal AS j INDEXED BY journal_state LEFT JOIN message AS m ON"
-                           " m.row = j.message WHERE j.state = ?2 AND " FREE " ORDER BY j.seq LIMIT 1";
+/* Of one op, that its order is that of the index: the first free one ends it, and nothing is sorted. */
+static const char lead[] =
+    "SELECT j.op, j.mailbox, j.target, j.flags_add, j.flags_remove, j.keywords_add,"
+    " j.keywords_remove, j.seq FROM journal AS j INDEXED BY journal_state LEFT JOIN message AS m"
+    " ON m.row = j.message WHERE j.state = ?2 AND j.op = ?3 AND j.seq < ?4 AND " FREE " ORDER BY j.seq LIMIT 1";
 
 /* What a NEW would replace without having been compared with it: its octets were never here, and their number, and as
  * far as it is known its header, agree. Once is enough. */
@@ -71,12 +73,7 @@ void journal_batch_clear(JournalBatch *batch) {
 }
 
 /* In ret->target also the folder where what is removed was shown. */
-static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBatch *ret, GError **error) {
-  g_autoptr(IndexStmt) stmt = index_use(db, lead);
-  sqlite3_bind_int64(stmt, 1, now);
-  sqlite3_bind_int64(stmt, 2, state);
-  if (index_step(db, stmt, error) != INDEX_STEP_ROW)
-    return FALSE;
+static void read_lead(IndexStmt *stmt, JournalState state, JournalBatch *ret) {
   *ret = (JournalBatch){
       .op = (JournalOp)sqlite3_column_int(stmt, 0),
       .state = state,
@@ -90,7 +87,35 @@ static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBa
   ret->flags.remove_keywords = ret->keywords[1];
   ret->items = g_array_new(FALSE, TRUE, sizeof(JournalItem));
   g_array_set_clear_func(ret->items, item_clear);
+}
+
+/* One that is older than `*before`, which it becomes. */
+static gboolean find_older(IndexDb *db, gint64 now, JournalState state, JournalOp op, gint64 *before, JournalBatch *ret,
+                           GError **error) {
+  g_autoptr(IndexStmt) stmt = index_use(db, lead);
+  sqlite3_bind_int64(stmt, 1, now);
+  sqlite3_bind_int64(stmt, 2, state);
+  sqlite3_bind_int64(stmt, 3, op);
+  sqlite3_bind_int64(stmt, 4, *before);
+  IndexStep step = index_step(db, stmt, error);
+  if (step != INDEX_STEP_ROW)
+    return step == INDEX_STEP_DONE;
+  journal_batch_clear(ret);
+  read_lead(stmt, state, ret);
+  *before = sqlite3_column_int64(stmt, 7);
   return TRUE;
+}
+
+/* NEW first: behind the oldest of them a thousand removals may wait, which are then not looked at. */
+static gboolean find_lead(IndexDb *db, gint64 now, JournalState state, JournalBatch *ret, GError **error) {
+  gint64 before = G_MAXINT64;
+  for (JournalOp op = JOURNAL_NEW; op <= JOURNAL_RMDIR; op++) {
+    if (find_older(db, now, state, op, &before, ret, error))
+      continue;
+    journal_batch_clear(ret);
+    return FALSE;
+  }
+  return before < G_MAXINT64;
 }
 
 static void read_item(IndexStmt *stmt, JournalItem *ret) {
