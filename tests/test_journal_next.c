@@ -93,6 +93,27 @@ START_TEST(removals_wait_for_uploads_but_for_refused_ones) {
 }
 END_TEST
 
+/* It was looked for once in vain, and may be there all the same. */
+START_TEST(removals_wait_for_what_nobody_knows_of) {
+  gint64 old = journal_server(INBOX, 5, "five");
+  journal_upload(INBOX, "x");
+  journal_rm(old);
+  g_auto(JournalBatch) batch = {0};
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  journal_sent(&batch);
+  gint64 seq = journal_item(&batch, 0)->seq;
+  journal_state(seq, JOURNAL_UNKNOWN);
+  journal_again(seq, g_get_real_time() + 60 * SECOND);
+  ck_assert(!journal_take(&batch, 9));
+  journal_state(seq, JOURNAL_READY);
+  journal_again(seq, JOURNAL_NOW); /* it goes first */
+  journal_expect(&batch, JOURNAL_NEW, JOURNAL_READY, 1);
+  journal_sent(&batch);
+  journal_place(seq, INBOX, 9);
+  journal_expect(&batch, JOURNAL_REMOVE, JOURNAL_READY, 1);
+}
+END_TEST
+
 static guint64 left(void) {
   guint64 changes, bytes;
   ck_assert(journal_left(journal_test.index, &changes, &bytes, NULL));
@@ -309,6 +330,7 @@ int main(void) {
   tcase_add_test(tests, a_batch_has_its_limits);
   tcase_add_test(tests, what_is_not_due_says_when);
   tcase_add_test(tests, removals_wait_for_uploads_but_for_refused_ones);
+  tcase_add_test(tests, removals_wait_for_what_nobody_knows_of);
   tcase_add_test(tests, an_open_file_holds_up_nothing_but_its_backup);
   tcase_add_loop_test(tests, removals_wait_for_what_could_not_be_copied, JOURNAL_LOCAL, JOURNAL_LOCAL + 1);
   tcase_add_loop_test(tests, removals_wait_for_what_could_not_be_copied, JOURNAL_REFUSED, JOURNAL_REFUSED + 1);

@@ -3,9 +3,10 @@
  * What is to be done next. A row is free when it is due and nothing that must come first is left in the journal:
  *
  *   another row of its message that is older; the NEW that it comes `after`
- *   REMOVE    the older uploads into the folder, but those that the server refused for the time being, and those of
- *             files that are still open: for such a one it waits if what is removed seems to be its backup (its name
- *             holds that of the file); whatever is still to be copied from the message: it has no octets but these
+ *   REMOVE    the older uploads into the folder, but those that the server refused for the time being (of which it is
+ *             known that it has them not), and those of files that are still open: for such a one it waits if what is
+ *             removed seems to be its backup (its name holds that of the file); whatever is still to be copied from
+ *             the message: it has no octets but these
  *   RMDIR     whatever is older and concerns the folder or one below it
  *   any       an older RMDIR of a folder that it concerns, or of one above
  *   but NEW   the message has a UID: one that is being matched again waits
@@ -26,7 +27,8 @@
       " AND NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.message = j.message AND e.seq < j.seq)"                     \
       " AND (j.after = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.seq = j.after))"                            \
       " AND (j.uploads = 0 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.target = j.target AND e.op = 1"           \
-      " AND e.state IN (1, 2, 3) AND e.seq <= j.uploads AND e.tries = 0 AND (e.due < 9223372036854775807 OR"           \
+      " AND e.state IN (1, 2, 3) AND e.seq <= j.uploads AND (e.tries = 0 OR e.state = 3) AND"                          \
+      " (e.due < 9223372036854775807 OR"                                                                               \
       " instr(m.name, (SELECT name FROM message WHERE row = e.message)) > 0)))"                                        \
       " AND (j.op <> 3 OR NOT EXISTS (SELECT 1 FROM journal AS e WHERE e.copy > 0 AND e.copy = j.message"              \
       " AND e.state IN (0, 1, 2, 3, 5)))"                                                                              \
