@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cache/journal/journal.h"
 #include "tests/index.h"
 
 #include <string.h>
@@ -188,6 +189,27 @@ START_TEST(what_has_no_header_fields_is_matched_by_date_and_size) {
 }
 END_TEST
 
+static const struct {
+  int state;
+  gboolean same;
+} states[] = {{JOURNAL_READY, FALSE}, {JOURNAL_UNKNOWN, FALSE}, {JOURNAL_CONFIRMED, TRUE}};
+
+/* It may be another of that date and size; so what was to go comes back. What is flagged \Deleted stays hidden. */
+START_TEST(what_waits_to_be_removed_is_not_matched_by_date) {
+  g_autoptr(Index) index = open_index(NULL);
+  gint64 mailbox = add_mailbox(index, 0, "INBOX");
+  gboolean added;
+  gint64 row = add_bare(index, mailbox, 1, 1000, 50, &added);
+  g_autofree char *sql = g_strdup_printf("INSERT INTO journal(op, state, message, mailbox, target, after, due,"
+                                         " flags_add, flags_remove, created) VALUES(3, %d, %d, %d, 0, 0, 0, 0, 0, 0)",
+                                         states[_i].state, (int)row, (int)mailbox);
+  do_write(index, exec_sql, sql);
+  do_write(index, forget, &mailbox);
+  ck_assert_int_eq(add_bare(index, mailbox, 101, 1000, 50, &added) == row, states[_i].same);
+  ck_assert_int_eq(added, !states[_i].same);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cache/index: renumbering");
   TCase *tests = tcase_create("renumbering");
@@ -198,6 +220,7 @@ int main(void) {
   tcase_add_test(tests, other_emailids_leave_the_fingerprint);
   tcase_add_test(tests, a_body_matched_by_looks_is_held_with_the_match);
   tcase_add_test(tests, what_has_no_header_fields_is_matched_by_date_and_size);
+  tcase_add_loop_test(tests, what_waits_to_be_removed_is_not_matched_by_date, 0, G_N_ELEMENTS(states));
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

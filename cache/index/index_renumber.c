@@ -8,7 +8,8 @@
  *   (without header fields: INTERNALDATE, claim)    its whole header has been compared, in this same transaction, so
  *                                                   that no crash can serve it under a message that it is not
  *
- * Two that look alike are not matched by guess. What nothing matched ends.
+ * Two that look alike are not matched by guess, nor by date and size what waits to be removed: it comes back. What
+ * nothing matched ends.
  */
 #include "cache/index/index_private.h"
 
@@ -50,6 +51,28 @@ static gboolean find_dated(IndexTxn *txn, const IndexMessage *message, gint64 *r
   return index_number(txn->db, stmt, ret, error);
 }
 
+/* Two may share both, of which one came and one went: so what waits to remove it is no longer surely about it. */
+static gboolean is_to_be_removed(IndexTxn *txn, gint64 row, GError **error) {
+  gint64 one = 0;
+  g_autoptr(IndexStmt) stmt =
+      index_use(txn->db, "SELECT 1 FROM journal WHERE message = ?1 AND op = 3 AND state <> 4 LIMIT 1");
+  sqlite3_bind_int64(stmt, 1, row);
+  return index_number(txn->db, stmt, &one, error);
+}
+
+static gboolean find_surely_dated(IndexTxn *txn, const IndexMessage *message, gint64 *ret, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  if (!find_dated(txn, message, ret, error))
+    return FALSE;
+  if (is_to_be_removed(txn, *ret, &failed))
+    g_message("message %" G_GINT64_FORMAT " was renumbered and is not surely the same: its removal is dropped", *ret);
+  else if (!failed)
+    return TRUE;
+  else
+    g_propagate_error(error, g_steal_pointer(&failed));
+  return FALSE;
+}
+
 static gboolean take_over(IndexTxn *txn, const IndexMessage *message, gint64 row, GError **error) {
   g_autoptr(IndexStmt) stmt =
       index_use(txn->db, "UPDATE message SET uid = ?2, flags = ?3, keywords = ?4, emailid = ?5 WHERE row = ?1");
@@ -75,7 +98,7 @@ gboolean index_rematch(IndexTxn *txn, IndexMessage *message, GError **error) {
   gint64 row = 0;
   gboolean same = find_by_id(txn, message, &row, &failed);
   gboolean alike = !same && !failed && find_alike(txn, message, &row, &failed);
-  alike = alike || (!same && !failed && find_dated(txn, message, &row, &failed));
+  alike = alike || (!same && !failed && find_surely_dated(txn, message, &row, &failed));
   if (!failed && !same && !alike)
     return FALSE;
   if (!failed && take_over(txn, message, row, &failed) && (same || hold_body(txn, row, &message->unproven, &failed))) {
