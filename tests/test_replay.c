@@ -174,15 +174,19 @@ START_TEST(keywords_are_the_same_in_any_case) {
 }
 END_TEST
 
+static void ck_kept_aside(Uploads *u, const char *text) {
+  g_autofree char *expected = g_build_filename(u->test->dir, "expected", NULL);
+  g_autofree char *kept = g_strdup_printf("cat '%s'/discarded/* | cmp - '%s'", u->test->dir, expected);
+  ck_assert(g_file_set_contents(expected, text, -1, NULL));
+  ck_assert_int_eq(system(kept), 0);
+}
+
 START_TEST(one_that_was_removed_meanwhile_is_let_go) {
   g_autoptr(Uploads) u = uploads_new(MULTI, APPEND("a") "S: @ OK [APPENDUID 7 10] done\n" SELECT ASK("10", ITEMS) OK);
   gint64 a = add(u, "a");
   uploads_all(u);
-  ck_state(u, a, "10"); /* the next delta ends it */
-  g_autofree char *expected = g_build_filename(u->test->dir, "expected", NULL);
-  g_autofree char *kept = g_strdup_printf("cat '%s'/discarded/* | cmp - '%s'", u->test->dir, expected);
-  ck_assert(g_file_set_contents(expected, TEXT("a"), -1, NULL));
-  ck_assert_int_eq(system(kept), 0); /* a server that lied has not had the only one */
+  ck_state(u, a, "10");        /* the next delta ends it */
+  ck_kept_aside(u, TEXT("a")); /* a server that lied has not had the only one */
 }
 END_TEST
 
@@ -338,6 +342,18 @@ START_TEST(a_stranger_is_not_ours) {
   step_and_lose(u);
   step(u);
   ck_state(u, a, "unknown");
+}
+END_TEST
+
+/* The server altered it, or a draft was saved elsewhere at that moment: ours is not lost for it. */
+START_TEST(of_what_may_be_another_version_ours_is_kept) {
+  g_autoptr(Uploads) u =
+      uploads_new(MULTI, APPEND("a") "half\n" LOGIN LOOK("3 10") ASK("10", ITEMS) THERE("10", "", "99", "a") OK);
+  gint64 a = add(u, "a");
+  step_and_lose(u);
+  step(u);
+  ck_state(u, a, "confirmed 10");
+  ck_kept_aside(u, TEXT("a"));
 }
 END_TEST
 
@@ -779,6 +795,7 @@ int main(void) {
   tcase_add_test(tests, it_is_sent_again_after_three_agreeing_looks);
   tcase_add_test(tests, a_late_one_is_not_sent_twice);
   tcase_add_test(tests, a_stranger_is_not_ours);
+  tcase_add_test(tests, of_what_may_be_another_version_ours_is_kept);
   tcase_add_test(tests, one_in_disguise_is_known_by_its_octets);
   tcase_add_test(tests, a_restart_does_not_know_either);
   tcase_add_test(tests, half_sent_is_not_sent);

@@ -181,6 +181,7 @@ static void assign(Look *look, guint match) {
         continue;
       candidate->taken = TRUE;
       sought->uid = candidate->uid;
+      sought->altered = match == BY_FIELDS;
     }
   }
 }

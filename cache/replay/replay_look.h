@@ -7,7 +7,8 @@
 /* Looks for messages that the server may have, under numbers that nobody told us. */
 typedef struct {
   const JournalItem *item;
-  guint32 uid; /* out; 0: not there */
+  guint32 uid;      /* out; 0: not there */
+  gboolean altered; /* out: only its header fields speak for it */
 } ReplaySought;
 
 /* Among those of the mailbox from `uidnext` on (under `uidvalidity`; 0: any) that the index does not know: one to one,

@@ -64,6 +64,8 @@ typedef struct {
   guint flags;               /* ImapFlags */
   const char *keywords;      /* blank-separated, or NULL */
 } ReplayFound;
+/* Our octets of a NEW, into discarded/: the server may not have them. */
+gboolean replay_keep_aside(Replay *replay, const JournalItem *item, GError **error);
 gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFound *found, GError **error);
 gboolean replay_done(Replay *replay, const JournalItem *item, GError **error);
 gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *refusal, GError **error);

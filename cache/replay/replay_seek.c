@@ -33,6 +33,15 @@ static gboolean is_renumbered(Replay *replay, gint64 mailbox, guint32 uidvalidit
          known.uidvalidity != uidvalidity;
 }
 
+/* Of what was altered nobody knows whether it was by the server, or is another version that somebody else put there. */
+static gboolean found(Replay *replay, const JournalBatch *batch, const ReplaySought *sought, guint32 uidvalidity,
+                      GError **error) {
+  g_autoptr(GError) failed = NULL;
+  if (sought->altered && batch->state == JOURNAL_UNKNOWN && !replay_keep_aside(replay, sought->item, &failed))
+    return replay_put_off(replay, sought->item, failed, error);
+  return replay_placed(replay, sought->item, batch->target, uidvalidity, sought->uid, error);
+}
+
 static gboolean settle(Replay *replay, const JournalBatch *batch, const ReplaySought *sought, guint32 uidvalidity,
                        GError **error) {
   gboolean said = batch->state == JOURNAL_CONFIRMED;
@@ -41,7 +50,7 @@ static gboolean settle(Replay *replay, const JournalBatch *batch, const ReplaySo
   for (guint i = 0; i < batch->items->len; i++) {
     const JournalItem *item = sought[i].item;
     gboolean sure = FALSE;
-    if (sought[i].uid != 0 ? !replay_placed(replay, item, batch->target, uidvalidity, sought[i].uid, error)
+    if (sought[i].uid != 0 ? !found(replay, batch, &sought[i], uidvalidity, error)
                            : !replay_absent(replay, item, &sure, error))
       return FALSE;
     if (sure && !(said ? disbelieve(replay, item, error) : replay_again(replay, item, error)))

@@ -82,19 +82,17 @@ gboolean replay_marked(Replay *replay, const JournalItem *item, GError **error) 
   return TRUE;
 }
 
-/* It was there and is not: somebody was fast, or the server said OK to what it does not have. */
-static gboolean keep_aside(Replay *replay, const JournalItem *item, GError **error) {
+gboolean replay_keep_aside(Replay *replay, const JournalItem *item, GError **error) {
   if (item->copy != 0) /* its octets were never ours */
     return TRUE;
-  g_message("a new message (%" G_GINT64_FORMAT ") has left its folder at once: what was sent is kept in discarded/",
-            item->row);
+  g_message("a new message (%" G_GINT64_FORMAT ") is not there as it was sent: that is kept in discarded/", item->row);
   return drafts_discard(replay->account, item->row, error);
 }
 
-/* NULL: it is no longer there. */
+/* NULL: it is no longer there: somebody was fast, or the server said OK to what it does not have. */
 gboolean replay_finished(Replay *replay, const JournalItem *item, const ReplayFound *found, GError **error) {
   g_autoptr(GError) failed = NULL;
-  if (!found && !keep_aside(replay, item, &failed))
+  if (!found && !replay_keep_aside(replay, item, &failed))
     return replay_put_off(replay, item, failed, error);
   Settlement *self = settle(replay, item, SETTLE_FINISHED);
   self->mailbox = replay->batch->target;
