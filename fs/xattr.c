@@ -16,6 +16,7 @@
 
 #include "fs/inode.h"
 #include "fs/reply.h"
+#include "fs/stale.h"
 
 #define USER "user."
 #define IMAP USER "imap."
@@ -105,7 +106,8 @@ static void get_of_mount(FsCall *call) {
     call_ask(call);
   else if (call->size == 0) /* how long the value would be: no need to wait for it */
     drained_reply(call);
-  else {
+  else { /* close(2) returns before the journal holds what was written till then */
+    stale_await_closing(call->fs->stale);
     call->key = inode_number(call->fs->root, CACHE_JOURNAL, CACHE_ALL);
     call_ask(call);
   }

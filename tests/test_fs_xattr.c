@@ -8,6 +8,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "fs/call.h"
+#include "fs/stale.h"
 #include "tests/mock_hello.h"
 
 #define FLAGS "user.imap.flags"
@@ -144,6 +146,18 @@ START_TEST(drained) {
 }
 END_TEST
 
+/* What a program wrote and closed before it asked counts, though its file is still being closed. */
+START_TEST(drained_after_closing) {
+  const guint64 ino = 1000;
+  stale_expect(mounted.fs->stale, ino);
+  gint64 begin = g_get_monotonic_time();
+  ck_assert_int_eq(mount_child(await_drained, mounted.dir), 0);
+  ck_assert_double_ge(mount_seconds(begin), 0.05);
+  stale_enter_expected(mounted.fs->stale, ino);
+  stale_leave(mounted.fs->stale, ino);
+}
+END_TEST
+
 START_TEST(drained_is_interrupted) {
   mock_left(mounted.cache, 1, NULL);
   GPid pid = mount_fork(await_drained, mounted.dir);
@@ -192,6 +206,7 @@ int main(void) {
   tcase_add_test(tests, other_names);
   tcase_add_test(tests, from_the_body);
   tcase_add_test(tests, drained);
+  tcase_add_test(tests, drained_after_closing);
   tcase_add_test(tests, drained_is_interrupted);
   tcase_add_test(tests, drained_tells_of_failure);
   tcase_add_test(tests, brake_is_released);
