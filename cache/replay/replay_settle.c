@@ -200,7 +200,8 @@ gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *r
     return replay_put_off(replay, item, refusal, error);
   if (op == JOURNAL_NEW && !lostfound_row(replay->account, replay->account->root, &lost_found, error))
     return FALSE;
-  g_warning("the server refused %s (%" G_GINT64_FORMAT "): %s%s", what[op], item->row, refusal->message,
+  g_warning("the server refused %s (%" G_GINT64_FORMAT "): %s%s", what[op],
+            op == JOURNAL_RMDIR ? replay->batch->source : item->row, refusal->message,
             op == JOURNAL_NEW ? "; it is in " LOSTFOUND_NAME : "; it is undone");
   Settlement *self = settle(replay, item, SETTLE_REFUSED);
   self->reason = g_strdup(refusal->message);
