@@ -36,6 +36,9 @@ static const struct {
     {"UIDPLUS", FALSE, STORE "half\n", "", LOST},
     {"UIDPLUS", FALSE, STORE OK EXPUNGE "half\n", "", LOST},
     {"UIDPLUS", FALSE, STORE OK EXPUNGE OK LOOK "S: @ NO not now\n", "", LOST},
+    /* it was done, and then the line was lost */
+    {"UIDPLUS", TRUE, STORE "S: * BYE enough\n" OK, "", LOST},
+    {"UIDPLUS", FALSE, STORE OK EXPUNGE "S: * BYE enough\n" OK, "", LOST},
 };
 
 static char *describe(const Purge *purge) {

@@ -37,7 +37,7 @@ gboolean purge_run(Account *account, ImapConn *conn, const ImapMailbox *opened, 
     g_set_error_literal(&ret->refusal, IMAP_ERROR, IMAP_ERROR_PERMISSION, "nothing can be deleted in this folder");
   else if (flag(account, conn, uids, &ret->refusal) && !mark)
     expunge(account, conn, uids, &ret->refusal);
-  if (imap_conn_failed(conn)) {
+  if (ret->refusal && imap_conn_failed(conn)) {
     g_propagate_error(error, g_steal_pointer(&ret->refusal));
     return FALSE;
   }

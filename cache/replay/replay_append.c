@@ -67,12 +67,14 @@ static gboolean learn_numbers(Work *work, GError **error) {
 
 static gboolean begin(Work *work, GError **error) {
   Account *account = account_of(work);
-  if (!index_get_mailbox(account->index, work->batch->target, &work->target, error) || !work->target.raw) {
-    if (error && !*error)
+  gint64 target = work->batch->target;
+  if (!index_get_mailbox(account->index, target, &work->target, error) || !work->target.raw ||
+      !index_get_access(account->index, target, &work->access, error)) {
+    if (!*error)
       g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
     return FALSE;
   }
-  return index_get_access(account->index, work->target.row, &work->access, error) && learn_numbers(work, error);
+  return learn_numbers(work, error);
 }
 
 /* ---- one command, or several -------------------------------------------------------------------------------- */

@@ -150,11 +150,11 @@ static gboolean store(Work *work, const char *key, const ImapSeqset *uids, GErro
                            .flags = (guint)g_ascii_strtoull(words[0], NULL, 10),
                            .keywords = (const char *const *)words + 1};
   steps_one();
-  imap_store(work->conn, uids, &flagging, &effect, account_of(work)->cancellable, &failed);
+  gboolean ok = imap_store(work->conn, uids, &flagging, &effect, account_of(work)->cancellable, &failed);
   steps_one();
   if (effect.done)
     note_stored(work, &effect, &flagging);
-  if (!imap_conn_failed(work->conn))
+  if (ok || !imap_conn_failed(work->conn)) /* it may have been lost behind the OK */
     return TRUE;
   g_propagate_error(error, g_steal_pointer(&failed));
   return FALSE;

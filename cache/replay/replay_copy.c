@@ -122,7 +122,7 @@ static gboolean select_and_copy(const Copies *copies, GPtrArray *rest, GError **
   if (replay_select(copies->replay, copies->conn, copies->source, &opened, &failed) &&
       opened.uidvalidity == copies->uidvalidity)
     return copy(copies, rest, error);
-  if (imap_conn_failed(copies->conn)) {
+  if (failed && imap_conn_failed(copies->conn)) {
     g_propagate_error(error, g_steal_pointer(&failed));
     return FALSE;
   }
