@@ -221,7 +221,7 @@ void cache_draft_close(CacheDraft *draft);
 CacheAnswer cache_await_sent(Cache *cache, gint64 row, GError **error);
 /* The same of everything: CACHE_ALL. Its event comes when nothing is left, whatever was refused on the way: then it has
  * the first refusal since somebody waits, and who asks again is READY. It comes early only where the server cannot be
- * reached. `ret_left`: what is left to send; or NULL. */
+ * reached, or the disk fails. `ret_left`: what is left to send; or NULL. */
 typedef struct {
   guint64 changes, bytes;
   char *trouble; /* why nothing moves, a clean line; or NULL */

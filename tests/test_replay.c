@@ -726,6 +726,28 @@ START_TEST(one_is_not_all) {
 }
 END_TEST
 
+static gboolean break_journal(IndexTxn *txn, gpointer data, GError **error) {
+  static const char sql[] = "CREATE TRIGGER broken BEFORE UPDATE ON journal BEGIN SELECT raise(ABORT, 'broken'); END";
+  g_autoptr(IndexStmt) stmt = index_use(txn->db, sql);
+  (void)data;
+  return index_run(txn->db, stmt, error);
+}
+
+START_TEST(nobody_waits_for_a_disk_that_fails) {
+  g_autofree char *trouble = NULL;
+  g_autoptr(Uploads) u = uploads_new(MULTI, "stall\n");
+  add(u, "a");
+  ck_assert(index_write(u->test->account.index, INDEX_CHANGE, break_journal, NULL, NULL));
+  ck_assert(!replay_trouble(u->replay, NULL));
+  ck_assert(replay_await(u->replay, 0, CACHE_ALL, NULL));
+  run(u);
+  ck_assert_int_ne(await_done(u, CACHE_ALL), -1);
+  ck_assert(replay_trouble(u->replay, &trouble));
+  ck_assert_ptr_nonnull(strstr(trouble, "broken"));
+  stop(u);
+}
+END_TEST
+
 START_TEST(nobody_waits_for_a_line_that_is_down) {
   g_autoptr(GError) error = NULL;
   g_autofree char *trouble = NULL;
@@ -817,6 +839,7 @@ int main(void) {
   tcase_add_test(tests, a_refusal_is_told_when_the_rest_is_there);
   tcase_add_test(tests, one_is_not_all);
   tcase_add_test(tests, nobody_waits_for_a_line_that_is_down);
+  tcase_add_test(tests, nobody_waits_for_a_disk_that_fails);
   tcase_add_test(tests, who_hurries_waits_for_nothing);
   tcase_add_test(tests, to_stop_ends_what_is_sent_and_every_wait);
   suite_add_tcase(suite, tests);

@@ -123,6 +123,12 @@ static gboolean run(Replay *replay, JournalBatch *batch, gboolean *ret_reached, 
   return ok;
 }
 
+/* It fails, or is full: nothing can be written down, so nobody waits for it. */
+static void on_disk(Replay *replay, const GError *error) {
+  replay_set_stuck(replay, REPLAY_DISK, error->message);
+  replay_tell_all(replay, error);
+}
+
 /* How long to wait before the next, in µs. */
 static gint64 after_failure(Replay *replay, gboolean reached, const GError *error) {
   gint64 next_try = imap_pool_next_try(replay->account->pool);
@@ -135,7 +141,10 @@ static gint64 after_failure(Replay *replay, gboolean reached, const GError *erro
   }
   guint losses = MIN(replay->losses, 16);
   replay->losses++;
-  gint64 pause = error->domain == IMAP_ERROR ? MIN(LOSS_FIRST << losses, LOSS_LAST) : DISK_AGAIN;
+  gboolean disk = error->domain != IMAP_ERROR;
+  gint64 pause = disk ? DISK_AGAIN : MIN(LOSS_FIRST << losses, LOSS_LAST);
+  if (disk)
+    on_disk(replay, error);
   replay->not_before = g_get_monotonic_time() + pause;
   return pause;
 }
@@ -148,8 +157,10 @@ static gint64 work(Replay *replay, JournalBatch *batch) {
   gboolean ok = run(replay, batch, &reached, &error);
   replay_let_go(replay);
   replay_tell_drained(replay);
-  if (ok)
+  if (ok) {
     replay->losses = 0;
+    replay_set_stuck(replay, REPLAY_DISK, NULL);
+  }
   return ok ? 0 : after_failure(replay, reached, error);
 }
 

@@ -65,4 +65,5 @@ void replay_tell_all(Replay *replay, const GError *error);          /* nobody is
 void replay_tell_drained(Replay *replay);                           /* if it is */
 void replay_set_line(Replay *replay, const GError *error);          /* NULL: there is one */
 void replay_set_stuck(Replay *replay, gint64 seq, const char *why); /* NULL: no more */
+#define REPLAY_DISK 0                                               /* in place of a seq: this disk, and so all */
 void replay_forget_stuck(Replay *replay);                           /* nothing waits to be tried again */
