@@ -213,8 +213,11 @@ static void do_copy_file_range(fuse_req_t req, fuse_ino_t ino_from, off_t offset
   FsCall *call = call_draft(req, &op_copy, ino, fi);
   if (!call)
     return;
-  if (!inode_parse(call->fs->root, ino_from, &kind, &call->to) || offset_from != 0 || offset != 0 ||
-      cache_draft_size(file_draft(call->file)) != 0 || !is_whole(call, (File *)(uintptr_t)fi_from->fh, call->to, len)) {
+  gboolean whole = inode_parse(call->fs->root, ino_from, &kind, &call->to) && offset_from == 0 && offset == 0;
+  if (whole) /* what a READ of it would get */
+    call->to = cache_successor(call->fs->cache, call->to);
+  if (!whole || cache_draft_size(file_draft(call->file)) != 0 ||
+      !is_whole(call, (File *)(uintptr_t)fi_from->fh, call->to, len)) {
     reply_error(call, EOPNOTSUPP);
     return;
   }

@@ -72,6 +72,21 @@ START_TEST(copy_of_what_is_being_written) {
 }
 END_TEST
 
+/* The octets are those that a read of the source gets, whose row has become another's predecessor. */
+START_TEST(copy_of_what_was_rewritten) {
+  char got[16] = "";
+  int in = open(path_hello, O_RDONLY), out = open(path_new, O_CREAT | O_RDWR, 0600);
+  gint64 fresh = mock_message(mounted.cache, inbox, "fresh.eml", "fresh");
+  mock_succeed(mounted.cache, hello, fresh);
+  ck_assert(in >= 0 && out >= 0);
+  ck_assert_int_eq(copy_file_range(in, NULL, out, NULL, 1 << 30, 0), strlen("fresh"));
+  ck_assert_int_eq(pread(out, got, sizeof got, 0), strlen("fresh"));
+  ck_assert_str_eq(got, "fresh");
+  close(in);
+  close(out);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fs/copy");
   TCase *tests = mount_case(suite, "copy", hello_start, hello_stop);
@@ -79,5 +94,6 @@ int main(void) {
   tcase_add_test(tests, parts_are_read_and_written);
   tcase_add_loop_test(tests, copies_are_whole, 0, 12);
   tcase_add_test(tests, copy_of_what_is_being_written);
+  tcase_add_test(tests, copy_of_what_was_rewritten);
   return mount_suite_run(suite);
 }
