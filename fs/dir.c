@@ -53,8 +53,12 @@ static void lookup_reply(FsCall *call) {
 
 static const FsOp op_lookup = {.name = "LOOKUP", .ask = lookup_ask, .reply = lookup_reply};
 
+/* By "." a file is found by its number alone: who exports the mount has handles of files, too. */
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
-  FsCall *call = call_new_at(req, &op_lookup, parent, name);
+  gboolean itself = g_str_equal(name, ".");
+  FsCall *call = itself ? call_new(req, &op_lookup, parent) : call_new_at(req, &op_lookup, parent, name);
+  if (call && itself)
+    call->name = g_strdup(name);
   if (call)
     call_ask(call);
 }

@@ -259,6 +259,27 @@ START_TEST(gone_but_open) {
 }
 END_TEST
 
+/* What NFS asks for: the file of a number, whose name nobody has looked up. */
+START_TEST(found_by_its_number) {
+  guint64 number = inode_number(1, CACHE_MESSAGE, hello);
+  guint32 words[] = {(guint32)(number >> 32), (guint32)number};
+  g_autofree struct file_handle *handle = g_malloc0(sizeof *handle + MAX_HANDLE_SZ);
+  char buf[100];
+  int id, dir = open(mount.dir, O_RDONLY | O_DIRECTORY);
+  g_autofree char *path = mount_path(&mount, "INBOX");
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  ck_assert_int_eq(name_to_handle_at(AT_FDCWD, path, handle, &id, 0), 0);
+  memcpy(handle->f_handle, words, sizeof words);
+  int fd = open_by_handle_at(dir, handle, O_RDONLY);
+  if (geteuid() != 0)
+    ck_assert(fd < 0 && errno == EPERM);
+  else
+    ck_assert_int_eq(read(fd, buf, sizeof buf), strlen(TEXT));
+  close(fd);
+  close(dir);
+}
+END_TEST
+
 /* Whoever stands in a folder that is renamed on the server goes on standing in it. */
 START_TEST(renamed_under_a_shell) {
   g_autofree char *old = mount_path(&mount, "INBOX"), *new = mount_path(&mount, "Post");
@@ -324,6 +345,7 @@ int main(void) {
   tcase_add_test(tests, statfs_shows_the_quota);
   tcase_add_test(tests, mount_table);
   tcase_add_test(tests, gone_but_open);
+  tcase_add_test(tests, found_by_its_number);
   tcase_add_test(tests, renamed_under_a_shell);
   tcase_add_test(tests, changed_directory);
   tcase_add_test(tests, a_million_messages);
