@@ -140,7 +140,7 @@ static void conclude(FsCall *call, CacheAnswer answer, const GError *error) {
 }
 
 static void give_up(FsCall *call, ParkOutcome outcome) {
-  if (call->op->reader)
+  if (call->op->reader && call->kind == CACHE_MESSAGE)
     cache_unwant(call->fs->cache, call->row, call->waits_since);
   if (call->enough && outcome == PARK_LATE)
     conclude(call, CACHE_READY, NULL);

@@ -56,7 +56,8 @@ static void insert(Park *park, Parked *parked) {
 
 static void withdraw(Park *park, Parked *parked) {
   Slot *slot = g_hash_table_lookup(park->table, &parked->key);
-  g_assert(slot && g_ptr_array_remove_fast(slot->list, parked));
+  gboolean found = slot && g_ptr_array_remove_fast(slot->list, parked);
+  g_assert(found);
   if (slot->list->len == 0)
     g_hash_table_remove(park->table, &slot->key);
   if (parked->state == WAITING)

@@ -127,7 +127,7 @@ static gboolean unmount(const char *path, GError **error) {
 gboolean unmount_drained(const char *mountpoint, GError **error) {
   char *resolved = realpath(mountpoint, NULL);
   if (!resolved)
-    return fail(error, mountpoint, g_strerror(errno));
+    return fail(error, mountpoint, errno == ENOENT ? "does not exist" : g_strerror(errno));
   g_autofree char *path = g_strdup(resolved);
   free(resolved);
   if (!is_ours(path))
