@@ -134,6 +134,8 @@ static int drop(Mount *mount, const char *folder, const char *name) {
 
 /* ---- mkdir ----------------------------------------------------------------------------------------------------- */
 
+#define LONG "fifty octets, of which five make too many for disks"
+
 START_TEST(folders_of_many_names) {
   static const struct {
     const char *name;
@@ -154,6 +156,7 @@ START_TEST(folders_of_many_names) {
       {"a%2Fb", CACHE_ERROR_INVALID},
       {"50%", CACHE_ERROR_INVALID},
       {"%0A", CACHE_ERROR_INVALID},
+      {LONG LONG LONG LONG LONG, CACHE_ERROR_INVALID}, /* its disk cannot have it */
       {".Trash", CACHE_ERROR_PROTECTED},
       {".Trash-1000", CACHE_ERROR_PROTECTED},
   };

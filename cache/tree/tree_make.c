@@ -93,11 +93,23 @@ static void show_existing(Account *account, ImapConn *conn, IndexMailbox *made, 
   put_made(account, made, 0, NULL);
 }
 
+/* Dovecot says "Not found" of a name that is too long for its disk. Where the parent is there it is the name. */
+static void blame_name(Account *account, ImapConn *conn, const IndexMailbox *made, GError *refusal) {
+  const char *end = made->delimiter ? strrchr(made->raw, made->delimiter) : NULL;
+  g_autofree char *parent = end ? g_strndup(made->raw, (gsize)(end - made->raw)) : NULL;
+  gboolean exists = TRUE;
+  if (!g_error_matches(refusal, IMAP_ERROR, IMAP_ERROR_GONE) || imap_conn_failed(conn))
+    return;
+  if (!parent || (imap_exists(conn, parent, &exists, account->cancellable, NULL) && exists))
+    refusal->code = IMAP_ERROR_INVALID;
+}
+
 static gboolean create(Account *account, ImapConn *conn, IndexMailbox *made, guint use, GError **error) {
   GError *refusal = NULL;
   if (imap_create(conn, made->raw, use, &made->mailboxid, account->cancellable, &refusal))
     return TRUE;
   show_existing(account, conn, made, refusal);
+  blame_name(account, conn, made, refusal);
   g_propagate_error(error, refusal);
   return FALSE;
 }
