@@ -68,13 +68,8 @@ static gboolean learn_numbers(Work *work, GError **error) {
 static gboolean begin(Work *work, GError **error) {
   Account *account = account_of(work);
   gint64 target = work->batch->target;
-  if (!index_get_mailbox(account->index, target, &work->target, error) || !work->target.raw ||
-      !index_get_access(account->index, target, &work->access, error)) {
-    if (!*error)
-      g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
-    return FALSE;
-  }
-  return learn_numbers(work, error);
+  return index_get_mailbox(account->index, target, &work->target, error) && work->target.raw &&
+         index_get_access(account->index, target, &work->access, error) && learn_numbers(work, error);
 }
 
 /* ---- one command, or several -------------------------------------------------------------------------------- */

@@ -78,5 +78,6 @@ gboolean replay_unknown(Replay *replay, const JournalItem *item, GError **error)
  * replay_again()); else it is looked for again in a while. */
 gboolean replay_absent(Replay *replay, const JournalItem *item, gboolean *ret_sure, GError **error);
 gboolean replay_settle(Replay *replay, GError **error); /* now */
-/* Nothing of the batch could be begun, for that reason (taken). FALSE, with it: the connection is lost. */
+/* Nothing of the batch could be begun, for that reason (taken; NULL: a folder of it went meanwhile). FALSE, with it:
+ * the connection is lost. */
 gboolean replay_refused_all(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *refusal, GError **error);

@@ -212,6 +212,8 @@ gboolean replay_refused(Replay *replay, const JournalItem *item, const GError *r
 
 gboolean replay_refused_all(Replay *replay, ImapConn *conn, const JournalBatch *batch, GError *refusal,
                             GError **error) {
+  if (!refusal)
+    refusal = g_error_new_literal(IMAP_ERROR, IMAP_ERROR_GONE, "the folder is no more");
   if (imap_conn_failed(conn) || refusal->domain != IMAP_ERROR) {
     g_propagate_error(error, refusal);
     return FALSE;
